@@ -1,0 +1,25 @@
+/* keys.h — every key and channel name in Redis, in one place (DESIGN.md section 4). */
+#ifndef SYNCDOC_KEYS_H
+#define SYNCDOC_KEYS_H
+
+#include "buffer.h"
+
+#define KEY_SEQUENCE "syncdoc:sequence"
+#define KEY_SERVICES "syncdoc:services"
+#define KEY_EXPIRY "syncdoc:expiry"
+#define KEY_RUNS "syncdoc:runs"
+#define KEY_CHANNEL_PATTERN "syncdoc:channel:*"
+#define KEY_MAX 320
+
+/* Each replaces what is in `ret` (KEY_MAX bytes, NUL-terminated) and returns the length. */
+size_t key_data(char ret[KEY_MAX], struct span service, struct span id);     /* syncdoc:data:{service}:{id} */
+size_t key_channel(char ret[KEY_MAX], struct span service, struct span id);  /* syncdoc:channel:{service}:{id} */
+size_t key_history(char ret[KEY_MAX], struct span service, struct span id);  /* syncdoc:history:{syncdoc:data:…}, literal braces */
+size_t key_presence(char ret[KEY_MAX], struct span service, struct span id); /* syncdoc:presence:{service}:{id} */
+size_t key_index(char ret[KEY_MAX], struct span service);
+size_t key_names(char ret[KEY_MAX], struct span service);
+size_t key_deleted(char ret[KEY_MAX], struct span service);
+size_t key_mark(char ret[KEY_MAX], const char *node, uint64_t incarnation);
+size_t key_node_lease(char ret[KEY_MAX], const char *node, uint64_t incarnation);
+
+#endif

@@ -1,0 +1,305 @@
+/* redis.c — the commands of one connection: those that wait, those that are sent, and their
+ * deadlines. */
+#include "redis_link.h"
+#include <time.h>
+
+#define WAITING_MAX 10000
+#define STALL_TIMEOUTS 2 /* a reply later than this many timeouts: the connection is given up */
+
+int64_t redis_clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void list_append(struct command_list *list, struct command *command)
+{
+	command->next = NULL;
+	if (list->last)
+		list->last->next = command;
+	else
+		list->head = command;
+	list->last = command;
+	list->count++;
+}
+
+static struct command *list_shift(struct command_list *list)
+{
+	struct command *command = list->head;
+	list->head = command->next;
+	if (!list->head)
+		list->last = NULL;
+	list->count--;
+	return command;
+}
+
+static struct command *command_create(redis_reply_fn fn, void *arg, struct span text)
+{
+	struct command *command = malloc(sizeof(*command) + text.len);
+	MUST(command);
+	command->fn = fn;
+	command->arg = arg;
+	command->text_len = text.len;
+	if (text.len)
+		memcpy(command->text, text.at, text.len);
+	return command;
+}
+
+/* The command is in no list any more: whatever the callback does to the lists is fine. */
+static void command_answer(struct redis *redis, redis_reply_fn fn, void *arg,
+			   const struct redisReply *reply, int error)
+{
+	redis->depth++;
+	fn(reply, error, arg);
+	redis->depth--;
+}
+
+/* hiredis's own formatter calls sprintf for every argument; a write has about thirty. */
+void command_format(struct buffer *ret, int argc, const char *const *argv, const size_t *len)
+{
+	buffer_append_char(ret, '*');
+	buffer_append_u64(ret, argc);
+	for (int i = 0; i < argc; i++) {
+		size_t bytes = len ? len[i] : strlen(argv[i]);
+		buffer_append(ret, "\r\n$", 3);
+		buffer_append_u64(ret, bytes);
+		buffer_append(ret, "\r\n", 2);
+		buffer_append(ret, argv[i], bytes);
+	}
+	buffer_append(ret, "\r\n", 2);
+}
+
+void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+		  int64_t issued_ms)
+{
+	if (!link_write(redis, text)) {
+		struct command *kept = command_create(fn, arg, text);
+		kept->issued_ms = issued_ms;
+		list_append(&redis->waiting, kept);
+		return;
+	}
+	struct command *command = command_create(fn, arg, SPAN_NONE);
+	command->issued_ms = issued_ms;
+	command->sent_ms = redis_clock_ms();
+	list_append(&redis->sent, command);
+	if (!redis->due)
+		redis->due = command;
+	deadline_arm(redis);
+}
+
+int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
+		  const char *const *argv, const size_t *len)
+{
+	MUST(!redis->on_push && argc > 0);
+	if (redis->is_destroying ||
+	    (redis->state != REDIS_READY && redis->waiting.count >= WAITING_MAX))
+		return -ENOBUFS;
+	redis->scratch.len = 0;
+	command_format(&redis->scratch, argc, argv, len);
+	int64_t now = redis_clock_ms();
+	if (redis->state == REDIS_READY) {
+		command_send(redis, fn, arg, buffer_span(&redis->scratch), now);
+		return 0;
+	}
+	struct command *command = command_create(fn, arg, buffer_span(&redis->scratch));
+	command->issued_ms = now;
+	list_append(&redis->waiting, command);
+	deadline_arm(redis);
+	return 0;
+}
+
+void commands_flush_waiting(struct redis *redis)
+{
+	size_t count = redis->waiting.count; /* what cannot be sent comes back to the end */
+	while (count-- && redis->waiting.head && redis->state == REDIS_READY) {
+		struct command *command = list_shift(&redis->waiting);
+		command_send(redis, command->fn, command->arg,
+			     span_of(command->text, command->text_len), command->issued_ms);
+		free(command);
+	}
+}
+
+void commands_answer_next(struct redis *redis, const struct redisReply *reply)
+{
+	MUST(redis->sent.head);
+	struct command *command = list_shift(&redis->sent);
+	redis_reply_fn fn = command->fn;
+	void *arg = command->arg;
+	if (redis->due == command)
+		redis->due = command->next;
+	free(command);
+	if (fn)
+		command_answer(redis, fn, arg, reply, 0);
+}
+
+static void list_fail(struct redis *redis, struct command_list *list, int error)
+{
+	struct command_list failed = *list;
+	*list = (struct command_list){0};
+	while (failed.head) {
+		struct command *command = list_shift(&failed);
+		if (command->fn)
+			command_answer(redis, command->fn, command->arg, NULL, error);
+		free(command);
+	}
+}
+
+void commands_fail_sent(struct redis *redis, int error)
+{
+	redis->due = NULL;
+	list_fail(redis, &redis->sent, error);
+}
+
+/* Each round looks at the heads anew: a callback may reconnect, or send. */
+static void deadline_answer_late(struct redis *redis, int64_t now)
+{
+	while (redis->due && redis->due->issued_ms + redis->timeout_ms <= now) {
+		struct command *command = redis->due;
+		redis_reply_fn fn = command->fn;
+		command->fn = NULL;
+		redis->due = command->next;
+		command_answer(redis, fn, command->arg, NULL, -ETIMEDOUT);
+	}
+	while (redis->waiting.head && redis->waiting.head->issued_ms + redis->timeout_ms <= now) {
+		struct command *command = list_shift(&redis->waiting);
+		command_answer(redis, command->fn, command->arg, NULL, -ENOTCONN);
+		free(command);
+	}
+}
+
+static bool deadline_is_stalled(const struct redis *redis, int64_t now)
+{
+	const struct command *oldest = redis->sent.head;
+	return oldest && oldest->sent_ms + STALL_TIMEOUTS * redis->timeout_ms <= now;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Never further away than one timeout: so a command given later needs no look at the timer. */
+static int64_t deadline_next(const struct redis *redis, int64_t now)
+{
+	int64_t next = now + redis->timeout_ms;
+	if (redis->connect_by_ms)
+		next = sooner(next, redis->connect_by_ms);
+	if (redis->due)
+		next = sooner(next, redis->due->issued_ms + redis->timeout_ms);
+	if (redis->waiting.head)
+		next = sooner(next, redis->waiting.head->issued_ms + redis->timeout_ms);
+	if (redis->sent.head)
+		next = sooner(next, redis->sent.head->sent_ms + STALL_TIMEOUTS * redis->timeout_ms);
+	return next;
+}
+
+void deadline_arm(struct redis *redis)
+{
+	if (ev_is_active(&redis->deadline))
+		return;
+	if (!redis->connect_by_ms && !redis->sent.head && !redis->waiting.head)
+		return;
+	int64_t now = redis_clock_ms(), next = deadline_next(redis, now);
+	/* One millisecond more: not to wake just before it and turn idle. */
+	ev_timer_set(&redis->deadline, next > now ? (double)(next - now + 1) / 1000 : 0.001, 0.);
+	ev_timer_start(redis->loop, &redis->deadline);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)loop, (void)revents;
+	struct redis *redis = timer->data;
+	int64_t now = redis_clock_ms();
+	if (redis->connect_by_ms && redis->connect_by_ms <= now)
+		link_drop(redis, "connecting timed out");
+	deadline_answer_late(redis, now);
+	if (deadline_is_stalled(redis, now))
+		link_drop(redis, "no reply for two timeouts");
+	deadline_arm(redis);
+}
+
+struct redis *redis_create(struct ev_loop *loop, const struct redis_options *options,
+			   redis_state_fn on_state, void *arg)
+{
+	struct redis *redis = calloc(1, sizeof(*redis));
+	const char *reason;
+	MUST(redis);
+	MUST(redis_url_parse(options->url, &redis->url, &reason) == 0); /* checked by the caller */
+	redis->loop = loop;
+	redis->on_state = on_state;
+	redis->state_arg = arg;
+	redis->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 1;
+	if (options->password_file && *options->password_file)
+		MUST(redis->password_file = strdup(options->password_file));
+	if (options->name && *options->name)
+		MUST(redis->name = strdup(options->name));
+	ev_timer_init(&redis->deadline, on_deadline, 0., 0.);
+	redis->deadline.data = redis;
+	link_init(redis);
+	link_start(redis);
+	return redis;
+}
+
+void redis_destroy(struct redis *redis)
+{
+	if (!redis)
+		return;
+	MUST(!redis->depth);
+	redis->is_destroying = true;
+	link_close(redis);
+	ev_timer_stop(redis->loop, &redis->deadline);
+	commands_fail_sent(redis, -ECANCELED);
+	list_fail(redis, &redis->waiting, -ECANCELED);
+	redis_url_fini(&redis->url);
+	free(redis->password_file);
+	free(redis->name);
+	buffer_fini(&redis->scratch);
+	buffer_fini(&redis->subscribe[0]);
+	buffer_fini(&redis->subscribe[1]);
+	free(redis);
+}
+
+enum redis_state redis_state_of(const struct redis *redis)
+{
+	return redis->state;
+}
+
+uint64_t redis_reconnects(const struct redis *redis)
+{
+	return redis->reconnects;
+}
+
+void redis_reconnect(struct redis *redis, const char *reason)
+{
+	link_drop(redis, reason);
+}
+
+static void subscribe_format(struct buffer *ret, const char *verb, const char *const *names,
+			     size_t count)
+{
+	ret->len = 0;
+	if (!count)
+		return;
+	const char **argv = calloc(count + 1, sizeof(*argv));
+	MUST(argv);
+	argv[0] = verb;
+	memcpy(argv + 1, names, count * sizeof(*argv));
+	command_format(ret, (int)count + 1, argv, NULL);
+	free(argv);
+	/* hiredis looks for the next name with strchr(), also behind the last one. */
+	buffer_append_char(ret, '\0');
+	ret->len--;
+}
+
+void redis_subscribe(struct redis *redis, const char *const *channels, size_t channel_count,
+		     const char *const *patterns, size_t pattern_count, redis_push_fn fn, void *arg)
+{
+	MUST(fn && !redis->waiting.head && !redis->due);
+	redis->on_push = fn;
+	redis->push_arg = arg;
+	subscribe_format(&redis->subscribe[0], "SUBSCRIBE", channels, channel_count);
+	subscribe_format(&redis->subscribe[1], "PSUBSCRIBE", patterns, pattern_count);
+	if (redis->state == REDIS_READY)
+		link_subscribe(redis);
+}

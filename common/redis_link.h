@@ -1,0 +1,89 @@
+/* redis_link.h — the two halves of redis.h: redis_link.c makes and loses the connection, redis.c keeps the commands.
+ * Nobody else includes this. */
+#ifndef SYNCDOC_REDIS_LINK_H
+#define SYNCDOC_REDIS_LINK_H
+
+#include "buffer.h"
+#include "redis.h"
+#include "redis_url.h"
+
+struct redisAsyncContext;
+
+struct command {
+	struct command *next;
+	redis_reply_fn fn; /* NULL: answered at its deadline; its reply will be dropped */
+	void *arg;
+	int64_t issued_ms;
+	int64_t sent_ms;
+	size_t text_len;
+	char text[]; /* RESP; only while it waits for a connection */
+};
+
+struct command_list {
+	struct command *head;
+	struct command *last;
+	size_t count;
+};
+
+struct redis {
+	struct ev_loop *loop; /* borrowed: from the creator */
+	redis_state_fn on_state;
+	void *state_arg;
+
+	struct redis_url url;
+	char *password_file; /* owned; NULL: none */
+	char *name;          /* owned; NULL: none */
+	int64_t timeout_ms;
+
+	enum redis_state state;
+	unsigned depth;                    /* callbacks of ours on the stack */
+	bool is_destroying;                /* takes no more commands */
+	struct redisAsyncContext *context; /* hiredis frees it; its `data` is us, or NULL once we gave it up */
+	int64_t connect_by_ms;             /* 0: not connecting */
+	unsigned setup_stage;
+	char *password;    /* owned; only between connecting and AUTH */
+	unsigned attempts; /* failed in a row */
+	bool was_ready;
+	uint64_t reconnects;
+	char reason[192]; /* of the last loss */
+	ev_timer retry;
+
+	ev_timer deadline;           /* runs while anything waits or is unanswered */
+	struct command_list sent;    /* in the order of their replies */
+	struct command *due;         /* first in `sent` that is not answered yet */
+	struct command_list waiting; /* for a connection */
+	struct buffer scratch;       /* a command is put together here */
+	ev_prepare flush;            /* writes what the turn of the loop has queued */
+	bool is_flushing;
+
+	struct buffer subscribe[2]; /* SUBSCRIBE and PSUBSCRIBE as RESP; empty: none */
+	redis_push_fn on_push;      /* set: this connection is a subscription */
+	void *push_arg;
+};
+
+int64_t redis_clock_ms(void);
+
+/* redis.c */
+void commands_flush_waiting(struct redis *redis);
+/* All that were sent get `error`; their contexts are gone. */
+void commands_fail_sent(struct redis *redis, int error);
+/* Replies come in order; NULL pointers never. */
+void commands_answer_next(struct redis *redis, const struct redisReply *reply);
+/* Sends now, past the waiting list: the context is there. */
+void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text, int64_t issued_ms);
+/* Appends RESP. */
+void command_format(struct buffer *ret, int argc, const char *const *argv, const size_t *len);
+/* Makes sure that the deadline timer runs. */
+void deadline_arm(struct redis *redis);
+
+/* redis_link.c */
+void link_init(struct redis *redis);
+void link_start(struct redis *redis); /* from the next turn of the loop */
+/* Gives the connection up and tries again after the back-off. */
+void link_drop(struct redis *redis, const char *reason);
+void link_close(struct redis *redis); /* for good */
+/* False: hiredis takes nothing more; the loss will be told soon. */
+bool link_write(struct redis *redis, struct span text);
+void link_subscribe(struct redis *redis);
+
+#endif

@@ -1,0 +1,22 @@
+/* scripts.h — the Lua scripts, embedded at build time by scripts/embed.sh. KEYS, ARGV and returns stand at the head of
+ * each .lua file. A new script is a file there, a line here and a line in meson.build. */
+#ifndef SYNCDOC_SCRIPTS_H
+#define SYNCDOC_SCRIPTS_H
+
+#include "base.h"
+
+struct script {
+	const char *name;
+	const char *text; /* NUL-terminated */
+	size_t len;
+	char sha1[41]; /* hex; empty until script_call() first needs it */
+};
+
+extern struct script script_find;
+extern struct script script_list;
+extern struct script script_mark;
+extern struct script script_read_many;
+extern struct script script_services;
+extern struct script script_write;
+
+#endif

@@ -1,0 +1,10 @@
+/* stats.c — names and help of all counters, from stats.def. */
+#include "stats.h"
+
+const struct stat_description stat_descriptions[STAT_COUNT] = {
+#define STAT_COUNTER(name, help) [STAT_##name] = {#name, help, false},
+#define STAT_GAUGE(name, help) [STAT_##name] = {#name, help, true},
+#include "stats.def"
+#undef STAT_COUNTER
+#undef STAT_GAUGE
+};

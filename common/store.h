@@ -1,0 +1,113 @@
+/* store.h — document commands on Redis: read, write, list. Knows keys, scripts and both encodings; knows no HTTP and no cache.
+ * One per worker. Envelopes given out are in the stored form of document.h and valid only inside the callback.
+ *
+ * Errors of all callbacks: 0, or
+ *   -EAGAIN     Redis away, loading, read-only or out of memory: surely nothing was done
+ *   -ETIMEDOUT  sent and no reply came: for a write the outcome is unknown
+ *   -EBADMSG    what is stored under that key is no envelope
+ *   -ECANCELED  the store is being destroyed
+ *   -EIO        any other error reply; logged */
+#ifndef SYNCDOC_STORE_H
+#define SYNCDOC_STORE_H
+
+#include "config.h"
+#include "document.h"
+#include <ev.h>
+
+struct store;
+
+/* Makes its own connections (a few, by document hash, so that commands of one document keep their order). `url` is the effective one. */
+struct store *store_create(struct ev_loop *loop, const struct config *config, const char *url, uint64_t hash_seed);
+void store_destroy(struct store *store); /* all callbacks are called with -ECANCELED; NULL is fine */
+bool store_is_ready(const struct store *store); /* connected and the encoding is known */
+uint64_t store_reconnects(const struct store *store);
+
+/* Read one document. envelope.len 0: there is none. */
+typedef void (*store_read_fn)(int error, struct span envelope, void *arg);
+void store_read(struct store *store, struct span service, struct span id, store_read_fn fn, void *arg);
+
+/* Read up to 100; envelopes[i].len 0: none. */
+typedef void (*store_read_many_fn)(int error, const struct span *envelopes, size_t count, void *arg);
+void store_read_many(struct store *store, struct span service, const struct span *ids, size_t count, store_read_many_fn fn, void *arg);
+
+/* One revision of a write. All spans are borrowed until store_write() returns. */
+struct store_revision {
+	struct span op;         /* create replace merge patch delete restore expire */
+	int64_t at_ms;          /* updatedAt */
+	struct span by;         /* may be empty */
+	struct span request;    /* random id of this write */
+	struct span key;        /* Idempotency-Key, may be empty */
+	struct span reversible; /* diff for the history */
+	struct span event;      /* text for the channel */
+};
+
+/* One script call: n revisions on top of a base, all or none (DESIGN.md section 4). */
+struct store_batch {
+	struct span service, id;
+	uint64_t base_revision; /* 0: there is none */
+	int64_t base_updated_at_ms;
+	int64_t base_expires_at_ms;
+	bool base_deleted;
+	struct document final; /* the last revision, with data */
+	int64_t first_created; /* unused: 0 */
+	const struct store_revision *revisions;
+	size_t count;
+};
+
+enum store_write_answer {
+	STORE_WRITTEN,
+	STORE_MISMATCH, /* base is not the newest: `envelope` is (len 0: there is none) */
+	STORE_KEY_SEEN, /* an Idempotency-Key of the batch is among the last 20 entries: key_index which, key_revision what it made; `envelope`
+	                   is the newest. Nothing was written. */
+};
+
+struct store_write_result {
+	enum store_write_answer answer;
+	uint64_t first_sequence; /* WRITTEN: sequence of the first revision; the others follow */
+	struct span envelope;
+	size_t key_index;
+	uint64_t key_revision;
+};
+
+/* On error result is NULL. With redis.wait_replicas, WRITTEN comes after WAIT; too few replicas: -ETIMEDOUT. */
+typedef void (*store_write_fn)(int error, const struct store_write_result *result, void *arg);
+void store_write(struct store *store, const struct store_batch *batch, store_write_fn fn, void *arg);
+
+/* Lost reply: looks for `request` among the newest history entries. found false: it is not there (yet).
+ * When found: its revision, updatedAt and sequence, and the newest envelope. */
+struct store_found {
+	bool found;
+	uint64_t revision;
+	int64_t at_ms;
+	uint64_t sequence;
+	struct span envelope;
+};
+typedef void (*store_find_fn)(int error, const struct store_found *found, void *arg);
+void store_find_request(struct store *store, struct span service, struct span id, struct span request, store_find_fn fn, void *arg);
+
+#define STORE_PAGE_SIZE_DEFAULT 100
+#define STORE_PAGE_SIZE_MAX 1000
+
+enum store_order { STORE_ORDER_UPDATED, STORE_ORDER_ID };
+
+struct store_list_query {
+	struct span service;
+	struct span prefix;     /* of the id; may be empty */
+	struct span page_token; /* opaque, from a former page; may be empty */
+	unsigned page_size;     /* 1…1000 */
+	enum store_order order; /* UPDATED: newest first */
+	bool deleted;           /* tombstones too */
+	bool data;              /* items with data */
+	int64_t now_ms;         /* what is expired by then is treated as a tombstone */
+};
+
+/* `items`: JSON array text of envelopes (heads only unless data). next_page_token: len 0 on the last page; it is JSON-safe.
+ * -EINVAL: the page token is not one of ours (or belongs to another order). A page ends early at 4 MiB, and after 10,000 ids looked at. */
+typedef void (*store_list_fn)(int error, struct span items, struct span next_page_token, void *arg);
+void store_list(struct store *store, const struct store_list_query *query, store_list_fn fn, void *arg);
+
+/* `items`: JSON array `[{"service":"session","documents":12},…]`, most recently written first; counts are living documents. */
+typedef void (*store_services_fn)(int error, struct span items, void *arg);
+void store_services(struct store *store, store_services_fn fn, void *arg);
+
+#endif

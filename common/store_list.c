@@ -1,0 +1,404 @@
+/* store_list.c — pages of documents, and the services. A page is collected from several script
+ * calls of a few hundred ids each: Redis serves others in between. */
+#include "store_internal.h"
+#include "hash.h"
+#include "log.h"
+
+#define LIST_BYTES_MAX (4 * 1024 * 1024)
+#define LIST_LOOK_MAX 10000 /* ids looked at for one page */
+#define LIST_PIECE_MAX 500  /* ids looked at in one script call */
+#define LIST_SERVICES_MAX 10000
+#define TOKEN_CHECK_LEN 16
+#define TOKEN_SEED                                                                                 \
+	UINT64_C(0x73796e63646f6331) /* the same on all hosts: a token may come back to another    \
+					one */
+
+struct cursor {
+	char at[DOCUMENT_ID_MAX];
+	size_t len;
+};
+
+struct list_request {
+	struct store_request base;
+	store_list_fn fn;
+	void *arg;
+
+	char service[DOCUMENT_SERVICE_MAX];
+	char prefix_at[DOCUMENT_ID_MAX];
+	struct store_list_query query; /* spans point to the above */
+
+	struct buffer items; /* `[…` */
+	unsigned found;
+	unsigned looked;
+	unsigned piece; /* items wanted from the last call; grows while tombstones are in the way */
+	bool has_more;
+	struct cursor last_item;
+	struct cursor last_looked;
+};
+
+static struct span cursor_span(const struct cursor *cursor)
+{
+	return span_of(cursor->at, cursor->len);
+}
+
+static bool cursor_set(struct cursor *cursor, struct span text)
+{
+	if (text.len > sizeof(cursor->at))
+		return false;
+	if (text.len)
+		memcpy(cursor->at, text.at, text.len);
+	cursor->len = text.len;
+	return true;
+}
+
+/* --- token: order, check, cursor. The check binds it to the query and keeps out what was typed by
+ * hand. --- */
+
+static void token_check(const struct store_list_query *query, struct span cursor,
+			char ret[TOKEN_CHECK_LEN + 1])
+{
+	uint64_t hash = TOKEN_SEED + query->order;
+	hash = hash_span(hash, query->service);
+	hash = hash_span(hash, query->prefix);
+	hash = hash_span(hash, cursor);
+	snprintf(ret, TOKEN_CHECK_LEN + 1, "%016llx", (unsigned long long)hash);
+}
+
+static char token_order(const struct store_list_query *query)
+{
+	return query->order == STORE_ORDER_ID ? 'i' : 'u';
+}
+
+static size_t token_format(const struct store_list_query *query, struct span cursor,
+			   char ret[2 + TOKEN_CHECK_LEN + DOCUMENT_ID_MAX])
+{
+	ret[0] = token_order(query);
+	token_check(query, cursor, ret + 1);
+	memcpy(ret + 1 + TOKEN_CHECK_LEN, cursor.at, cursor.len);
+	return 1 + TOKEN_CHECK_LEN + cursor.len;
+}
+
+static bool is_sequence(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return false;
+	return text.len >= 1 && text.len <= 19;
+}
+
+static bool token_parse(const struct store_list_query *query, struct cursor *ret)
+{
+	char check[TOKEN_CHECK_LEN + 1];
+	struct span token = query->page_token;
+	if (!token.len)
+		return true;
+	if (token.len <= 1 + TOKEN_CHECK_LEN || token.at[0] != token_order(query))
+		return false;
+	struct span cursor =
+		span_of(token.at + 1 + TOKEN_CHECK_LEN, token.len - 1 - TOKEN_CHECK_LEN);
+	if (query->order == STORE_ORDER_ID ? !document_id_is_valid(cursor) : !is_sequence(cursor))
+		return false;
+	token_check(query, cursor, check);
+	return memcmp(check, token.at + 1, TOKEN_CHECK_LEN) == 0 && cursor_set(ret, cursor);
+}
+
+/* --- pages --- */
+
+static void list_free(struct list_request *request)
+{
+	buffer_fini(&request->items);
+	free(request);
+}
+
+static void list_finish(struct store_request *base, int error)
+{
+	struct list_request *request = CONTAINER_OF(base, struct list_request, base);
+	request->fn(error, error ? SPAN_NONE : SPAN("[]"), SPAN_NONE, request->arg);
+	list_free(request);
+}
+
+/* `from`: where the next page begins, behind it; NULL: there is none. */
+static void list_answer(struct list_request *request, const struct cursor *from)
+{
+	char token[2 + TOKEN_CHECK_LEN + DOCUMENT_ID_MAX];
+	size_t len = from ? token_format(&request->query, cursor_span(from), token) : 0;
+	if (!request->items.len)
+		buffer_append_char(&request->items, '[');
+	buffer_append_char(&request->items, ']');
+	request->fn(0, buffer_span(&request->items), span_of(token, len), request->arg);
+	list_free(request);
+}
+
+/* Head and state of an envelope of which the end may be missing. `scratch` gets the head. */
+static int head_parse(struct span text, struct buffer *scratch, struct document *ret)
+{
+	size_t from = scratch->len;
+	if (document_format_head(text, scratch))
+		return -EBADMSG;
+	size_t len = scratch->len - from;
+	scratch->len--;
+	buffer_append_string(scratch, ",\"data\":{}}");
+	MUST(document_parse(span_of(scratch->at + from, scratch->len - from), ret) == 0);
+	scratch->len = from + len;
+	scratch->at[scratch->len - 1] = '}';
+	return 0;
+}
+
+/* What is shown of an item, and its state. `*ret` lies in the reply or in the scratch. */
+static int item_parse(struct list_request *request, const struct redisReply *reply,
+		      struct span *ret, struct document *document)
+{
+	struct buffer *scratch = &request->base.store->scratch;
+	struct span text;
+	if (request->query.data) {
+		if (store_envelope(reply, scratch, &text) || document_parse(text, document))
+			return -EBADMSG;
+		*ret = text;
+		return 0;
+	}
+	if (reply->type == REDIS_REPLY_STRING)
+		text = span_of(reply->str, reply->len);
+	else if (store_envelope(reply, scratch, &text))
+		return -EBADMSG;
+	/* The text may lie in the scratch, which must not move while it is read. */
+	buffer_reserve(scratch, 2 * DOCUMENT_HEAD_MAX);
+	if (reply->type != REDIS_REPLY_STRING)
+		text = buffer_span(scratch);
+	size_t from = scratch->len;
+	if (head_parse(text, scratch, document))
+		return -EBADMSG;
+	*ret = span_of(scratch->at + from, scratch->len - from);
+	return 0;
+}
+
+static bool list_append(struct list_request *request, struct span text)
+{
+	struct buffer *items = &request->items;
+	if (request->found && items->len + text.len + 2 > LIST_BYTES_MAX)
+		return false;
+	buffer_append_char(items, request->found ? ',' : '[');
+	buffer_append_span(items, text);
+	request->found++;
+	return true;
+}
+
+/* False: the page is full. */
+static bool list_consider(struct list_request *request, struct span cursor,
+			  const struct redisReply *reply)
+{
+	static struct log_limit foreign;
+	struct document document;
+	struct span text;
+	request->base.store->scratch.len = 0;
+	if (item_parse(request, reply, &text, &document)) {
+		if (log_allow(&foreign))
+			log_error("store: list of %.*s: a key at %.*s holds no document, left out",
+				  SPAN_ARGS(request->query.service), SPAN_ARGS(cursor));
+		return true;
+	}
+	if (!request->query.deleted && !document_is_living(&document, request->query.now_ms))
+		return true;
+	/* One more than asked for tells that there is a next page. */
+	if (request->found == request->query.page_size || !list_append(request, text)) {
+		request->has_more = true;
+		return false;
+	}
+	MUST(cursor_set(&request->last_item, cursor));
+	return true;
+}
+
+static bool is_string(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_STRING && reply->len <= DOCUMENT_ID_MAX;
+}
+
+static bool list_reply_is_valid(const struct redisReply *reply)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3 || reply->elements % 2 == 0 ||
+	    !is_string(reply->element[2]))
+		return false;
+	for (size_t i = 3; i < reply->elements; i += 2)
+		if (!is_string(reply->element[i]))
+			return false;
+	bool is_end = store_number(reply->element[0]) == 1;
+	return is_end || store_number(reply->element[1]) > 0;
+}
+
+static void list_send(struct list_request *request);
+
+static void list_proceed(struct list_request *request, const struct redisReply *reply)
+{
+	for (size_t i = 3; i < reply->elements && !request->has_more; i += 2) {
+		const struct redisReply *cursor = reply->element[i];
+		list_consider(request, span_of(cursor->str, cursor->len), reply->element[i + 1]);
+	}
+	store_scratch_trim(request->base.store);
+	const struct redisReply *looked = reply->element[2];
+	cursor_set(&request->last_looked, span_of(looked->str, looked->len));
+	request->looked += (unsigned)store_number(reply->element[1]);
+
+	if (request->has_more)
+		list_answer(request, &request->last_item);
+	else if (store_number(reply->element[0]) == 1)
+		list_answer(request, NULL);
+	else if (request->looked >= LIST_LOOK_MAX)
+		list_answer(request, &request->last_looked);
+	else
+		list_send(request);
+}
+
+static void on_list(const struct redisReply *reply, int error, void *arg)
+{
+	struct list_request *request = arg;
+	error = store_error(reply, error, false, "list.lua");
+	if (!error && !list_reply_is_valid(reply))
+		error = -EIO;
+	if (error)
+		list_finish(&request->base, error);
+	else
+		list_proceed(request, reply);
+}
+
+/* How many items the next call is asked for: what is missing, but more and more while most of it
+ * does not live. */
+static unsigned list_piece(const struct list_request *request)
+{
+	unsigned missing = request->query.page_size + 1 - request->found;
+	unsigned piece = missing > 2 * request->piece ? missing : 2 * request->piece;
+	return piece < LIST_PIECE_MAX ? piece : LIST_PIECE_MAX;
+}
+
+static void list_send(struct list_request *request)
+{
+	const struct store_list_query *query = &request->query;
+	bool by_id = query->order == STORE_ORDER_ID;
+	char zset[KEY_MAX], data[KEY_MAX], wanted[16], look[16], bytes[24], last_byte[16];
+	request->piece = list_piece(request);
+	/* A prefix in the order of writes is looked for among all ids; else every id is an item. */
+	unsigned ids = query->prefix.len && !by_id ? LIST_PIECE_MAX : request->piece;
+	if (ids > LIST_LOOK_MAX - request->looked)
+		ids = LIST_LOOK_MAX - request->looked;
+	size_t room = LIST_BYTES_MAX -
+		      (request->items.len < LIST_BYTES_MAX ? request->items.len : LIST_BYTES_MAX);
+	snprintf(wanted, sizeof(wanted), "%u", request->piece);
+	snprintf(look, sizeof(look), "%u", ids);
+	snprintf(bytes, sizeof(bytes), "%zu", query->data ? room : (size_t)LIST_BYTES_MAX);
+	snprintf(last_byte, sizeof(last_byte), "%d", query->data ? -1 : DOCUMENT_HEAD_MAX - 1);
+
+	struct span arguments[] = {
+		span_of(zset,
+			by_id ? key_names(zset, query->service) : key_index(zset, query->service)),
+		by_id ? SPAN("id") : SPAN("updated"),
+		span_of(data, key_data(data, query->service, SPAN_NONE)),
+		cursor_span(&request->last_looked),
+		query->prefix,
+		span_string(wanted),
+		span_string(look),
+		span_string(bytes),
+		span_string(last_byte),
+	};
+	const char *argv[ARRAY_LEN(arguments)];
+	size_t len[ARRAY_LEN(arguments)];
+	for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
+		argv[i] = arguments[i].len ? arguments[i].at : "";
+		len[i] = arguments[i].len;
+	}
+	if (store_script(store_lane_of_lists(request->base.store), &script_list, on_list, request,
+			 1, ARRAY_LEN(arguments), argv, len))
+		store_defer(&request->base, -EAGAIN);
+}
+
+static struct span keep(char *memory, struct span span)
+{
+	if (span.len)
+		memcpy(memory, span.at, span.len);
+	return span_of(memory, span.len);
+}
+
+void store_list(struct store *store, const struct store_list_query *query, store_list_fn fn,
+		void *arg)
+{
+	struct list_request *request = calloc(1, sizeof(*request));
+	MUST(request && query->service.len <= DOCUMENT_SERVICE_MAX && query->page_size >= 1 &&
+	     query->page_size <= 1000);
+	request->base = (struct store_request){.store = store, .finish = list_finish};
+	request->fn = fn;
+	request->arg = arg;
+	request->query = *query;
+	request->query.service = keep(request->service, query->service);
+	/* No id begins with what is none: nothing to look for. */
+	bool can_match = !query->prefix.len || document_id_is_valid(query->prefix);
+	if (can_match)
+		request->query.prefix = keep(request->prefix_at, query->prefix);
+	if (!token_parse(query, &request->last_looked))
+		store_defer(&request->base, -EINVAL);
+	else if (!can_match)
+		store_defer(&request->base, 0);
+	else
+		list_send(request);
+	request->query.page_token = SPAN_NONE; /* borrowed only until here */
+}
+
+/* --- services --- */
+
+struct services_request {
+	struct store_request base;
+	store_services_fn fn;
+	void *arg;
+};
+
+static void services_finish(struct store_request *base, int error)
+{
+	struct services_request *request = CONTAINER_OF(base, struct services_request, base);
+	request->fn(error, SPAN_NONE, request->arg);
+	free(request);
+}
+
+static void services_format(struct buffer *ret, const struct redisReply *reply)
+{
+	buffer_append_char(ret, '[');
+	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+		struct span name = span_of(reply->element[i]->str, reply->element[i]->len);
+		if (!is_string(reply->element[i]) || !document_service_is_valid(name))
+			continue;
+		buffer_append_string(ret, ret->len > 1 ? ",{\"service\":" : "{\"service\":");
+		buffer_append_json(ret, name);
+		buffer_append_string(ret, ",\"documents\":");
+		buffer_append_u64(ret, store_number(reply->element[i + 1]));
+		buffer_append_char(ret, '}');
+	}
+	buffer_append_char(ret, ']');
+}
+
+static void on_services(const struct redisReply *reply, int error, void *arg)
+{
+	struct services_request *request = arg;
+	CLEANUP(buffer_fini) struct buffer items = {0};
+	error = store_error(reply, error, false, "services.lua");
+	if (!error && reply->type != REDIS_REPLY_ARRAY)
+		error = -EIO;
+	if (error) {
+		services_finish(&request->base, error);
+		return;
+	}
+	services_format(&items, reply);
+	request->fn(0, buffer_span(&items), request->arg);
+	free(request);
+}
+
+void store_services(struct store *store, store_services_fn fn, void *arg)
+{
+	struct services_request *request = malloc(sizeof(*request));
+	char names[KEY_MAX], deleted[KEY_MAX], most[16];
+	MUST(request);
+	request->base = (struct store_request){.store = store, .finish = services_finish};
+	request->fn = fn;
+	request->arg = arg;
+	int digits = snprintf(most, sizeof(most), "%d", LIST_SERVICES_MAX);
+	const char *argv[] = {KEY_SERVICES, names, deleted, most};
+	size_t len[] = {sizeof(KEY_SERVICES) - 1, key_names(names, SPAN_NONE),
+			key_deleted(deleted, SPAN_NONE), (size_t)digits};
+	if (store_script(store_lane_of_lists(store), &script_services, on_services, request, 1,
+			 ARRAY_LEN(argv), argv, len))
+		store_defer(&request->base, -EAGAIN);
+}

@@ -1,0 +1,166 @@
+/* child.c — see child.h: forking a worker, and what the child does before worker_main(). */
+#define _GNU_SOURCE
+#include "child.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <bsd/unistd.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static int open_channels(struct child *child, int *ret_drain_read_fd)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0) {
+		int error = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return error;
+	}
+	child->wake_fd = wake_fd;
+	child->drain_fd = ends[1];
+	*ret_drain_read_fd = ends[0];
+	return 0;
+}
+
+static void fill_inherit(const struct children *children, const struct child *child,
+			 struct inherit *ret)
+{
+	*ret = (struct inherit){
+		.config = children->config,
+		.index = child->seat.index,
+		.slot = child->slot,
+		.generation = child->seat.generation,
+		.ring_fd = children->options.publisher->ring_fd,
+		.slots_fd = children->options.publisher->slots_fd,
+		.wake_fd = child->wake_fd,
+		.drain_fd = -1,
+	};
+	listeners_inherit(children->options.listeners, ret);
+	snprintf(ret->run_id, sizeof(ret->run_id), "%s", child->run_id);
+	snprintf(ret->redis_url, sizeof(ret->redis_url), "%s", children->options.redis_url);
+}
+
+/* All signals are blocked here; inherit_settle() unblocks them when none of the supervisor's
+ * handlers is left. */
+static _Noreturn void run_child(struct children *children, const struct inherit *inherit,
+				pid_t parent)
+{
+	char name[32];
+	snprintf(name, sizeof(name), "worker %u", inherit->index);
+	log_set_process(name);
+	setproctitle("%s", name);
+
+	/* The worker makes its own loop. Without this, libev's global signal table would still name
+	 * the supervisor's, and the first signal watcher of the worker would fail its assertion.
+	 * Closing the epoll descriptor here does not touch the parent's. */
+	children->options.on_child(children->options.arg);
+	ev_loop_destroy(children->options.loop);
+
+	int error = inherit_settle(inherit, parent);
+	if (error) {
+		if (error != -ESRCH)
+			log_error("cannot settle: %s", strerror(-error));
+		_exit(1);
+	}
+	/* Ctrl-C and the hang-up of a terminal reach the whole process group; what follows from
+	 * them is the supervisor's to say. SIGUSR1 may come before the worker is ready for it. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	int status = children->options.worker_main(inherit);
+	fflush(NULL);
+	_exit(status);
+}
+
+static void fill_child(struct children *children, struct child *child, unsigned index)
+{
+	const struct slot *page = publisher_slot(children->options.publisher, child->slot);
+	child->seat.index = index;
+	child->seat.generation = children->generation;
+	child->seat.draining = false;
+	child->killed = false;
+	child->woken = 0;
+	/* relaxed: nobody writes it now; see child_wake(). */
+	child->stale_sleep = atomic_load_explicit(&page->sleep, memory_order_relaxed);
+	child->heartbeat = (struct heartbeat){
+		.seen = atomic_load_explicit(&page->heartbeat_ms, memory_order_relaxed)};
+	snprintf(child->run_id, sizeof(child->run_id), "%s.%016" PRIx64 ".%" PRIu64,
+		 children->config->node, children->options.incarnation, ++children->forks);
+}
+
+int child_fork(struct children *children, unsigned slot, unsigned index)
+{
+	struct child *child = &children->list[slot];
+	int drain_read_fd;
+	int error = open_channels(child, &drain_read_fd);
+	if (error)
+		return error;
+	fill_child(children, child, index);
+	struct inherit inherit;
+	fill_inherit(children, child, &inherit);
+	inherit.drain_fd = drain_read_fd;
+
+	sigset_t all, old;
+	sigfillset(&all);
+	pid_t parent = getpid();
+	sigprocmask(SIG_BLOCK, &all, &old);
+	pid_t pid = fork();
+	if (pid == 0)
+		run_child(children, &inherit, parent);
+	error = pid < 0 ? -errno : 0;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	close(drain_read_fd);
+	if (error) {
+		child_close(child);
+		return error;
+	}
+	child->seat.pid = pid;
+	child->started_ms = clock_monotonic_ms();
+	return 0;
+}
+
+void child_close(struct child *child)
+{
+	if (child->wake_fd >= 0)
+		close(child->wake_fd);
+	if (child->drain_fd >= 0)
+		close(child->drain_fd);
+	child->wake_fd = child->drain_fd = -1;
+	child->seat.pid = 0;
+	child->seat.draining = false;
+}
+
+void child_drain(struct child *child)
+{
+	child->seat.draining = true;
+	/* One byte into an empty pipe: there is room; and when the reader is gone, so is the
+	 * worker. */
+	if (write(child->drain_fd, "d", 1) < 0)
+		log_debug("worker %u: drain pipe: %s", child->seat.index, strerror(errno));
+}
+
+void child_wake(struct child *child, const struct slot *page)
+{
+	/* A new process may begin with the word of the one before, or from 0: its first sleep can
+	 * then look like one that we have woken already. So as long as the word is what it was at
+	 * the fork, every wake-up is sent and none is remembered. */
+	uint32_t remember_nothing = 0;
+	/* relaxed: only compared; ring_writer_must_wake() makes the ordered load. */
+	if (atomic_load_explicit(&page->sleep, memory_order_relaxed) != child->stale_sleep)
+		child->stale_sleep = 0;
+	if (!ring_writer_must_wake(&page->sleep,
+				   child->stale_sleep ? &remember_nothing : &child->woken))
+		return;
+	uint64_t one = 1;
+	/* EAGAIN: it is readable already. */
+	if (write(child->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_debug("worker %u: eventfd: %s", child->seat.index, strerror(errno));
+}

@@ -1,0 +1,51 @@
+/* children.h — the worker processes: fork, respawn, watch, generations, drain. Decides on wait
+ * statuses and its own clock; of what workers write in shared memory it only looks at the heartbeat
+ * and the sleep word, and trusts neither. */
+#ifndef SYNCDOC_CHILDREN_H
+#define SYNCDOC_CHILDREN_H
+
+#include "config.h"
+#include "listeners.h"
+#include "publisher.h"
+#include <ev.h>
+
+struct children;
+
+struct children_options {
+	struct ev_loop *loop;              /* the default loop: child watchers */
+	struct publisher *publisher;       /* borrowed, CHILD_SLOTS_PER_WORKER slots per worker */
+	const struct listeners *listeners; /* borrowed */
+	unsigned workers;
+	uint64_t incarnation;
+	const char *redis_url; /* the effective one; borrowed */
+	int (*worker_main)(const struct inherit *inherit);
+	/* In the child, before anything else: takes the supervisor's watchers off the loop that the
+	 * child is about to destroy. */
+	void (*on_child)(void *arg);
+	/* A run id came to life, or ended. */
+	void (*on_start)(const char *run_id, void *arg);
+	void (*on_exit)(const char *run_id, void *arg);
+	/* The last process is gone after children_drain_all(). */
+	void (*on_empty)(void *arg);
+	void *arg;
+};
+
+struct children *children_create(const struct children_options *options);
+/* Kills what is left, without waiting. NULL is fine. */
+void children_destroy(struct children *children);
+
+/* Starts a generation of workers with this configuration (borrowed until the next call) and drains
+ * the former one. If two are draining already, the oldest is killed. -EAGAIN: killed processes are
+ * not reaped yet, so that there are too few free slots; call again when one exits. */
+int children_start(struct children *children, const struct config *config);
+/* Drains all; nothing is started any more. What has not ended by drain_timeout is killed. */
+void children_drain_all(struct children *children);
+void children_kill_all(struct children *children);
+void children_signal_all(struct children *children, int number);
+/* After something was published: wakes every worker that sleeps. */
+void children_wake(struct children *children);
+void children_for_each(struct children *children, void (*fn)(const char *run_id, void *arg),
+		       void *arg);
+unsigned children_count(const struct children *children);
+
+#endif

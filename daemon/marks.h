@@ -1,0 +1,54 @@
+/* marks.h — how far writes have got, on this host (DESIGN.md section 8). Four times a second a
+ * script publishes the current sequence on a channel of our own; when it comes back through the
+ * subscription, everything up to it has come through as well. That is the host's position, and the
+ * proof that the subscription lives.
+ *
+ * Knows no connection: the owner says when it may send, gives it what arrives, and acts when it
+ * says that the subscription is deaf. */
+#ifndef SYNCDOC_MARKS_H
+#define SYNCDOC_MARKS_H
+
+#include "publisher.h"
+#include <ev.h>
+
+#define MARKS_INTERVAL_MS 250
+#define MARKS_REPEAT_MS 1000  /* an unchanged position is published again */
+#define MARKS_SILENCE_MS 2000 /* without a mark the host is not active */
+#define MARKS_DEAF_ANSWERS                                                                         \
+	4 /* script answers since the last mark: the subscription, not Redis, is the fault */
+#define MARKS_POSITION_MAX 32
+
+struct marks {
+	struct publisher *publisher; /* borrowed */
+	char run_id[9];              /* first 8 hex digits of the primary's; empty: not known yet */
+	char position[MARKS_POSITION_MAX]; /* <run_id>-<sequence>; empty: no mark has come yet */
+	bool confirmed;                    /* the subscription is there */
+	int64_t confirmed_ms;
+	int64_t mark_ms;      /* when the last mark came */
+	int64_t published_ms; /* when the last mark record went into the ring */
+	unsigned answers;     /* of the script since the last mark */
+	uint64_t malformed;   /* messages on the mark channel that were no number */
+};
+
+void marks_init(struct marks *marks, struct publisher *publisher);
+
+/* `run_id:` of INFO server, its first 8 hex digits. -EBADMSG: there is none. Pure. */
+int marks_parse_run_id(struct span info, char ret[9]);
+void marks_set_run_id(struct marks *marks, const char run_id[9]);
+
+/* The subscription is there, or gone: not active before the next mark. */
+void marks_confirm(struct marks *marks, int64_t now_ms);
+void marks_lose(struct marks *marks);
+/* A message on the mark channel: its text is the sequence. Publishes a mark record when the
+ * position changed or the last one is old. */
+void marks_receive(struct marks *marks, struct span text, int64_t now_ms);
+/* The script was answered. */
+void marks_answered(struct marks *marks);
+/* Every MARKS_INTERVAL_MS. true: no mark for so long although the script is answered: the
+ * subscription must be made anew. */
+bool marks_tick(struct marks *marks, int64_t now_ms);
+
+/* For events that arrive now: the position of the last mark. */
+struct span marks_position(const struct marks *marks);
+
+#endif

@@ -1,0 +1,15 @@
+/* reload.h — SIGHUP: the configuration read again. */
+#ifndef SYNCDOC_RELOAD_H
+#define SYNCDOC_RELOAD_H
+
+#include "config.h"
+
+/* Reads the configuration as at the start. Values that need a restart are logged and keep their old
+ * value in what is returned, so that whoever reads it sees what is in force. NULL: it is faulty;
+ * logged, and `old` goes on. The result is the caller's; `old` too. */
+struct config *reload_config(const struct config *old, const char *path,
+			     const char *const *overrides, size_t override_count);
+/* Opens the log anew where the configuration of it has changed. */
+void reload_log(const struct config *old, const struct config *new);
+
+#endif

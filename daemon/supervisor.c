@@ -1,0 +1,328 @@
+/* supervisor.c — see supervisor.h. */
+#define _GNU_SOURCE
+#include "supervisor.h"
+
+#include "child_table.h"
+#include "children.h"
+#include "embedded_redis.h"
+#include "keys.h"
+#include "mark_timer.h"
+#include "relay.h"
+#include "reload.h"
+#include "runs.h"
+
+#include <bsd/stdlib.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum phase {
+	PHASE_RUNNING,
+	PHASE_DRAINING,   /* workers end */
+	PHASE_FORGETTING, /* Redis is told that they have */
+	PHASE_STOPPING,   /* the embedded Redis ends */
+};
+
+enum { WATCH_HUP, WATCH_TERM, WATCH_INT, WATCH_USR1, WATCH_COUNT };
+
+struct supervisor {
+	const struct supervisor_options *options;
+	struct ev_loop *loop;
+	struct config *config; /* owned */
+	enum phase phase;
+	bool reload_waits; /* for killed workers to be reaped */
+	char mark_channel[KEY_MAX];
+	struct publisher publisher;
+	struct embedded_redis *embedded; /* owned; NULL: Redis is somebody else's */
+	const char *redis_url;           /* the effective one */
+	struct upstream commands;
+	struct relay relay;
+	struct marks marks;
+	struct mark_timer mark_timer;
+	struct runs runs;
+	struct children *children; /* owned */
+	ev_signal signals[WATCH_COUNT];
+	ev_prepare wake;
+};
+
+/* ---- ending ---- */
+
+static void on_redis_stopped(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	ev_break(supervisor->loop, EVBREAK_ALL);
+}
+
+static void on_forgotten(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	supervisor->phase = PHASE_STOPPING;
+	supervisor->commands.quiet = supervisor->relay.upstream.quiet = true;
+	if (supervisor->embedded)
+		embedded_redis_stop(supervisor->embedded, on_redis_stopped, supervisor);
+	else
+		ev_break(supervisor->loop, EVBREAK_ALL);
+}
+
+static void on_children_empty(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	supervisor->phase = PHASE_FORGETTING;
+	runs_finish(&supervisor->runs, on_forgotten, supervisor);
+}
+
+static void stop(struct supervisor *supervisor, const char *why)
+{
+	if (supervisor->phase == PHASE_DRAINING) {
+		log_notice("%s again: not waiting for the workers any longer", why);
+		children_kill_all(supervisor->children);
+		return;
+	}
+	if (supervisor->phase != PHASE_RUNNING)
+		return;
+	log_notice("%s: draining %u workers", why, children_count(supervisor->children));
+	supervisor->phase = PHASE_DRAINING;
+	children_drain_all(supervisor->children);
+}
+
+/* ---- signals ---- */
+
+static void reload(struct supervisor *supervisor)
+{
+	const struct supervisor_options *options = supervisor->options;
+	struct config *config = reload_config(supervisor->config, options->config_path,
+					      options->overrides, options->override_count);
+	if (!config)
+		return;
+	reload_log(supervisor->config, config);
+	struct config *old = supervisor->config;
+	supervisor->config = config;
+	supervisor->reload_waits = children_start(supervisor->children, config) == -EAGAIN;
+	if (supervisor->reload_waits) {
+		/* The table still refers to the old one. Read again when there is room: it may have
+		 * changed by then. */
+		supervisor->config = old;
+		config_destroy(config);
+		log_notice("reload: waiting for killed workers to be gone");
+		return;
+	}
+	config_destroy(old);
+	log_notice("reload: done, new workers serve, the old ones drain");
+}
+
+static bool terminal_is_gone(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	struct supervisor *supervisor = watcher->data;
+	int error;
+	switch (watcher->signum) {
+	case SIGHUP:
+		if (supervisor->options->ends_with_terminal && terminal_is_gone())
+			stop(supervisor, "the terminal is gone");
+		else if (supervisor->phase == PHASE_RUNNING)
+			reload(supervisor);
+		break;
+	case SIGUSR1:
+		if ((error = log_reopen()))
+			log_error("SIGUSR1: log %s: %s; the old file stays",
+				  supervisor->config->log_target, strerror(-error));
+		children_signal_all(supervisor->children, SIGUSR1);
+		break;
+	default:
+		stop(supervisor, watcher->signum == SIGINT ? "SIGINT" : "SIGTERM");
+	}
+}
+
+static void start_signals(struct supervisor *supervisor)
+{
+	static const int numbers[WATCH_COUNT] = {[WATCH_HUP] = SIGHUP,
+						 [WATCH_TERM] = SIGTERM,
+						 [WATCH_INT] = SIGINT,
+						 [WATCH_USR1] = SIGUSR1};
+	for (int i = 0; i < WATCH_COUNT; i++) {
+		ev_signal_init(&supervisor->signals[i], on_signal, numbers[i]);
+		supervisor->signals[i].data = supervisor;
+		ev_signal_start(supervisor->loop, &supervisor->signals[i]);
+	}
+}
+
+static void stop_signals(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	for (int i = 0; i < WATCH_COUNT; i++)
+		ev_signal_stop(supervisor->loop, &supervisor->signals[i]);
+}
+
+/* ---- Redis ---- */
+
+static void announce_run(const char *run_id, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	runs_add(&supervisor->runs, run_id);
+}
+
+static void on_run_exit(const char *run_id, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	runs_remove(&supervisor->runs, run_id);
+	if (supervisor->reload_waits && supervisor->phase == PHASE_RUNNING)
+		reload(supervisor);
+}
+
+static void on_commands_ready(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	mark_timer_connected(&supervisor->mark_timer);
+	if (supervisor->children)
+		children_for_each(supervisor->children, announce_run, supervisor);
+}
+
+static void on_commands_lost(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	mark_timer_lost(&supervisor->mark_timer);
+}
+
+static void on_deaf(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	relay_reconnect(&supervisor->relay);
+}
+
+static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
+{
+	key_mark(supervisor->mark_channel, supervisor->config->node, incarnation);
+	marks_init(&supervisor->marks, &supervisor->publisher);
+	supervisor->commands = (struct upstream){.name = "marks",
+						 .on_ready = on_commands_ready,
+						 .on_lost = on_commands_lost,
+						 .arg = supervisor};
+	upstream_open(&supervisor->commands, supervisor->loop, supervisor->config,
+		      supervisor->redis_url);
+	runs_init(&supervisor->runs, supervisor->commands.redis);
+	mark_timer_start(&supervisor->mark_timer, supervisor->loop, supervisor->commands.redis,
+			 &supervisor->marks, supervisor->mark_channel, on_deaf, supervisor);
+	relay_open(&supervisor->relay, supervisor->loop, supervisor->config, supervisor->redis_url,
+		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks);
+}
+
+/* ---- start ---- */
+
+/* Before each sleep of the loop: a burst of events costs each worker one wake-up. */
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	struct supervisor *supervisor = watcher->data;
+	if (publisher_take_fresh(&supervisor->publisher))
+		children_wake(supervisor->children);
+}
+
+static int start_redis(struct supervisor *supervisor, char *ret_error, size_t error_len)
+{
+	const char *reason;
+	supervisor->redis_url = supervisor->config->redis_url;
+	if (strcmp(supervisor->redis_url, "embedded") == 0) {
+		int error = embedded_redis_start(supervisor->loop, supervisor->config->state_dir,
+						 supervisor->options->lock_fd,
+						 &supervisor->embedded, ret_error, error_len);
+		if (error)
+			return error;
+		supervisor->redis_url = embedded_redis_url(supervisor->embedded);
+	}
+	struct inherit inherit;
+	if (strlen(supervisor->redis_url) >= sizeof(inherit.redis_url)) {
+		snprintf(ret_error, error_len, "redis.url: must be shorter than %zu bytes",
+			 sizeof(inherit.redis_url));
+		return -ENAMETOOLONG;
+	}
+	if (redis_url_check(supervisor->redis_url, &reason)) {
+		snprintf(ret_error, error_len, "%s: %s",
+			 supervisor->embedded ? supervisor->redis_url : "redis.url", reason);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int start(struct supervisor *supervisor, char *ret_error, size_t error_len)
+{
+	const struct config *config = supervisor->config;
+	int error = publisher_init(&supervisor->publisher, config->ring_size,
+				   config->workers * CHILD_SLOTS_PER_WORKER);
+	if (error) {
+		snprintf(ret_error, error_len, "ring.size %zu: %s", config->ring_size,
+			 strerror(-error));
+		return error;
+	}
+	return start_redis(supervisor, ret_error, error_len);
+}
+
+static void start_children(struct supervisor *supervisor, uint64_t incarnation)
+{
+	struct children_options options = {
+		.loop = supervisor->loop,
+		.publisher = &supervisor->publisher,
+		.listeners = supervisor->options->listeners,
+		.workers = supervisor->config->workers,
+		.incarnation = incarnation,
+		.redis_url = supervisor->redis_url,
+		.worker_main = supervisor->options->worker_main,
+		.on_child = stop_signals,
+		.on_start = announce_run,
+		.on_exit = on_run_exit,
+		.on_empty = on_children_empty,
+		.arg = supervisor,
+	};
+	supervisor->children = children_create(&options);
+	MUST(children_start(supervisor->children, supervisor->config) == 0);
+	ev_prepare_init(&supervisor->wake, on_prepare);
+	supervisor->wake.data = supervisor;
+	ev_prepare_start(supervisor->loop, &supervisor->wake);
+}
+
+static void run(struct supervisor *supervisor)
+{
+	uint64_t incarnation;
+	arc4random_buf(&incarnation, sizeof(incarnation));
+	publisher_set_incarnation(&supervisor->publisher, incarnation);
+	start_signals(supervisor);
+	supervisor->options->on_up(supervisor->options->arg);
+	open_redis(supervisor, incarnation);
+	start_children(supervisor, incarnation);
+	ev_run(supervisor->loop, 0);
+	ev_prepare_stop(supervisor->loop, &supervisor->wake);
+	mark_timer_stop(&supervisor->mark_timer);
+	relay_close(&supervisor->relay);
+	upstream_close(&supervisor->commands);
+	children_destroy(supervisor->children);
+	stop_signals(supervisor);
+}
+
+int supervisor_run(const struct supervisor_options *options, char *ret_error, size_t error_len)
+{
+	struct supervisor supervisor = {
+		.options = options,
+		.config = options->config,
+		.publisher = {.ring_fd = -1, .slots_fd = -1},
+		/* The default loop: only that one can watch children and signals. */
+		.loop = ev_default_loop(EVFLAG_AUTO),
+	};
+	MUST(supervisor.loop);
+	int error = start(&supervisor, ret_error, error_len);
+	if (!error)
+		run(&supervisor);
+	embedded_redis_destroy(supervisor.embedded);
+	publisher_fini(&supervisor.publisher);
+	config_destroy(supervisor.config);
+	ev_loop_destroy(supervisor.loop);
+	return error;
+}

@@ -1,0 +1,66 @@
+/* upstream.c — see upstream.h. */
+#define _GNU_SOURCE
+#include "upstream.h"
+
+#include <inttypes.h>
+
+void upstream_describe_url(const char *url, char *ret, size_t len)
+{
+	const char *rest = strstr(url, "://");
+	const char *secret_end = strrchr(url, '@');
+	bool secret = rest && secret_end && secret_end > rest && strncmp(url, "unix:", 5) != 0;
+	if (secret)
+		snprintf(ret, len, "%.*s***%s", (int)(rest + 3 - url), url, secret_end);
+	else
+		snprintf(ret, len, "%s", url);
+}
+
+static void log_lost(struct upstream *upstream, const char *reason, int64_t retry_ms)
+{
+	if (upstream->quiet || !log_allow(&upstream->lost_limit))
+		return;
+	log_warning("%s: redis %s lost: %s, retrying in %" PRId64 " ms", upstream->name,
+		    upstream->place, reason ? reason : "unknown reason", retry_ms);
+}
+
+static void on_state(struct redis *redis, enum redis_state state, const char *reason,
+		     int64_t retry_ms, void *arg)
+{
+	(void)redis;
+	struct upstream *upstream = arg;
+	if (state == REDIS_READY) {
+		if (!upstream->quiet)
+			log_info("%s: redis %s: connected%s", upstream->name, upstream->place,
+				 upstream->was_lost ? " again" : "");
+		/* The next loss is news, however soon it comes. */
+		upstream->lost_limit.next_ms = 0;
+		upstream->was_lost = false;
+		if (upstream->on_ready)
+			upstream->on_ready(upstream->arg);
+	} else if (state == REDIS_LOST) {
+		log_lost(upstream, reason, retry_ms);
+		upstream->was_lost = true;
+		if (upstream->on_lost)
+			upstream->on_lost(upstream->arg);
+	}
+}
+
+void upstream_open(struct upstream *upstream, struct ev_loop *loop, const struct config *config,
+		   const char *url)
+{
+	upstream_describe_url(url, upstream->place, sizeof(upstream->place));
+	struct redis_options options = {
+		.url = url,
+		.password_file = config->redis_password_file,
+		.timeout_ms = config->redis_timeout_ms,
+		.name = upstream->name,
+	};
+	upstream->redis = redis_create(loop, &options, on_state, upstream);
+}
+
+void upstream_close(struct upstream *upstream)
+{
+	upstream->quiet = true;
+	redis_destroy(upstream->redis);
+	upstream->redis = NULL;
+}

@@ -1,0 +1,176 @@
+#!/bin/sh
+# check-layers.sh — who may include whom (DESIGN.md section 11). Prints each offending line; exit 1
+# if there is one, 2 if it could not look.
+#
+#     sh tests/check-layers.sh [source-root]
+#
+# The shelves are read from common/meson.build. The include directories of meson already keep daemon
+# and workers apart; this looks also at what they cannot see: the shelves inside common, ../ paths,
+# and json-c, which comes along with the other libraries.
+set -eu
+root=${1:-$(dirname "$0")/..}
+cd "$root"
+for folder in common daemon workers; do
+	[ -d "$folder" ] || { echo "check-layers: no $folder/ in $PWD" >&2; exit 2; }
+done
+# shellcheck disable=SC2046 # our file names have no blanks
+set -- $(find common daemon workers -name '*.[ch]' | LC_ALL=C sort)
+
+exec awk '
+function stem(file) {
+	sub(/^.*\//, "", file)
+	sub(/\.[a-z]+$/, "", file)
+	return file
+}
+
+function offend(where, what) {
+	print where ": " what
+	offences++
+}
+
+function shelf_of_family(name,    file) {
+	for (file in shelf)
+		if (stem(file) == name || index(file, name "_") == 1)
+			return shelf[file]
+	return ""
+}
+
+# Of a header: that of the source file of its name, or of its nearest relative: ring_layout.h stands
+# with ring_*.c. base.h is below all; scripts.c is generated.
+function shelf_of(file,    name) {
+	name = stem(file)
+	if (name == "base")
+		return "pure"
+	if (name == "scripts")
+		return "redis"
+	while (!shelf_of_family(name) && sub(/_[^_]*$/, "", name))
+		;
+	return shelf_of_family(name)
+}
+
+function check_folder(target) {
+	if (target ~ /\.\.\//)
+		offend(place, "path into another folder: " $0)
+	else if (folder == "common" && !(("common/" target) in known) && (("daemon/" target) in known || ("workers/" target) in known))
+		offend(place, "common/ knows no process: " $0)
+	else if (folder == "daemon" && ("workers/" target) in known && !(("daemon/" target) in known) &&
+		 !(("common/" target) in known) && !(FILENAME == "daemon/main.c" && target == "worker.h"))
+		offend(place, "daemon/ includes workers/" target " (only main.c may include worker.h): " $0)
+	else if (folder == "workers" && ("daemon/" target) in known && !(("workers/" target) in known) &&
+		 !(("common/" target) in known))
+		offend(place, "workers/ includes daemon/" target ": " $0)
+}
+
+function check_shelf(target,    other) {
+	if (folder != "common" || target ~ /\//)
+		return
+	other = shelf_of(target)
+	if (rank[other] > rank[own])
+		offend(place, "shelf " own " includes " target " of shelf " other ": " $0)
+}
+
+function check_library(header,    i) {
+	if (folder != "common")
+		return
+	for (i in library)
+		if (index(header, i) == 1 && rank[library[i]] > rank[own])
+			offend(place, "shelf " own " may not use <" header ">: " $0)
+}
+
+# Trees are for operations that change a document place by place; all else works on scanner tokens.
+# The second kind of header brings json-c along.
+function check_json_c(header) {
+	if (quoted && header !~ /^(json_tree|patch_[a-z_]+)\.h$/)
+		return
+	if (!quoted && header !~ /^json-c\/|^(json|linkhash|arraylist|printbuf)(_[a-z]+)?\.h$/)
+		return
+	if (FILENAME !~ /^common\/(patch[a-z_]*|json_tree|json_place|diff_apply)\.[ch]$/)
+		offend(place, "json-c outside patch*, json_tree, json_place and diff_apply: " $0)
+}
+
+BEGIN {
+	rank["pure"] = 1
+	rank["os"] = 2
+	rank["redis"] = 3
+	split("ev.h ev++.h syslog.h confuse.h time.h sys/time.h sys/timerfd.h fcntl.h unistd.h poll.h " \
+	      "sys/epoll.h sys/eventfd.h sys/socket.h sys/un.h netinet/ arpa/ netdb.h sys/mman.h " \
+	      "sys/stat.h dirent.h signal.h pthread.h sched.h sys/prctl.h", words, " ")
+	for (i in words)
+		library[words[i]] = "os"
+	library["ev.h"] = "redis"
+	library["hiredis/"] = "redis"
+	split("microhttpd jwt.h", words, " ")
+	for (i in words)
+		library[words[i]] = "process"
+	rank["process"] = 4
+	for (i = 1; i < ARGC; i++)
+		known[ARGV[i]] = 1
+}
+
+FILENAME == "common/meson.build" {
+	sub(/#.*/, "")
+	if (match($0, /^(pure|os|redis) = files\(/))
+		current = $1
+	if (current) {
+		line = $0
+		while (match(line, /\047[^\047]+\.c\047/)) {
+			file = substr(line, RSTART + 1, RLENGTH - 2)
+			if (file in shelf)
+				offend(FILENAME ":" FNR, file " stands on two shelves")
+			shelf[file] = current
+			listed[current]++
+			line = substr(line, RSTART + RLENGTH)
+		}
+	}
+	if (/\)/)
+		current = ""
+	next
+}
+
+FNR == 1 {
+	if (!(listed["pure"] && listed["os"] && listed["redis"])) {
+		print "check-layers: cannot read the shelves pure, os and redis in common/meson.build"
+		unreadable = 1
+		exit
+	}
+	folder = FILENAME
+	sub(/\/.*/, "", folder)
+	files++
+	own = ""
+	if (folder == "common") {
+		name = FILENAME
+		sub(/^common\//, "", name)
+		own = name ~ /\.c$/ ? shelf[name] : shelf_of(name)
+		if (!own)
+			offend(FILENAME, "on no shelf of common/meson.build")
+	}
+}
+
+/^[ \t]*#[ \t]*include[ \t]*["<]/ {
+	place = FILENAME ":" FNR
+	target = $0
+	quoted = target ~ /include[ \t]*"/
+	sub(/^[^"<]*["<]/, "", target)
+	sub(/[">].*/, "", target)
+	includes++
+	if (quoted) {
+		check_folder(target)
+		if (own)
+			check_shelf(target)
+	} else if (own) {
+		check_library(target)
+	}
+	check_json_c(target)
+}
+
+END {
+	if (unreadable)
+		exit 2
+	if (!files || !includes) {
+		print "check-layers: found nothing to look at"
+		exit 2
+	}
+	if (offences)
+		exit 1
+	printf "check-layers: %d files, %d includes, none out of place\n", files, includes
+}' common/meson.build "$@"

@@ -1,0 +1,9 @@
+// harness.js: what the tests import: processes, clients, waiting.
+export * from './lib/wait.js';
+export * from './lib/process.js';
+export * from './lib/redis.js';
+export * from './lib/rest.js';
+export * from './lib/websocket.js';
+export * from './lib/frames.js';
+export * from './lib/diff.js';
+export * from './lib/daemon.js';

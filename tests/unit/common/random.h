@@ -1,0 +1,31 @@
+/* random.h — numbers for property tests. A run that failed is repeated with
+ * SYNCDOC_TEST_SEED=<seed>. */
+#ifndef RANDOM_H
+#define RANDOM_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline uint64_t random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* Says the seed at once: what a sanitizer ends does not get to say it later. */
+static inline uint64_t random_seed(const char *test)
+{
+	const char *given = getenv("SYNCDOC_TEST_SEED");
+	uint64_t seed = given ? strtoull(given, NULL, 0)
+			      : (uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid();
+	seed += !seed;
+	fprintf(stderr, "%s: SYNCDOC_TEST_SEED=%llu\n", test, (unsigned long long)seed);
+	return seed;
+}
+
+#endif

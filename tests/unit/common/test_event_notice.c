@@ -1,0 +1,36 @@
+/* Notices that reach everybody on the host. */
+#include "event.h"
+
+#include <criterion/criterion.h>
+
+TestSuite(event_notice, .timeout = 10);
+
+#define TEXT "{\"type\":\"resync\",\"topic\":\"sync.*.*\",\"reason\":\"gap\"}"
+
+Test(event_notice, a_resync_for_all_is_one_frame_for_every_mode_and_names_no_document)
+{
+	struct buffer bytes = {0};
+	struct event_record record;
+	event_record_format_resync_all(&bytes, "gap");
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	cr_assert_eq(record.kind, EVENT_RECORD_RESYNC);
+	cr_assert_eq(record.part_count, 0);
+	cr_assert_eq(record.service.len, 0);
+	cr_assert_eq(record.id.len, 0);
+	/* 0x81: final text frame; then the payload's length. */
+	cr_assert_eq(record.full.len, 2 + strlen(TEXT));
+	cr_assert_eq((unsigned char)record.full.at[0], 0x81);
+	cr_assert_eq((unsigned char)record.full.at[1], strlen(TEXT));
+	cr_assert(span_equals(span_of(record.full.at + 2, record.full.len - 2), SPAN(TEXT)));
+	buffer_fini(&bytes);
+}
+
+Test(event_notice, a_resync_for_all_that_is_cut_short_is_refused)
+{
+	struct buffer bytes = {0};
+	struct event_record record;
+	event_record_format_resync_all(&bytes, "gap");
+	for (size_t len = 0; len < bytes.len; len++)
+		cr_assert_eq(event_record_parse(span_of(bytes.at, len), &record), -EBADMSG);
+	buffer_fini(&bytes);
+}

@@ -1,0 +1,384 @@
+#define _GNU_SOURCE
+#include "log.h"
+#include "buffer.h"
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <regex.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/syncdoc-log-XXXXXX";
+static char path[64], renamed[64];
+static struct buffer content;
+
+static void init(void)
+{
+	cr_assert(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/log", directory);
+	snprintf(renamed, sizeof(renamed), "%s/log.1", directory);
+}
+
+static void fini(void)
+{
+	log_open("stderr", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	unlink(path);
+	unlink(renamed);
+	rmdir(directory);
+	buffer_fini(&content);
+}
+
+TestSuite(log, .init = init, .fini = fini, .timeout = 20);
+
+static void open_as(enum log_format format)
+{
+	cr_assert_eq(log_open(path, LOG_LEVEL_INFO, format), 0);
+	log_set_process("worker 3");
+}
+
+/* What the file holds, NUL-terminated. */
+static const char *read_file(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	cr_assert_geq(fd, 0, "%s", name);
+	content.len = 0;
+	ssize_t got;
+	while ((got = read(fd, buffer_reserve(&content, 65536), 65536)) > 0)
+		content.len += (size_t)got;
+	close(fd);
+	buffer_append_char(&content, '\0');
+	return content.at;
+}
+
+/* The message of the only line in the file: what stands behind `info: `, without the newline. */
+static const char *read_message(void)
+{
+	char *text = (char *)read_file(path);
+	size_t len = strlen(text);
+	cr_assert(len > 0 && strchr(text, '\n') == text + len - 1, "one line, not: %s", text);
+	text[len - 1] = '\0';
+	char *at = strstr(text, "info: ");
+	cr_assert(at, "%s", text);
+	return at + strlen("info: ");
+}
+
+static void expect_match(const char *text, const char *pattern)
+{
+	regex_t regex;
+	cr_assert_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	cr_assert_eq(regexec(&regex, text, 0, NULL, 0), 0, "%s", text);
+	regfree(&regex);
+}
+
+Test(log, text_line_has_time_process_pid_level_and_message)
+{
+	char pattern[200];
+	open_as(LOG_FORMAT_TEXT);
+	log_warning("relay: redis %s lost", "unix:/run/x");
+	snprintf(pattern, sizeof(pattern),
+		 "^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z "
+		 "worker 3\\[%d\\] warning: relay: redis unix:/run/x lost\n$",
+		 (int)getpid());
+	expect_match(read_file(path), pattern);
+}
+
+Test(log, json_line_has_the_same_as_members)
+{
+	char pattern[200];
+	open_as(LOG_FORMAT_JSON);
+	log_error("no \"room\"\n");
+	snprintf(pattern, sizeof(pattern),
+		 "^\\{\"time\":\"[^\"]{23}Z\",\"level\":\"error\",\"process\":\"worker "
+		 "3\",\"pid\":%d,"
+		 "\"message\":\"no \\\\\"room\\\\\"\\\\n\"\\}\n$",
+		 (int)getpid());
+	expect_match(read_file(path), pattern);
+}
+
+Test(log, lines_below_the_level_are_not_written)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_debug("no");
+	cr_assert_str_eq(read_file(path), "");
+	log_set_level(LOG_LEVEL_ERROR);
+	log_warning("no");
+	cr_assert_str_eq(read_file(path), "");
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_debug("yes");
+	expect_match(read_file(path), "debug: yes\n$");
+}
+
+Test(log, message_cannot_forge_a_line)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_info("name %s", "x\n2026-11-23T02:39:22.123Z supervisor[1] error: forged\r\tend");
+	cr_assert_str_eq(read_message(),
+			 "name x\\n2026-11-23T02:39:22.123Z supervisor[1] error: forged\\r\\tend");
+}
+
+Test(log, message_cannot_steer_a_terminal)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_info("%s", "a\x1b[31mb\x7f"
+		       "c\xc2\x9b"
+		       "d\x01");
+	cr_assert_str_eq(read_message(), "a\\x1b[31mb\\x7fc\\xc2\\x9bd\\x01");
+}
+
+Test(log, utf8_is_left_as_it_is)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_info("%s", "Größe \xc2\xa0 € \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf");
+	cr_assert_str_eq(read_message(), "Größe \xc2\xa0 € \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf");
+}
+
+Test(log, bytes_that_are_no_utf8_are_shown_as_numbers)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_info("%s", "\xff|\xc0\x80|\xe0\x80\x80|\xed\xa0\x80|\xf4\x90\x80\x80|\xe2\x82");
+	cr_assert_str_eq(
+		read_message(),
+		"\\xff|\\xc0\\x80|\\xe0\\x80\\x80|\\xed\\xa0\\x80|\\xf4\\x90\\x80\\x80|\\xe2\\x82");
+}
+
+Test(log, bytes_that_are_no_utf8_become_replacement_characters_in_json)
+{
+	open_as(LOG_FORMAT_JSON);
+	log_info("%s", "a\xff"
+		       "b\xe2\x82");
+	expect_match(read_file(path), "\"message\":\"a\xef\xbf\xbd"
+				      "b\xef\xbf\xbd\xef\xbf\xbd\"\\}\n$");
+}
+
+/* Writes a message of `count` times `unit` behind `lead`; returns the whole line's length. */
+static size_t write_long(const char *lead, const char *unit, size_t count)
+{
+	CLEANUP(buffer_fini) struct buffer message = {0};
+	buffer_append_string(&message, lead);
+	for (size_t i = 0; i < count; i++)
+		buffer_append_string(&message, unit);
+	buffer_append_char(&message, '\0');
+	log_info("%s", message.at);
+	return strlen(read_file(path));
+}
+
+Test(log, line_is_cut_at_4_kib_and_says_so)
+{
+	open_as(LOG_FORMAT_TEXT);
+	cr_assert_eq(write_long("", "x", 20000), 4096);
+	expect_match(content.at, "xxx\\.\\.\\.\n$");
+}
+
+Test(log, line_that_just_fits_is_not_cut)
+{
+	open_as(LOG_FORMAT_TEXT);
+	size_t head = write_long("", "", 0) - 1;
+	cr_assert_eq(truncate(path, 0), 0);
+	cr_assert_eq(write_long("", "x", 4095 - head), 4096);
+	expect_match(content.at, "xxx\n$");
+	cr_assert_eq(truncate(path, 0), 0);
+	cr_assert_eq(write_long("", "x", 4096 - head), 4096);
+	expect_match(content.at, "xxx\\.\\.\\.\n$");
+}
+
+Test(log, cut_does_not_split_a_character)
+{
+	const char *leads[] = {"", "a", "ab", "abc"};
+	open_as(LOG_FORMAT_TEXT);
+	for (size_t i = 0; i < ARRAY_LEN(leads); i++) {
+		cr_assert_eq(truncate(path, 0), 0);
+		cr_assert_leq(write_long(leads[i], "\xf0\x9f\x98\x80", 4000), 4096);
+		expect_match(content.at, "\xf0\x9f\x98\x80\\.\\.\\.\n$");
+		cr_assert_null(strstr(content.at, "\\x"));
+	}
+}
+
+Test(log, cut_json_line_is_still_json)
+{
+	const char *units[] = {"x", "\"", "\\", "\x01", "\n", "\xff", "\xe2\x82\xac"};
+	open_as(LOG_FORMAT_JSON);
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		cr_assert_eq(truncate(path, 0), 0);
+		size_t len = write_long("", units[i], 4090);
+		cr_assert(len <= 4096 && len > 1300, "unit %zu: %zu", i, len);
+		expect_match(content.at, "^\\{\"time\".*\\.\\.\\.\"\\}\n$");
+		/* Quotes are paired and every backslash begins an escape, so the text ends where
+		 * the object does. */
+		expect_match(content.at,
+			     "\"message\":\"([^\"\\]|\\\\[\"\\n]|\\\\u00[0-9a-f]{2})*\"\\}\n$");
+	}
+}
+
+Test(log, unknown_target_is_refused_and_the_old_one_stays)
+{
+	open_as(LOG_FORMAT_TEXT);
+	cr_assert_eq(log_open("relative/path", LOG_LEVEL_ERROR, LOG_FORMAT_JSON), -EINVAL);
+	cr_assert_eq(log_open("", LOG_LEVEL_ERROR, LOG_FORMAT_JSON), -EINVAL);
+	cr_assert_eq(log_open("/nonexistent/directory/log", LOG_LEVEL_ERROR, LOG_FORMAT_JSON),
+		     -ENOENT);
+	log_info("still here");
+	cr_assert_str_eq(read_message(), "still here");
+}
+
+Test(log, file_is_appended_to_and_not_for_everybody)
+{
+	struct stat status;
+	umask(022);
+	open_as(LOG_FORMAT_TEXT);
+	log_info("one");
+	open_as(LOG_FORMAT_TEXT);
+	log_info("two");
+	expect_match(read_file(path), "one\n.*two\n$");
+	cr_assert_eq(stat(path, &status), 0);
+	cr_assert_eq(status.st_mode & 0777, 0640);
+}
+
+Test(log, reopen_after_a_rename_writes_to_a_new_file)
+{
+	open_as(LOG_FORMAT_TEXT);
+	int before = log_fd();
+	log_info("old");
+	cr_assert_eq(rename(path, renamed), 0);
+	log_info("still old");
+	cr_assert_eq(log_reopen(), 0);
+	log_info("new");
+	cr_assert_str_eq(read_message(), "new");
+	expect_match(read_file(renamed), "old\n.*still old\n$");
+	cr_assert_eq(log_fd(), before, "children keep that number");
+	cr_assert(fcntl(log_fd(), F_GETFD) & FD_CLOEXEC);
+}
+
+Test(log, reopen_that_fails_keeps_the_old_file)
+{
+	open_as(LOG_FORMAT_TEXT);
+	cr_assert_eq(rename(path, renamed), 0);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_eq(log_reopen(), -EISDIR);
+	log_info("still old");
+	expect_match(read_file(renamed), "still old\n$");
+	rmdir(path);
+}
+
+Test(log, stderr_and_syslog_have_no_descriptor_to_keep)
+{
+	open_as(LOG_FORMAT_TEXT);
+	cr_assert_geq(log_fd(), 3);
+	cr_assert_eq(log_open("stderr", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
+	cr_assert_eq(log_fd(), -1);
+	cr_assert_eq(log_reopen(), 0);
+	cr_assert_eq(log_open("syslog", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
+	cr_assert_eq(log_fd(), -1);
+	cr_assert_eq(log_reopen(), 0);
+}
+
+Test(log, stderr_target_writes_to_descriptor_2)
+{
+	int saved = dup(STDERR_FILENO);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	cr_assert_eq(log_open("stderr", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
+	dup2(fd, STDERR_FILENO);
+	log_info("to stderr");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fd);
+	cr_assert_str_eq(read_message(), "to stderr");
+}
+
+Test(log, levels_are_known_by_name)
+{
+	static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		enum log_level level = LOG_LEVEL_ERROR;
+		cr_assert_eq(log_level_parse(names[i], &level), 0);
+		cr_assert_eq(level, i);
+	}
+	enum log_level level = LOG_LEVEL_NOTICE;
+	cr_assert_eq(log_level_parse("Error", &level), -EINVAL);
+	cr_assert_eq(log_level_parse("", &level), -EINVAL);
+	cr_assert_eq(level, LOG_LEVEL_NOTICE);
+}
+
+Test(log, errno_is_kept_and_can_be_shown)
+{
+	open_as(LOG_FORMAT_TEXT);
+	errno = ENOENT;
+	log_info("open: %m");
+	cr_assert_eq(errno, ENOENT);
+	cr_assert_str_eq(read_message(), "open: No such file or directory");
+}
+
+Test(log, long_process_name_is_cut)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_set_process("a name far longer than any that we would ever give to a process");
+	log_info("x");
+	expect_match(read_file(path), "Z a name far longer than any that\\[");
+}
+
+Test(log_limit, first_is_allowed_and_the_next_held_back)
+{
+	struct log_limit limit = {0};
+	cr_assert(log_allow(&limit));
+	cr_assert_not(log_allow(&limit));
+	cr_assert_not(log_allow(&limit));
+	cr_assert_eq(limit.held_back, 2);
+}
+
+Test(log_limit, limits_do_not_know_each_other)
+{
+	struct log_limit a = {0}, b = {0};
+	cr_assert(log_allow(&a));
+	cr_assert(log_allow(&b));
+}
+
+TestSuite(log_limit, .init = init, .fini = fini, .timeout = 20);
+
+/* The minute is over: what the clock would do to the limit. */
+static void pass_a_minute(struct log_limit *limit)
+{
+	limit->next_ms -= 60000;
+}
+
+Test(log_limit, one_minute_lies_between_two_lines)
+{
+	struct log_limit limit = {0};
+	cr_assert(log_allow(&limit));
+	limit.next_ms -= 50000; /* not yet */
+	cr_assert_not(log_allow(&limit));
+	limit.next_ms -= 10000;
+	cr_assert(log_allow(&limit));
+}
+
+Test(log_limit, next_line_says_how_many_were_held_back)
+{
+	struct log_limit limit = {0};
+	open_as(LOG_FORMAT_TEXT);
+	cr_assert(log_allow(&limit));
+	log_info("first");
+	expect_match(read_file(path), "info: first\n$");
+	log_allow(&limit);
+	log_allow(&limit);
+	pass_a_minute(&limit);
+	cr_assert(log_allow(&limit));
+	log_info("second");
+	log_info("another");
+	expect_match(read_file(path), "second \\(2 more held back\\)\n.*another\n$");
+}
+
+Test(log_limit, number_held_back_survives_the_cut)
+{
+	struct log_limit limit = {.held_back = 12};
+	open_as(LOG_FORMAT_TEXT);
+	cr_assert(log_allow(&limit));
+	cr_assert_eq(write_long("", "x", 5000), 4096);
+	expect_match(content.at, "xx\\.\\.\\. \\(12 more held back\\)\n$");
+}
+
+Test(log_limit, number_of_a_line_below_the_level_is_not_given_to_another)
+{
+	struct log_limit limit = {.held_back = 12};
+	open_as(LOG_FORMAT_TEXT);
+	cr_assert(log_allow(&limit));
+	log_debug("not written");
+	log_info("written");
+	cr_assert_str_eq(read_message(), "written");
+}

@@ -1,0 +1,741 @@
+/* test_patch.c — JSON Patch: the RFC's examples, the hard cases, limits, and properties of random
+ * patches. */
+#include "patch.h"
+#include "random_json.h"
+#include <criterion/criterion.h>
+
+TestSuite(patch, .timeout = 10);
+
+#define SIZE_ANY ((size_t)1 << 20)
+
+struct row {
+	const char *document;
+	const char *operations;
+	const char *result; /* NULL: fails */
+	int error;
+	uint32_t operation; /* the one to be blamed */
+};
+
+#define HOLDS(document, operations, result)                                                        \
+	{                                                                                          \
+		document, operations, result, 0, 0                                                 \
+	}
+#define INVALID(document, operations, operation)                                                   \
+	{                                                                                          \
+		document, operations, NULL, -EINVAL, operation                                     \
+	}
+#define MISSING(document, operations, operation)                                                   \
+	{                                                                                          \
+		document, operations, NULL, -ENOENT, operation                                     \
+	}
+#define UNEQUAL(document, operations, operation)                                                   \
+	{                                                                                          \
+		document, operations, NULL, -EILSEQ, operation                                     \
+	}
+
+static int apply(struct span document, struct span operations, size_t size_max, struct buffer *ret,
+		 struct patch_fault *ret_fault)
+{
+	struct json CLEANUP(json_fini) document_doc = random_json_parse(document);
+	struct json CLEANUP(json_fini) operations_doc = random_json_parse(operations);
+
+	return patch_apply(&document_doc, &operations_doc, size_max, ret, ret_fault);
+}
+
+static enum patch_fault_kind kind_of(int error)
+{
+	return error == -ENOENT   ? PATCH_PATH_MISSING
+	       : error == -EILSEQ ? PATCH_TEST_FAILED
+				  : PATCH_INVALID;
+}
+
+static bool fault_is_sound(const struct patch_fault *fault)
+{
+	size_t len = strnlen(fault->detail, sizeof(fault->detail));
+
+	return len > 0 && len < sizeof(fault->detail) &&
+	       json_utf8_is_valid(span_of(fault->detail, len));
+}
+
+static void expect_row(const struct row *row)
+{
+	struct patch_fault fault = {.operation = UINT32_MAX};
+	struct buffer CLEANUP(buffer_fini) result = {0};
+	int error = apply(span_string(row->document), span_string(row->operations), SIZE_ANY,
+			  &result, &fault);
+
+	cr_expect_eq(error, row->error, "%s with %s: %d (%s)", row->document, row->operations,
+		     error, error ? fault.detail : "");
+	if (row->result) {
+		cr_expect(span_equals(buffer_span(&result), span_string(row->result)),
+			  "%s with %s: %.*s, not %s", row->document, row->operations,
+			  SPAN_ARGS(result), row->result);
+		return;
+	}
+	cr_expect_eq(result.len, 0, "%s with %s: not all or nothing", row->document,
+		     row->operations);
+	cr_expect_eq(fault.operation, row->operation, "%s with %s: operation %u blamed",
+		     row->document, row->operations, fault.operation);
+	cr_expect_eq(fault.kind, kind_of(row->error), "%s with %s", row->document, row->operations);
+	cr_expect(fault_is_sound(&fault), "%s with %s", row->document, row->operations);
+}
+
+static void expect_rows(const struct row *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		expect_row(&rows[i]);
+}
+
+/* A.1 to A.16; A.13 is an operation with two members "op", which the scanner refuses. */
+Test(patch, the_examples_of_rfc_6902_hold)
+{
+	static const struct row rows[] = {
+		HOLDS("{\"foo\":\"bar\"}", "[{\"op\":\"add\",\"path\":\"/baz\",\"value\":\"qux\"}]",
+		      "{\"foo\":\"bar\",\"baz\":\"qux\"}"),
+		HOLDS("{\"foo\":[\"bar\",\"baz\"]}",
+		      "[{\"op\":\"add\",\"path\":\"/foo/1\",\"value\":\"qux\"}]",
+		      "{\"foo\":[\"bar\",\"qux\",\"baz\"]}"),
+		HOLDS("{\"baz\":\"qux\",\"foo\":\"bar\"}",
+		      "[{\"op\":\"remove\",\"path\":\"/baz\"}]", "{\"foo\":\"bar\"}"),
+		HOLDS("{\"foo\":[\"bar\",\"qux\",\"baz\"]}",
+		      "[{\"op\":\"remove\",\"path\":\"/foo/1\"}]", "{\"foo\":[\"bar\",\"baz\"]}"),
+		HOLDS("{\"baz\":\"qux\",\"foo\":\"bar\"}",
+		      "[{\"op\":\"replace\",\"path\":\"/baz\",\"value\":\"boo\"}]",
+		      "{\"baz\":\"boo\",\"foo\":\"bar\"}"),
+		HOLDS("{\"foo\":{\"bar\":\"baz\",\"waldo\":\"fred\"},\"qux\":{\"corge\":\"grault\"}"
+		      "}",
+		      "[{\"op\":\"move\",\"from\":\"/foo/waldo\",\"path\":\"/qux/thud\"}]",
+		      "{\"foo\":{\"bar\":\"baz\"},\"qux\":{\"corge\":\"grault\",\"thud\":\"fred\"}"
+		      "}"),
+		HOLDS("{\"foo\":[\"all\",\"grass\",\"cows\",\"eat\"]}",
+		      "[{\"op\":\"move\",\"from\":\"/foo/1\",\"path\":\"/foo/3\"}]",
+		      "{\"foo\":[\"all\",\"cows\",\"eat\",\"grass\"]}"),
+		HOLDS("{\"baz\":\"qux\",\"foo\":[\"a\",2,\"c\"]}",
+		      "[{\"op\":\"test\",\"path\":\"/baz\",\"value\":\"qux\"},"
+		      "{\"op\":\"test\",\"path\":\"/foo/1\",\"value\":2}]",
+		      "{\"baz\":\"qux\",\"foo\":[\"a\",2,\"c\"]}"),
+		UNEQUAL("{\"baz\":\"qux\"}",
+			"[{\"op\":\"test\",\"path\":\"/baz\",\"value\":\"bar\"}]", 0),
+		HOLDS("{\"foo\":\"bar\"}",
+		      "[{\"op\":\"add\",\"path\":\"/child\",\"value\":{\"grandchild\":{}}}]",
+		      "{\"foo\":\"bar\",\"child\":{\"grandchild\":{}}}"),
+		HOLDS("{\"foo\":\"bar\"}",
+		      "[{\"op\":\"add\",\"path\":\"/baz\",\"value\":\"qux\",\"xyz\":123}]",
+		      "{\"foo\":\"bar\",\"baz\":\"qux\"}"),
+		MISSING("{\"foo\":\"bar\"}",
+			"[{\"op\":\"add\",\"path\":\"/baz/bat\",\"value\":\"qux\"}]", 0),
+		HOLDS("{\"/\":9,\"~1\":10}", "[{\"op\":\"test\",\"path\":\"/~01\",\"value\":10}]",
+		      "{\"/\":9,\"~1\":10}"),
+		UNEQUAL("{\"/\":9,\"~1\":10}",
+			"[{\"op\":\"test\",\"path\":\"/~01\",\"value\":\"10\"}]", 0),
+		HOLDS("{\"foo\":[\"bar\"]}",
+		      "[{\"op\":\"add\",\"path\":\"/foo/-\",\"value\":[\"abc\",\"def\"]}]",
+		      "{\"foo\":[\"bar\",[\"abc\",\"def\"]]}"),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, pointers_of_rfc_6901_lead_to_their_places)
+{
+#define POINTER_DOCUMENT                                                                           \
+	"{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,\"g|h\":4,\"i\\\\j\":5,"  \
+	"\"k\\\"l\":6,\" \":7,\"m~n\":8}"
+#define TEST_AT(pointer, value)                                                                    \
+	HOLDS(POINTER_DOCUMENT,                                                                    \
+	      "[{\"op\":\"test\",\"path\":\"" pointer "\",\"value\":" value "}]",                  \
+	      POINTER_DOCUMENT)
+	static const struct row rows[] = {
+		TEST_AT("", POINTER_DOCUMENT),
+		TEST_AT("/foo", "[\"bar\",\"baz\"]"),
+		TEST_AT("/foo/0", "\"bar\""),
+		TEST_AT("/", "0"),
+		TEST_AT("/a~1b", "1"),
+		TEST_AT("/c%d", "2"),
+		TEST_AT("/e^f", "3"),
+		TEST_AT("/g|h", "4"),
+		TEST_AT("/i\\\\j", "5"),
+		TEST_AT("/k\\\"l", "6"),
+		TEST_AT("/ ", "7"),
+		TEST_AT("/m~0n", "8"),
+		TEST_AT("/\\u0066oo/1", "\"baz\""),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, add_puts_a_value_anywhere)
+{
+	static const struct row rows[] = {
+		HOLDS("{}", "[]", "{}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/a\",\"value\":null}]",
+		      "{\"a\":null}"),
+		HOLDS("{\"a\":null}", "[{\"op\":\"add\",\"path\":\"/a\",\"value\":1}]",
+		      "{\"a\":1}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"add\",\"path\":\"\",\"value\":{\"b\":2}}]",
+		      "{\"b\":2}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"add\",\"path\":\"\",\"value\":[1,2]}]", "[1,2]"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"add\",\"path\":\"/\",\"value\":2}]",
+		      "{\"a\":1,\"\":2}"),
+		HOLDS("{\"\":{}}", "[{\"op\":\"add\",\"path\":\"//\",\"value\":2}]",
+		      "{\"\":{\"\":2}}"),
+		HOLDS("{\"a\":[]}", "[{\"op\":\"add\",\"path\":\"/a/0\",\"value\":1}]",
+		      "{\"a\":[1]}"),
+		HOLDS("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/1\",\"value\":2}]",
+		      "{\"a\":[1,2]}"),
+		HOLDS("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/0\",\"value\":null}]",
+		      "{\"a\":[null,1]}"),
+		HOLDS("[1]", "[{\"op\":\"add\",\"path\":\"/-\",\"value\":2}]", "[1,2]"),
+		HOLDS("{\"0\":1}", "[{\"op\":\"add\",\"path\":\"/01\",\"value\":2}]",
+		      "{\"0\":1,\"01\":2}"),
+		HOLDS("{}", "[{\"op\":\"add\",\"path\":\"/-\",\"value\":2}]", "{\"-\":2}"),
+		HOLDS("{\"a\":{}}", "[{\"value\":1,\"path\":\"/a/b\",\"op\":\"add\"}]",
+		      "{\"a\":{\"b\":1}}"),
+		HOLDS("{}", "[{\"\\u006fp\":\"a\\u0064d\",\"path\":\"\\/a\",\"value\":1}]",
+		      "{\"a\":1}"),
+		HOLDS("{}",
+		      "[{\"op\":\"add\",\"path\":\"/a\",\"value\":[]},{\"op\":\"add\",\"path\":\"/"
+		      "a/-\",\"value\":{}},"
+		      "{\"op\":\"add\",\"path\":\"/a/0/b~1c~0d\",\"value\":1}]",
+		      "{\"a\":[{\"b/c~d\":1}]}"),
+		HOLDS("{\"x\":1}", "[{\"op\":\"add\",\"path\":\"/x\",\"value\":2,\"from\":5}]",
+		      "{\"x\":2}"),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/2\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/01\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/+0\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/-1\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/1e0\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/ 1\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}",
+			"[{\"op\":\"add\",\"path\":\"/a/18446744073709551616\",\"value\":2}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/4294967296\",\"value\":2}]",
+			0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/b\",\"value\":2}]", 0),
+		MISSING("{\"a\":null}", "[{\"op\":\"add\",\"path\":\"/a/b\",\"value\":2}]", 0),
+		MISSING("{\"a\":\"text\"}", "[{\"op\":\"add\",\"path\":\"/a/0\",\"value\":2}]", 0),
+		MISSING("{}", "[{\"op\":\"add\",\"path\":\"/a/b/c\",\"value\":2}]", 0),
+		MISSING("1", "[{\"op\":\"add\",\"path\":\"/a\",\"value\":2}]", 0),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, remove_and_replace_want_something_there)
+{
+	static const struct row rows[] = {
+		HOLDS("{\"a\":null,\"b\":1}", "[{\"op\":\"remove\",\"path\":\"/a\"}]", "{\"b\":1}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/a\",\"value\":7}]", "{}"),
+		HOLDS("[1,[2,3]]",
+		      "[{\"op\":\"remove\",\"path\":\"/1/0\"},{\"op\":\"remove\",\"path\":\"/0\"}]",
+		      "[[3]]"),
+		HOLDS("{\"a\":{\"b\":[{\"c\":1}]}}",
+		      "[{\"op\":\"replace\",\"path\":\"/a/b/0/c\",\"value\":[1.50,-0]}]",
+		      "{\"a\":{\"b\":[{\"c\":[1.50,-0]}]}}"),
+		HOLDS("{\"a\":1,\"b\":2}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":null}]",
+		      "{\"a\":null,\"b\":2}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":null}]", "null"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"\",\"value\":{}}]", "{}"),
+		HOLDS("[1,2]", "[{\"op\":\"replace\",\"path\":\"/1\",\"value\":{\"a\":1}}]",
+		      "[1,{\"a\":1}]"),
+		INVALID("{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"\"}]", 0),
+		MISSING("{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/b\"}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"remove\",\"path\":\"/a/1\"}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"remove\",\"path\":\"/a/-\"}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"remove\",\"path\":\"/a/00\"}]", 0),
+		MISSING("{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/a/b\"}]", 0),
+		MISSING("{\"a\":1}", "[{\"op\":\"replace\",\"path\":\"/b\",\"value\":1}]", 0),
+		MISSING("{\"a\":[]}", "[{\"op\":\"replace\",\"path\":\"/a/0\",\"value\":1}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"replace\",\"path\":\"/a/-\",\"value\":1}]", 0),
+		MISSING("{\"a\":{}}", "[{\"op\":\"replace\",\"path\":\"/\",\"value\":1}]", 0),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, move_is_remove_and_then_add)
+{
+	static const struct row rows[] = {
+		HOLDS("{\"a\":1,\"b\":2}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b\"}]",
+		      "{\"b\":1}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/a\"}]",
+		      "{\"a\":1}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"move\",\"from\":\"\",\"path\":\"\"}]", "{\"a\":1}"),
+		HOLDS("{\"a\":{\"b\":{\"c\":1}}}",
+		      "[{\"op\":\"move\",\"from\":\"/a/b\",\"path\":\"/a\"}]", "{\"a\":{\"c\":1}}"),
+		HOLDS("{\"a\":{\"b\":{\"c\":1}}}",
+		      "[{\"op\":\"move\",\"from\":\"/a/b\",\"path\":\"\"}]", "{\"c\":1}"),
+		HOLDS("{\"a\":null}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b\"}]",
+		      "{\"b\":null}"),
+		HOLDS("[1,2,3]", "[{\"op\":\"move\",\"from\":\"/0\",\"path\":\"/-\"}]", "[2,3,1]"),
+		HOLDS("[1,2,3]", "[{\"op\":\"move\",\"from\":\"/2\",\"path\":\"/0\"}]", "[3,1,2]"),
+		HOLDS("[1,2,3]", "[{\"op\":\"move\",\"from\":\"/1\",\"path\":\"/1\"}]", "[1,2,3]"),
+		INVALID("[1,{}]", "[{\"op\":\"move\",\"from\":\"/0\",\"path\":\"/0/a\"}]", 0),
+		HOLDS("{\"a\":{},\"ab\":{}}",
+		      "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/ab/x\"}]",
+		      "{\"ab\":{\"x\":{}}}"),
+		INVALID("{\"a\":{\"b\":{}}}",
+			"[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/a/b/c\"}]", 0),
+		INVALID("{\"a\":1}", "[{\"op\":\"move\",\"from\":\"\",\"path\":\"/a\"}]", 0),
+		MISSING("{\"a\":1}", "[{\"op\":\"move\",\"from\":\"/b\",\"path\":\"/c\"}]", 0),
+		MISSING("{\"a\":1}", "[{\"op\":\"move\",\"from\":\"/b\",\"path\":\"/b\"}]", 0),
+		MISSING("[1]", "[{\"op\":\"move\",\"from\":\"/-\",\"path\":\"/0\"}]", 0),
+		/* Behind the removal there are two elements left. */
+		MISSING("[1,2,3]", "[{\"op\":\"move\",\"from\":\"/0\",\"path\":\"/3\"}]", 0),
+		MISSING("{\"a\":1}", "[{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b/c\"}]", 0),
+		INVALID("{\"a\":1}", "[{\"op\":\"move\",\"path\":\"/b\"}]", 0),
+		INVALID("{\"a\":1}", "[{\"op\":\"move\",\"from\":null,\"path\":\"/b\"}]", 0),
+		INVALID("{\"a\":1}", "[{\"op\":\"move\",\"from\":\"a\",\"path\":\"/b\"}]", 0),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, copies_have_a_life_of_their_own)
+{
+	static const struct row rows[] = {
+		HOLDS("{\"a\":{\"b\":[1]}}",
+		      "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/c\"},"
+		      "{\"op\":\"add\",\"path\":\"/c/b/"
+		      "-\",\"value\":2},{\"op\":\"remove\",\"path\":\"/a/b/0\"}]",
+		      "{\"a\":{\"b\":[]},\"c\":{\"b\":[1,2]}}"),
+		HOLDS("{\"a\":1}", "[{\"op\":\"copy\",\"from\":\"\",\"path\":\"/b\"}]",
+		      "{\"a\":1,\"b\":{\"a\":1}}"),
+		HOLDS("{\"a\":{\"b\":1}}", "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/b\"}]",
+		      "{\"a\":{\"b\":{\"b\":1}}}"),
+		HOLDS("{\"a\":{\"b\":1}}", "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"\"}]",
+		      "{\"b\":1}"),
+		HOLDS("[null,1.0]",
+		      "[{\"op\":\"copy\",\"from\":\"/0\",\"path\":\"/"
+		      "-\"},{\"op\":\"copy\",\"from\":\"/1\",\"path\":\"/0\"}]",
+		      "[1.0,null,1.0,null]"),
+		HOLDS("{\"a\":[18446744073709551615,-9223372036854775808,-0,1E5,"
+		      "\"x\\u0000y\\u001f\",true,\"\"]}",
+		      "[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/"
+		      "b\"},{\"op\":\"remove\",\"path\":\"/a\"}]",
+		      "{\"b\":[18446744073709551615,-9223372036854775808,-0,1E5,"
+		      "\"x\\u0000y\\u001f\",true,\"\"]}"),
+		MISSING("{\"a\":1}", "[{\"op\":\"copy\",\"from\":\"/b\",\"path\":\"/c\"}]", 0),
+		MISSING("[1]", "[{\"op\":\"copy\",\"from\":\"/0\",\"path\":\"/2\"}]", 0),
+		INVALID("{\"a\":1}", "[{\"op\":\"copy\",\"path\":\"/b\"}]", 0),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, test_compares_values_and_not_spellings)
+{
+	static const struct row rows[] = {
+		HOLDS("{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":1.0}]",
+		      "{\"a\":1}"),
+		HOLDS("{\"a\":1e2}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":100}]",
+		      "{\"a\":1e2}"),
+		HOLDS("{\"a\":-0}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":0}]",
+		      "{\"a\":-0}"),
+		HOLDS("{\"a\":null}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":null}]",
+		      "{\"a\":null}"),
+		HOLDS("{\"a\":{\"x\":1,\"y\":[2]}}",
+		      "[{\"op\":\"test\",\"path\":\"/a\",\"value\":{\"y\":[2.0],\"\\u0078\":1}}]",
+		      "{\"a\":{\"x\":1,\"y\":[2]}}"),
+		HOLDS("{\"a\":\"\\u00e9\"}",
+		      "[{\"op\":\"test\",\"path\":\"/a\",\"value\":\"\xc3\xa9\"}]",
+		      "{\"a\":\"\xc3\xa9\"}"),
+		HOLDS("{\"a\":18446744073709551615}",
+		      "[{\"op\":\"test\",\"path\":\"/a\",\"value\":18446744073709551615}]",
+		      "{\"a\":18446744073709551615}"),
+		UNEQUAL("{\"a\":18446744073709551615}",
+			"[{\"op\":\"test\",\"path\":\"/a\",\"value\":18446744073709551614}]", 0),
+		UNEQUAL("{\"a\":9007199254740993}",
+			"[{\"op\":\"test\",\"path\":\"/a\",\"value\":9007199254740992}]", 0),
+		UNEQUAL("{\"a\":-1}",
+			"[{\"op\":\"test\",\"path\":\"/a\",\"value\":18446744073709551615}]", 0),
+		UNEQUAL("{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":\"1\"}]", 0),
+		UNEQUAL("{\"a\":true}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":1}]", 0),
+		UNEQUAL("{\"a\":null}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":false}]", 0),
+		UNEQUAL("{\"a\":[]}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":{}}]", 0),
+		UNEQUAL("{\"a\":[1,2]}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":[2,1]}]", 0),
+		UNEQUAL("{\"a\":{\"b\":1}}",
+			"[{\"op\":\"test\",\"path\":\"/a\",\"value\":{\"b\":1,\"c\":1}}]", 0),
+		UNEQUAL("{\"a\":{\"b\":1}}",
+			"[{\"op\":\"test\",\"path\":\"/a\",\"value\":{\"c\":1}}]", 0),
+		UNEQUAL("{\"a\":\"x\\u0000y\"}",
+			"[{\"op\":\"test\",\"path\":\"/a\",\"value\":\"x\"}]", 0),
+		UNEQUAL("{}", "[{\"op\":\"test\",\"path\":\"\",\"value\":[]}]", 0),
+		MISSING("{}", "[{\"op\":\"test\",\"path\":\"/a\",\"value\":null}]", 0),
+		MISSING("{\"a\":[1]}", "[{\"op\":\"test\",\"path\":\"/a/-\",\"value\":1}]", 0),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, malformed_operations_are_refused)
+{
+	static const struct row rows[] = {
+		INVALID("{}", "{}", 0),
+		INVALID("{}", "null", 0),
+		INVALID("{}", "\"text\"", 0),
+		INVALID("{}", "[null]", 0),
+		INVALID("{}", "[[]]", 0),
+		INVALID("{}", "[{}]", 0),
+		INVALID("{}", "[{\"op\":1,\"path\":\"\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"Add\",\"path\":\"/a\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"spam\",\"path\":\"/a\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"\",\"path\":\"/a\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\\u0000\",\"path\":\"/a\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":null,\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":[\"a\"],\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\"/a\"}]", 0),
+		INVALID("{}", "[{\"op\":\"replace\",\"path\":\"\"}]", 0),
+		INVALID("{\"a\":1}", "[{\"op\":\"test\",\"path\":\"/a\"}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\"a\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\"#/a\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\" /a\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\"/~\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\"/~2\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\"/a~/b\",\"value\":1}]", 0),
+		INVALID("{}", "[{\"op\":\"add\",\"path\":\"/a\\u0000b\",\"value\":1}]", 0),
+		INVALID("{\"a\":1}", "[{\"op\":\"remove\",\"path\":\"/a\\u0000\"}]", 0),
+		INVALID("{}",
+			"[{\"op\":\"add\",\"path\":\"/"
+			"a\",\"value\":1},{\"op\":\"nothing\",\"path\":\"/a\"}]",
+			1),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, the_failing_operation_is_named_and_nothing_is_done)
+{
+	static const struct row rows[] = {
+		UNEQUAL("{\"a\":1}",
+			"[{\"op\":\"replace\",\"path\":\"/"
+			"a\",\"value\":2},{\"op\":\"add\",\"path\":\"/b\",\"value\":3},"
+			"{\"op\":\"test\",\"path\":\"/a\",\"value\":1}]",
+			2),
+		MISSING("{\"a\":1}",
+			"[{\"op\":\"remove\",\"path\":\"/a\"},{\"op\":\"remove\",\"path\":\"/a\"}]",
+			1),
+		HOLDS("{\"a\":1}",
+		      "[{\"op\":\"test\",\"path\":\"/"
+		      "a\",\"value\":1},{\"op\":\"replace\",\"path\":\"/a\",\"value\":2},"
+		      "{\"op\":\"test\",\"path\":\"/a\",\"value\":2}]",
+		      "{\"a\":2}"),
+	};
+
+	expect_rows(rows, ARRAY_LEN(rows));
+}
+
+Test(patch, details_tell_what_is_wrong_and_are_cut_at_characters)
+{
+	struct buffer CLEANUP(buffer_fini) operations = {0}, CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault = {0};
+
+	cr_assert_eq(apply(SPAN("{\"a\":{}}"), SPAN("[{\"op\":\"remove\",\"path\":\"/a/b\"}]"),
+			   SIZE_ANY, &result, &fault),
+		     -ENOENT);
+	cr_expect_str_eq(fault.detail, "no member \"b\" at \"/a/b\"");
+	for (unsigned shift = 0; shift < 4; shift++) {
+		operations.len = 0;
+		buffer_append_string(&operations, "[{\"op\":\"remove\",\"path\":\"/");
+		buffer_append(&operations, "aaa", shift);
+		for (unsigned i = 0; i < 100; i++)
+			buffer_append_string(&operations, "\xf0\x9f\x98\x80");
+		buffer_append_string(&operations, "\"}]");
+		cr_expect_eq(apply(SPAN("{}"), buffer_span(&operations), SIZE_ANY, &result, &fault),
+			     -ENOENT);
+		cr_expect(fault_is_sound(&fault), "%s", fault.detail);
+	}
+}
+
+Test(patch, the_result_is_appended)
+{
+	struct buffer CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	buffer_append_string(&result, "before ");
+	cr_expect_eq(apply(SPAN("{}"), SPAN("[{\"op\":\"remove\",\"path\":\"/a\"}]"), SIZE_ANY,
+			   &result, &fault),
+		     -ENOENT);
+	cr_expect(span_equals(buffer_span(&result), SPAN("before ")));
+	cr_expect_eq(apply(SPAN("{}"), SPAN("[]"), SIZE_ANY, &result, &fault), 0);
+	cr_expect(span_equals(buffer_span(&result), SPAN("before {}")));
+}
+
+/* Documents of exactly the limit pass; spaces in the request do not count. */
+Test(patch, the_result_has_at_most_size_max_bytes)
+{
+	struct buffer CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+	struct span operations = SPAN("[{\"op\":\"add\",\"path\":\"/b\",\"value\":[ 1 , 2 ]}]");
+	size_t size = strlen("{\"a\":1,\"b\":[1,2]}");
+
+	cr_expect_eq(apply(SPAN("{ \"a\" : 1 }"), operations, size, &result, &fault), 0);
+	result.len = 0;
+	cr_expect_eq(apply(SPAN("{\"a\":1}"), operations, size - 1, &result, &fault), -E2BIG);
+	cr_expect_eq(fault.kind, PATCH_INVALID);
+	cr_expect_eq(fault.operation, 0);
+	cr_expect_eq(result.len, 0);
+}
+
+Test(patch, a_document_above_the_limit_can_be_made_smaller)
+{
+	struct buffer CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	cr_expect_eq(apply(SPAN("{\"a\":1,\"b\":[1,2,3,4,5,6,7,8]}"),
+			   SPAN("[{\"op\":\"remove\",\"path\":\"/b\"}]"), 8, &result, &fault),
+		     0);
+	cr_expect(span_equals(buffer_span(&result), SPAN("{\"a\":1}")));
+}
+
+static void append_repeated(struct buffer *ret, const char *first, const char *operation,
+			    unsigned times)
+{
+	buffer_append_string(ret, "[");
+	buffer_append_string(ret, first);
+	for (unsigned i = 0; i < times; i++) {
+		if (i || *first)
+			buffer_append_char(ret, ',');
+		buffer_append_string(ret, operation);
+	}
+	buffer_append_string(ret, "]");
+}
+
+/* 2^40 copies of the document if nobody stopped it. */
+Test(patch, doubling_copies_stop_early)
+{
+	struct buffer CLEANUP(buffer_fini) operations = {0}, CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	append_repeated(&operations, "", "{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/-\"}", 40);
+	cr_expect_eq(
+		apply(SPAN("{\"a\":[1,2,3]}"), buffer_span(&operations), SIZE_ANY, &result, &fault),
+		-E2BIG);
+	cr_expect_lt(fault.operation, 25);
+}
+
+/* Far below what counts as too much work. */
+Test(patch, the_document_is_not_built_far_beyond_its_limit)
+{
+	struct buffer CLEANUP(buffer_fini) operations = {0}, CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	append_repeated(&operations, "", "{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/-\"}", 14);
+	cr_expect_eq(
+		apply(SPAN("{\"a\":[1,2,3]}"), buffer_span(&operations), 1000, &result, &fault),
+		-E2BIG);
+	cr_expect_lt(fault.operation, 9);
+}
+
+Test(patch, a_document_may_be_above_its_limit_for_a_while)
+{
+	struct buffer CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	cr_expect_eq(apply(SPAN("{\"a\":[1,2,3]}"),
+			   SPAN("[{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/b\"},"
+				"{\"op\":\"remove\",\"path\":\"/a\"}]"),
+			   strlen("{\"a\":[1,2,3]}"), &result, &fault),
+		     0);
+	cr_expect(span_equals(buffer_span(&result), SPAN("{\"b\":[1,2,3]}")));
+}
+
+/* The document never grows, but each operation copies half of it. */
+Test(patch, copying_onto_the_same_place_forever_is_refused)
+{
+	struct buffer CLEANUP(buffer_fini) document = {0}, CLEANUP(buffer_fini) operations = {0},
+					   CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	buffer_append_string(&document, "{\"b\":1,\"a\":[1");
+	for (unsigned i = 0; i < 100000; i++)
+		buffer_append_string(&document, ",1");
+	buffer_append_string(&document, "]}");
+	append_repeated(&operations, "", "{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/b\"}",
+			20000);
+	cr_expect_eq(
+		apply(buffer_span(&document), buffer_span(&operations), SIZE_ANY, &result, &fault),
+		-E2BIG);
+}
+
+Test(patch, shifting_a_long_array_forever_is_refused)
+{
+	struct buffer CLEANUP(buffer_fini) document = {0}, CLEANUP(buffer_fini) operations = {0},
+					   CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	buffer_append_string(&document, "{\"a\":[1");
+	for (unsigned i = 0; i < 400000; i++)
+		buffer_append_string(&document, ",1");
+	buffer_append_string(&document, "]}");
+	append_repeated(&operations, "", "{\"op\":\"add\",\"path\":\"/a/0\",\"value\":1}", 20000);
+	cr_expect_eq(
+		apply(buffer_span(&document), buffer_span(&operations), SIZE_ANY, &result, &fault),
+		-E2BIG);
+}
+
+Test(patch, thousands_of_ordinary_operations_are_fine)
+{
+	struct buffer CLEANUP(buffer_fini) operations = {0}, CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	append_repeated(&operations, "{\"op\":\"add\",\"path\":\"/a\",\"value\":[]}",
+			"{\"op\":\"add\",\"path\":\"/a/"
+			"0\",\"value\":{\"x\":1}},{\"op\":\"add\",\"path\":\"/a/-\",\"value\":2}",
+			10000);
+	cr_expect_eq(apply(SPAN("{}"), buffer_span(&operations), SIZE_ANY, &result, &fault), 0,
+		     "%s", fault.detail);
+}
+
+/* A hundred levels with each operation. */
+Test(patch, nothing_gets_deeper_than_the_scanner_allows)
+{
+	static const char *const deepening[] = {
+		"{\"op\":\"copy\",\"from\":\"\",\"path\":\"/a/a/a/a/a/a/a/a/a/a/x\"}",
+		"{\"op\":\"add\",\"path\":\"/b\",\"value\":{\"a\":{\"a\":{\"a\":{}}}}},"
+		"{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b/a/a/a/"
+		"a\"},{\"op\":\"move\",\"from\":\"/b\",\"path\":\"/a\"}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(deepening); i++) {
+		struct buffer CLEANUP(buffer_fini) operations = {0},
+						   CLEANUP(buffer_fini) result = {0};
+		struct patch_fault fault;
+		append_repeated(&operations, "", deepening[i], 2000);
+		cr_expect_eq(apply(SPAN("{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{"
+					"\"a\":{\"a\":{}}}}}}}}}}}"),
+				   buffer_span(&operations), (size_t)1 << 30, &result, &fault),
+			     -EINVAL, "%s", fault.detail);
+		cr_expect_gt(fault.operation, 5);
+		cr_expect_not_null(strstr(fault.detail, "deep"), "%s", fault.detail);
+	}
+}
+
+Test(patch, moving_back_and_forth_is_not_taken_for_depth)
+{
+	struct buffer CLEANUP(buffer_fini) operations = {0}, CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+
+	append_repeated(&operations, "",
+			"{\"op\":\"move\",\"from\":\"/a\",\"path\":\"/b/c/d/e\"},"
+			"{\"op\":\"move\",\"from\":\"/b/c/d/e\",\"path\":\"/a\"}",
+			3000);
+	cr_expect_eq(apply(SPAN("{\"a\":[1],\"b\":{\"c\":{\"d\":{}}}}"), buffer_span(&operations),
+			   SIZE_ANY, &result, &fault),
+		     0, "%s", fault.detail);
+	cr_expect(span_equals(buffer_span(&result), SPAN("{\"b\":{\"c\":{\"d\":{}}},\"a\":[1]}")));
+}
+
+/* Random pointers lead mostly to places that are there: a walk from the root down. */
+static void append_pointer(struct random_json *random, const struct json *doc, struct buffer *ret)
+{
+	uint32_t at = 0;
+	struct buffer CLEANUP(buffer_fini) name = {0}, CLEANUP(buffer_fini) pointer = {0};
+
+	while (doc->tokens[at].count && random_json_below(random, 10) < 7) {
+		uint32_t ordinal = random_json_below(random, doc->tokens[at].count);
+		bool is_object = doc->tokens[at].type == JSON_OBJECT;
+		buffer_append_char(&pointer, '/');
+		at++;
+		for (uint32_t i = 0; i < ordinal; i++)
+			at = doc->tokens[is_object ? at + 1 : at].next;
+		if (!is_object) {
+			buffer_append_u64(&pointer, ordinal);
+			continue;
+		}
+		name.len = 0;
+		json_string(doc, at++, &name);
+		for (size_t i = 0; i < name.len; i++) {
+			if (name.at[i] == '~' || name.at[i] == '/')
+				buffer_append_string(&pointer, name.at[i] == '~' ? "~0" : "~1");
+			else
+				buffer_append_char(&pointer, name.at[i]);
+		}
+	}
+	if (random_json_below(random, 3) == 0) {
+		static const char *const ends[] = {"/a", "/-", "/0", "/1", "/", "/new", "/b/c"};
+		buffer_append_string(&pointer, ends[random_json_below(random, ARRAY_LEN(ends))]);
+	}
+	buffer_append_json(ret, buffer_span(&pointer));
+}
+
+static void append_operation(struct random_json *random, const struct json *doc, struct buffer *ret)
+{
+	static const char *const names[] = {"add",  "add",  "remove", "replace",
+					    "move", "copy", "test"};
+
+	buffer_printf(ret, "{\"op\":\"%s\",\"path\":",
+		      names[random_json_below(random, ARRAY_LEN(names))]);
+	append_pointer(random, doc, ret);
+	buffer_append_string(ret, ",\"from\":");
+	append_pointer(random, doc, ret);
+	buffer_append_string(ret, ",\"value\":");
+	random_json_value(random, ret);
+	buffer_append_char(ret, '}');
+}
+
+/* Operation by operation, each as a patch of its own. Returns the error of the first that fails. */
+static int apply_singly(struct span document, const struct json *operations, struct buffer *ret,
+			uint32_t *ret_operation)
+{
+	struct buffer CLEANUP(buffer_fini) single = {0}, CLEANUP(buffer_fini) before = {0};
+
+	buffer_append_span(&before, document);
+	*ret_operation = 0;
+	for (uint32_t i = 1; i < operations->tokens[0].next; i = operations->tokens[i].next) {
+		struct patch_fault fault;
+		single.len = ret->len = 0;
+		buffer_append_char(&single, '[');
+		buffer_append_span(&single, json_raw(operations, i));
+		buffer_append_char(&single, ']');
+		int error =
+			apply(buffer_span(&before), buffer_span(&single), SIZE_ANY, ret, &fault);
+		if (error)
+			return error;
+		before.len = 0;
+		buffer_append_span(&before, buffer_span(ret));
+		++*ret_operation;
+	}
+	return 0;
+}
+
+Test(patch, random_patches_do_what_their_operations_do_singly_or_nothing)
+{
+	uint64_t seed = random_json_seed();
+	struct random_json random = random_json_create(seed);
+	struct buffer CLEANUP(buffer_fini) document = {0}, CLEANUP(buffer_fini) text = {0},
+					   CLEANUP(buffer_fini) result = {0},
+					   CLEANUP(buffer_fini) singly = {0};
+	unsigned succeeded = 0;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		document.len = text.len = result.len = singly.len = 0;
+		random_json_object(&random, &document);
+		struct json CLEANUP(json_fini) doc = random_json_parse(buffer_span(&document));
+		buffer_append_char(&text, '[');
+		for (unsigned left = 1 + random_json_below(&random, 4); left > 0; left--) {
+			append_operation(&random, &doc, &text);
+			buffer_append_string(&text, left > 1 ? "," : "]");
+		}
+		struct json CLEANUP(json_fini) operations = random_json_parse(buffer_span(&text));
+		struct patch_fault fault;
+		uint32_t failed;
+		int error = patch_apply(&doc, &operations, SIZE_ANY, &result, &fault);
+		int expected = apply_singly(buffer_span(&document), &operations, &singly, &failed);
+		cr_assert_eq(error, expected, "seed %llu, patch %u: %.*s with %.*s",
+			     (unsigned long long)seed, i, SPAN_ARGS(document), SPAN_ARGS(text));
+		if (error) {
+			cr_assert_eq(fault.operation, failed);
+			cr_assert(fault_is_sound(&fault));
+			cr_assert_eq(result.len, 0);
+			continue;
+		}
+		succeeded++;
+		cr_assert(span_equals(buffer_span(&result), buffer_span(&singly)),
+			  "seed %llu, patch %u: %.*s with %.*s", (unsigned long long)seed, i,
+			  SPAN_ARGS(document), SPAN_ARGS(text));
+	}
+	cr_expect_gt(succeeded, 300, "seed %llu: only %u patches hold", (unsigned long long)seed,
+		     succeeded);
+}

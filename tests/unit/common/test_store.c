@@ -1,0 +1,784 @@
+#include "store_fixture.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+
+TestSuite(store, .timeout = 40);
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+#define HISTORY "syncdoc:history:{syncdoc:data:session:a}"
+#define DATA "syncdoc:data:session:a"
+
+/* The same test on both encodings. */
+#define STORE_TEST(name)                                                                           \
+	static void name(struct store_fixture *f, enum config_encoding encoding);                  \
+	Test(store, name)                                                                          \
+	{                                                                                          \
+		struct store_fixture fixture;                                                      \
+		store_fixture_open(&fixture, CONFIG_ENCODING_STRING);                              \
+		name(&fixture, CONFIG_ENCODING_STRING);                                            \
+		store_fixture_close(&fixture);                                                     \
+	}                                                                                          \
+	Test(store, name##_json)                                                                   \
+	{                                                                                          \
+		struct store_fixture fixture;                                                      \
+		store_fixture_open(&fixture, CONFIG_ENCODING_JSON);                                \
+		name(&fixture, CONFIG_ENCODING_JSON);                                              \
+		store_fixture_close(&fixture);                                                     \
+	}                                                                                          \
+	static void name(struct store_fixture *f,                                                  \
+			 enum config_encoding encoding __attribute__((unused)))
+
+#define ASK(...) fixture_ask(&f->redis, __VA_ARGS__)
+
+static int64_t ask_number(struct store_fixture *f, const char *command)
+{
+	return strtoll(ASK(command), NULL, 10);
+}
+
+/* A field of the history entry of a revision; "" if it has none. */
+static const char *history_field(struct store_fixture *f, unsigned revision, const char *name)
+{
+	static char value[256];
+	redisReply *reply =
+		redisCommand(f->redis.direct, "XRANGE " HISTORY " %u-0 %u-0", revision, revision);
+	cr_assert(reply && reply->elements == 1, "no entry %u-0", revision);
+	redisReply *fields = reply->element[0]->element[1];
+	*value = '\0';
+	for (size_t i = 0; i < fields->elements; i += 2)
+		if (strcmp(fields->element[i]->str, name) == 0)
+			snprintf(value, sizeof(value), "%s", fields->element[i + 1]->str);
+	freeReplyObject(reply);
+	return value;
+}
+
+STORE_TEST(a_created_document_reads_back)
+{
+	struct writer a = {.id = SPAN("a")};
+	char expected[256];
+	cr_assert_eq(store_fixture_write(f, &a, "create", "{\"x\":1}", 1), STORE_WRITTEN);
+	cr_assert_eq(f->first_sequence, 1);
+	snprintf(expected, sizeof(expected),
+		 "{\"revision\":1,\"updatedAt\":%lld,\"createdAt\":%lld,\"service\":\"session\","
+		 "\"id\":\"a\",\"data\":{\"x\":1}}",
+		 (long long)f->now_ms + 1, (long long)f->now_ms);
+	cr_assert_str_eq(store_fixture_read(f, "a"), expected);
+	cr_assert_eq(f->error, 0);
+	cr_assert_str_eq(ASK("TYPE " DATA),
+			 encoding == CONFIG_ENCODING_STRING ? "string" : "ReJSON-RL");
+	cr_assert_str_eq(ASK("ZRANGE syncdoc:index:session 0 -1 WITHSCORES"), "a 1");
+	cr_assert_str_eq(ASK("ZRANGE syncdoc:names:session 0 -1 WITHSCORES"), "a 0");
+	cr_assert_str_eq(ASK("ZRANGE syncdoc:services 0 -1 WITHSCORES"), "session 1");
+	cr_assert_str_eq(ASK("EXISTS syncdoc:deleted:session syncdoc:expiry"), "0");
+	cr_assert_str_eq(ASK("PTTL " DATA), "-1");
+	cr_assert_str_eq(ASK("PTTL " HISTORY), "-1");
+}
+
+STORE_TEST(a_missing_document_reads_as_none)
+{
+	cr_assert_str_eq(store_fixture_read(f, "nothing"), "");
+	cr_assert_eq(f->error, 0);
+}
+
+STORE_TEST(a_replace_makes_the_next_revision_and_sequence)
+{
+	struct writer a = {.id = SPAN("a")}, b = {.id = SPAN("b")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	store_fixture_write(f, &b, "create", "{}", 1);
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{\"n\":2}", 1), STORE_WRITTEN);
+	cr_assert_eq(f->first_sequence, 3);
+	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":2,"));
+	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"n\":2}}"));
+	cr_assert_str_eq(ASK("ZRANGE syncdoc:index:session 0 -1 WITHSCORES"), "b 2 a 3");
+	cr_assert_str_eq(ASK("GET syncdoc:sequence"), "3");
+}
+
+static void assert_mismatch(struct store_fixture *f, struct writer stale, const char *envelope)
+{
+	cr_assert_eq(store_fixture_write(f, &stale, "replace", "{\"stale\":1}", 1), STORE_MISMATCH);
+	cr_assert_str_eq(store_fixture_text(&f->envelope), envelope);
+}
+
+STORE_TEST(a_write_on_any_other_base_changes_nothing_and_gets_the_newest_envelope)
+{
+	struct writer a = {.id = SPAN("a")}, stale, older;
+	store_fixture_write(f, &a, "create", "{}", 1);
+	older = a;
+	store_fixture_write(f, &a, "replace", "{\"n\":2}", 1);
+	char *newest = strdup(store_fixture_read(f, "a"));
+	char *sequence = strdup(ASK("GET syncdoc:sequence"));
+
+	assert_mismatch(f, older, newest);
+	stale = a;
+	stale.document.revision++;
+	assert_mismatch(f, stale, newest);
+	stale = a;
+	stale.document.updated_at_ms++;
+	assert_mismatch(f, stale, newest);
+	stale = (struct writer){.id = SPAN("a")}; /* believes that there is none */
+	assert_mismatch(f, stale, newest);
+	/* 2 is a prefix of 20, as text. */
+	stale = a;
+	stale.document.revision = 20;
+	assert_mismatch(f, stale, newest);
+	stale = a;
+	stale.document.updated_at_ms /= 10;
+	assert_mismatch(f, stale, newest);
+
+	cr_assert_str_eq(store_fixture_read(f, "a"), newest);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "2");
+	cr_assert_str_eq(ASK("GET syncdoc:sequence"), sequence);
+	free(newest);
+	free(sequence);
+}
+
+STORE_TEST(a_write_on_a_base_that_is_gone_is_told_that_there_is_none)
+{
+	struct writer a = {.id = SPAN("a"), .document = {.revision = 3, .updated_at_ms = 5}};
+	assert_mismatch(f, a, "");
+	cr_assert_str_eq(ASK("KEYS *"), "");
+}
+
+STORE_TEST(a_batch_writes_all_its_revisions)
+{
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	cr_assert_eq(store_fixture_write(f, &a, "merge", "{\"last\":true}", 5), STORE_WRITTEN);
+	cr_assert_eq(f->first_sequence, 2);
+	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":6,"));
+	cr_assert_str_eq(ASK("GET syncdoc:sequence"), "6");
+	cr_assert_str_eq(ASK("ZSCORE syncdoc:index:session a"), "6");
+	for (unsigned revision = 2; revision <= 6; revision++) {
+		char expected[32];
+		snprintf(expected, sizeof(expected), "%u", revision);
+		cr_assert_str_eq(history_field(f, revision, "seq"), expected);
+		snprintf(expected, sizeof(expected), "req-a-%u", revision);
+		cr_assert_str_eq(history_field(f, revision, "req"), expected);
+		snprintf(expected, sizeof(expected), "%lld", (long long)f->now_ms + revision);
+		cr_assert_str_eq(history_field(f, revision, "at"), expected);
+	}
+}
+
+STORE_TEST(a_batch_on_another_base_writes_none)
+{
+	struct writer a = {.id = SPAN("a")}, stale;
+	store_fixture_write(f, &a, "create", "{}", 1);
+	stale = a;
+	store_fixture_write(f, &a, "replace", "{}", 1);
+	cr_assert_eq(store_fixture_write(f, &stale, "merge", "{}", 5), STORE_MISMATCH);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "2");
+	cr_assert_str_eq(ASK("GET syncdoc:sequence"), "2");
+}
+
+STORE_TEST(events_are_published_in_order_behind_the_write)
+{
+	struct writer a = {.id = SPAN("a")};
+	redisContext *listener = redisConnectUnix(f->redis.socket);
+	freeReplyObject(redisCommand(listener, "SUBSCRIBE syncdoc:channel:session:a"));
+	store_fixture_write(f, &a, "create", "{}", 3);
+	for (int i = 1; i <= 3; i++) {
+		redisReply *reply;
+		char expected[32];
+		snprintf(expected, sizeof(expected), "event %d", i);
+		cr_assert_eq(redisGetReply(listener, (void **)&reply), REDIS_OK);
+		cr_assert_str_eq(reply->element[2]->str, expected);
+		freeReplyObject(reply);
+	}
+	redisFree(listener);
+}
+
+STORE_TEST(a_history_entry_has_all_fields_and_the_running_sum)
+{
+	struct writer a = {.id = SPAN("a"), .key = SPAN("k1"), .reversible = SPAN("{\"d\":1}")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	/* op at by req key diff */
+	int64_t size = 6 + 13 + 3 + 7 + 2 + 7;
+	char sum[32];
+	cr_assert_str_eq(history_field(f, 1, "op"), "create");
+	cr_assert_str_eq(history_field(f, 1, "by"), "ann");
+	cr_assert_str_eq(history_field(f, 1, "key"), "k1");
+	cr_assert_str_eq(history_field(f, 1, "diff"), "{\"d\":1}");
+	snprintf(sum, sizeof(sum), "%lld", (long long)size);
+	cr_assert_str_eq(history_field(f, 1, "sum"), sum);
+	a.key = SPAN_NONE;
+	a.reversible = SPAN("{}");
+	store_fixture_write(f, &a, "merge", "{}", 2);
+	snprintf(sum, sizeof(sum), "%lld", (long long)size + 2 * (5 + 13 + 3 + 7 + 2));
+	cr_assert_str_eq(history_field(f, 3, "sum"), sum);
+}
+
+STORE_TEST(the_running_sum_goes_on_in_another_worker)
+{
+	struct writer a = {.id = SPAN("a")};
+	char expected[32];
+	for (int64_t i = 1; i <= 6; i++) {
+		if (i % 2)
+			store_fixture_open_again(f); /* remembers nothing */
+		store_fixture_write(f, &a, "merge", "{}", 1);
+		snprintf(expected, sizeof(expected), "%lld", (long long)i * (5 + 13 + 3 + 7 + 2));
+		cr_assert_str_eq(history_field(f, (unsigned)i, "sum"), expected);
+	}
+}
+
+STORE_TEST(history_keeps_only_so_many_entries)
+{
+	struct writer a = {.id = SPAN("a")};
+	f->config.history_max = 3;
+	store_fixture_open_again(f);
+	store_fixture_write(f, &a, "create", "{}", 1);
+	for (int i = 0; i < 4; i++)
+		store_fixture_write(f, &a, "replace", "{}", 1);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "3");
+	history_field(f, 3, "op");
+	history_field(f, 5, "op");
+	store_fixture_write(f, &a, "merge", "{}", 5);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "3");
+	history_field(f, 8, "op");
+}
+
+/* Bytes of all entries that are kept, counted as write.lua counts them. */
+static size_t history_bytes(struct store_fixture *f)
+{
+	size_t bytes = 0;
+	redisReply *reply = redisCommand(f->redis.direct, "XRANGE " HISTORY " - +");
+	for (size_t i = 0; i < reply->elements; i++) {
+		redisReply *fields = reply->element[i]->element[1];
+		for (size_t j = 0; j < fields->elements; j += 2)
+			if (strcmp(fields->element[j]->str, "seq") != 0 &&
+			    strcmp(fields->element[j]->str, "sum") != 0)
+				bytes += fields->element[j + 1]->len;
+	}
+	freeReplyObject(reply);
+	return bytes;
+}
+
+Test(store, history_keeps_only_so_many_bytes)
+{
+	enum { BUDGET = 8000 };
+	struct store_fixture fixture, *f = &fixture;
+	static char diff[BUDGET];
+	store_fixture_open(f, CONFIG_ENCODING_STRING);
+	f->config.history_max_bytes = BUDGET;
+	store_fixture_open_again(f);
+	unsigned seed = (unsigned)f->now_ms;
+	struct writer a = {.id = SPAN("a")};
+	memset(diff, 'd', sizeof(diff));
+	store_fixture_write(f, &a, "create", "{}", 1);
+	for (int i = 0; i < 150; i++) {
+		size_t len = i % 10 == 9 ? (size_t)rand_r(&seed) % (BUDGET - 200)
+					 : (size_t)rand_r(&seed) % 600;
+		a.reversible = span_of(diff, len + 1);
+		store_fixture_write(f, &a, "replace", "{}", 1 + i % 3);
+		size_t bytes = history_bytes(f);
+		cr_assert_leq(bytes, BUDGET, "write %d, seed %lld", i, (long long)f->now_ms);
+	}
+	/* And it is used: small entries fill it nearly. */
+	a.reversible = span_of(diff, 50);
+	for (int i = 0; i < 100; i++)
+		store_fixture_write(f, &a, "replace", "{}", 1);
+	cr_assert_geq(history_bytes(f), BUDGET * 14 / 16);
+	store_fixture_close(f);
+}
+
+Test(store, an_entry_above_the_byte_budget_has_no_diff)
+{
+	struct store_fixture fixture, *f = &fixture;
+	static char diff[3000];
+	store_fixture_open(f, CONFIG_ENCODING_STRING);
+	f->config.history_max_bytes = 2000;
+	store_fixture_open_again(f);
+	memset(diff, 'd', sizeof(diff));
+	struct writer a = {.id = SPAN("a"), .reversible = span_of(diff, sizeof(diff))};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "1");
+	cr_assert_str_eq(history_field(f, 1, "op"), "create");
+	cr_assert_str_eq(history_field(f, 1, "diff"), "");
+	store_fixture_close(f);
+}
+
+STORE_TEST(without_history_nothing_is_kept_and_an_old_one_goes)
+{
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	f->config.history_max = 0;
+	store_fixture_open_again(f);
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 2), STORE_WRITTEN);
+	cr_assert_str_eq(ASK("EXISTS " HISTORY), "0");
+	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":3,"));
+	/* And comes back where it left off. */
+	f->config.history_max = 10;
+	store_fixture_open_again(f);
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_WRITTEN);
+	cr_assert_str_eq(history_field(f, 4, "op"), "replace");
+}
+
+STORE_TEST(empty_arrays_and_large_integers_survive_a_write_and_a_mismatch)
+{
+	static const char data[] = "{\"empty\":[],\"object\":{},\"large\":9007199254740993,"
+				   "\"largest\":9223372036854775807,\"text\":\"\xc3\xa9\xe2\x82\xac\"}";
+	struct writer a = {.id = SPAN("a")}, stale = a;
+	store_fixture_write(f, &a, "create", data, 1);
+	cr_assert(strstr(store_fixture_read(f, "a"), data), "%s", store_fixture_read(f, "a"));
+	cr_assert_eq(store_fixture_write(f, &stale, "create", "{}", 1), STORE_MISMATCH);
+	cr_assert(strstr(store_fixture_text(&f->envelope), data));
+}
+
+Test(store, numbers_and_spaces_are_kept_to_the_letter_as_string)
+{
+	static const char data[] = "{ \"a\" : 1.0,\n\"b\":0.1, \"c\":18446744073709551615,\"d\":1E2}";
+	struct store_fixture fixture, *f = &fixture;
+	store_fixture_open(f, CONFIG_ENCODING_STRING);
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", data, 1);
+	cr_assert(strstr(store_fixture_read(f, "a"), data));
+	store_fixture_close(f);
+}
+
+/* --- tombstones and expiry --- */
+
+static void assert_ttl(struct store_fixture *f, const char *command, int64_t until_ms)
+{
+	int64_t ttl = ask_number(f, command);
+	cr_assert(ttl > until_ms - f->now_ms - 20000 && ttl <= until_ms - f->now_ms,
+		  "%s: %lld ms, not about %lld", command, (long long)ttl,
+		  (long long)(until_ms - f->now_ms));
+}
+
+STORE_TEST(a_tombstone_is_listed_as_deleted_and_has_a_net)
+{
+	struct writer a = {.id = SPAN("a")};
+	char score[32];
+	store_fixture_write(f, &a, "create", "{\"x\":1}", 1);
+	store_fixture_write(f, &a, "delete", "{\"x\":1}", 1);
+	cr_assert(strstr(store_fixture_read(f, "a"), "\"deleted\":true"));
+	snprintf(score, sizeof(score), "%lld", (long long)(f->now_ms + 2 + 7 * DAY_MS));
+	cr_assert_str_eq(ASK("ZSCORE syncdoc:deleted:session a"), score);
+	cr_assert_str_eq(ASK("ZSCORE syncdoc:names:session a"), "0");
+	cr_assert_str_eq(ASK("ZSCORE syncdoc:index:session a"), "2");
+	assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
+	assert_ttl(f, "PTTL " HISTORY, f->now_ms + 2 + 8 * DAY_MS);
+}
+
+STORE_TEST(a_restored_document_lives_without_a_net)
+{
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	store_fixture_write(f, &a, "delete", "{}", 1);
+	store_fixture_write(f, &a, "restore", "{}", 1);
+	cr_assert_str_eq(ASK("EXISTS syncdoc:deleted:session"), "0");
+	cr_assert_str_eq(ASK("PTTL " DATA), "-1");
+	cr_assert_str_eq(ASK("PTTL " HISTORY), "-1");
+	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":3,"));
+}
+
+STORE_TEST(an_expiring_document_is_in_expiry_and_has_a_net)
+{
+	struct writer a = {.id = SPAN("a")};
+	int64_t expires_ms = f->now_ms + 60000;
+	char score[32];
+	a.document.expires_at_ms = expires_ms;
+	store_fixture_write(f, &a, "create", "{}", 1);
+	snprintf(score, sizeof(score), "%lld", (long long)expires_ms);
+	cr_assert_str_eq(ASK("ZSCORE syncdoc:expiry session:a"), score);
+	assert_ttl(f, "PTTL " DATA, expires_ms + 8 * DAY_MS);
+	assert_ttl(f, "PTTL " HISTORY, expires_ms + 8 * DAY_MS);
+	/* Later. */
+	struct store_revision revision = {.op = SPAN("replace"),
+					  .at_ms = a.document.updated_at_ms + 1,
+					  .request = SPAN("r"),
+					  .reversible = SPAN("{}"),
+					  .event = SPAN("e")};
+	struct store_batch batch = {.service = SERVICE,
+				    .id = SPAN("a"),
+				    .base_revision = 1,
+				    .base_updated_at_ms = a.document.updated_at_ms,
+				    .base_expires_at_ms = expires_ms,
+				    .final = a.document,
+				    .revisions = &revision,
+				    .count = 1};
+	batch.final.revision = 2;
+	batch.final.updated_at_ms++;
+	batch.final.expires_at_ms = 0;
+	store_write(f->store, &batch, store_fixture_on_write, f);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->answer, STORE_WRITTEN);
+	cr_assert_str_eq(ASK("EXISTS syncdoc:expiry"), "0");
+	cr_assert_str_eq(ASK("PTTL " DATA), "-1");
+	cr_assert_str_eq(ASK("PTTL " HISTORY), "-1");
+}
+
+STORE_TEST(an_expired_document_leaves_expiry_for_deleted)
+{
+	struct writer a = {.id = SPAN("a")};
+	a.document.expires_at_ms = f->now_ms + 1;
+	store_fixture_write(f, &a, "create", "{}", 1);
+	store_fixture_write(f, &a, "expire", "{}", 1);
+	cr_assert_str_eq(ASK("EXISTS syncdoc:expiry"), "0");
+	cr_assert_str_eq(ASK("ZCARD syncdoc:deleted:session"), "1");
+	assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
+}
+
+/* --- idempotency, lost replies --- */
+
+STORE_TEST(a_key_among_the_last_20_entries_is_seen_whatever_the_base)
+{
+	struct writer a = {.id = SPAN("a"), .key = SPAN("k1")}, stale;
+	store_fixture_write(f, &a, "create", "{}", 1);
+	stale = a;
+	a.key = SPAN_NONE;
+	for (int i = 0; i < 19; i++)
+		store_fixture_write(f, &a, "replace", "{}", 1);
+	a.key = SPAN("k1");
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_KEY_SEEN);
+	cr_assert_eq(f->key_index, 0);
+	cr_assert_eq(f->key_revision, 1);
+	cr_assert(strstr(store_fixture_text(&f->envelope), "{\"revision\":20,"));
+	cr_assert_eq(store_fixture_write(f, &stale, "replace", "{}", 1), STORE_KEY_SEEN);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "20");
+	cr_assert_str_eq(ASK("GET syncdoc:sequence"), "20");
+	/* One more entry, and it is forgotten. */
+	a.key = SPAN_NONE;
+	store_fixture_write(f, &a, "replace", "{}", 1);
+	a.key = SPAN("k1");
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_WRITTEN);
+}
+
+STORE_TEST(a_key_in_the_middle_of_a_batch_is_named_and_nothing_written)
+{
+	struct writer a = {.id = SPAN("a"), .key = SPAN("k1")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	struct store_revision revisions[3] = {0};
+	for (int i = 0; i < 3; i++)
+		revisions[i] = (struct store_revision){.op = SPAN("merge"),
+						       .at_ms = f->now_ms + 2 + i,
+						       .request = SPAN("r"),
+						       .reversible = SPAN("{}"),
+						       .event = SPAN("e")};
+	revisions[0].key = SPAN("other");
+	revisions[2].key = SPAN("k1");
+	struct store_batch batch = {.service = SERVICE,
+				    .id = SPAN("a"),
+				    .base_revision = 1,
+				    .base_updated_at_ms = a.document.updated_at_ms,
+				    .final = a.document,
+				    .revisions = revisions,
+				    .count = 3};
+	batch.final.revision = 4;
+	store_write(f->store, &batch, store_fixture_on_write, f);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->answer, STORE_KEY_SEEN);
+	cr_assert_eq(f->key_index, 2);
+	cr_assert_eq(f->key_revision, 1);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "1");
+}
+
+static void on_found(int error, const struct store_found *found, void *arg)
+{
+	struct store_fixture *f = arg;
+	f->error = error;
+	if (found) {
+		f->found = *found;
+		store_fixture_on_read(error, found->envelope, f);
+	} else {
+		f->calls++;
+	}
+}
+
+static bool find(struct store_fixture *f, const char *request)
+{
+	int calls = f->calls;
+	store_find_request(f->store, SERVICE, SPAN("a"), span_string(request), on_found, f);
+	fixture_run_until(&f->redis, &f->calls, calls + 1);
+	cr_assert_eq(f->error, 0);
+	return f->found.found;
+}
+
+STORE_TEST(a_write_is_found_by_its_request_id)
+{
+	struct writer a = {.id = SPAN("a")};
+	cr_assert_not(find(f, "req-a-1"));
+	store_fixture_write(f, &a, "create", "{}", 1);
+	for (int i = 0; i < 45; i++)
+		store_fixture_write(f, &a, "replace", "{}", 1);
+	cr_assert(find(f, "req-a-3"));
+	cr_assert_eq(f->found.revision, 3);
+	cr_assert_eq(f->found.at_ms, f->now_ms + 3);
+	cr_assert_eq(f->found.sequence, 3);
+	cr_assert(strstr(store_fixture_text(&f->envelope), "{\"revision\":46,"));
+	cr_assert(find(f, "req-a-46"));
+	cr_assert_not(find(f, "req-a-47"));
+}
+
+/* --- what may be wrong on the server --- */
+
+STORE_TEST(scripts_come_back_after_a_script_flush)
+{
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	ASK("SCRIPT FLUSH");
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_WRITTEN);
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_WRITTEN);
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "3");
+}
+
+STORE_TEST(another_type_under_the_key_is_told_and_left_alone)
+{
+	struct writer none = {.id = SPAN("a")}, some = {.id = SPAN("a")};
+	ASK("RPUSH " DATA " x");
+	some.document = (struct document){.revision = 1, .updated_at_ms = 1, .created_at_ms = 1};
+	store_fixture_read(f, "a");
+	cr_assert_eq(f->error, -EBADMSG);
+	store_fixture_write_begin(f, &none, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EBADMSG);
+	store_fixture_write_begin(f, &some, "replace", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EBADMSG);
+	cr_assert_str_eq(ASK("LRANGE " DATA " 0 -1"), "x");
+}
+
+STORE_TEST(a_string_that_is_no_envelope_is_told)
+{
+	struct writer a = {.id = SPAN("a")};
+	ASK("SET " DATA " %s", "{\"hello\":1}");
+	store_fixture_read(f, "a");
+	cr_assert_eq(f->error, -EBADMSG);
+	store_fixture_write_begin(f, &a, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EBADMSG);
+}
+
+STORE_TEST(a_refused_history_entry_leaves_the_document_alone)
+{
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", "{\"x\":1}", 1);
+	ASK("XADD " HISTORY " 9-0 op foreign");
+	store_fixture_write_begin(f, &a, "replace", "{\"x\":2}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EIO);
+	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":1}"));
+	cr_assert_str_eq(ASK("ZSCORE syncdoc:index:session a"), "1");
+}
+
+STORE_TEST(a_server_without_memory_refuses_writes_as_surely_not_done)
+{
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", "{}", 1);
+	ASK("CONFIG SET maxmemory 1");
+	store_fixture_write_begin(f, &a, "replace", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EAGAIN);
+	ASK("CONFIG SET maxmemory 0");
+	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":1,"));
+}
+
+STORE_TEST(a_read_only_server_refuses_writes_as_surely_not_done)
+{
+	struct writer a = {.id = SPAN("a")};
+	ASK("REPLICAOF 127.0.0.1 1");
+	store_fixture_write_begin(f, &a, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EAGAIN);
+}
+
+STORE_TEST(a_stalled_server_makes_a_write_unknown_and_a_read_try_again)
+{
+	struct writer a = {.id = SPAN("a")}, first = {.id = SPAN("first")};
+	f->config.redis_timeout_ms = 200;
+	store_fixture_open_again(f);
+	store_fixture_write(f, &first, "create", "{}", 1); /* the server knows the script */
+	fixture_signal(&f->redis, SIGSTOP);
+	store_fixture_write_begin(f, &a, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -ETIMEDOUT);
+	store_read(f->store, SERVICE, SPAN("a"), store_fixture_on_read, f);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EAGAIN);
+	fixture_signal(&f->redis, SIGCONT);
+	/* The write was in the socket. */
+	for (int i = 0; i < 400 && !store_is_ready(f->store); i++)
+		fixture_run_for(&f->redis, 5);
+	cr_assert(find(f, "req-a-1"));
+	cr_assert_eq(f->found.revision, 1);
+}
+
+STORE_TEST(without_a_server_writes_are_surely_not_done)
+{
+	struct writer a = {.id = SPAN("a")};
+	f->config.redis_timeout_ms = 200;
+	store_fixture_open_again(f);
+	fixture_kill(&f->redis);
+	fixture_run_for(&f->redis, 30);
+	cr_assert_not(store_is_ready(f->store));
+	store_fixture_write_begin(f, &a, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EAGAIN);
+}
+
+STORE_TEST(what_waits_goes_out_when_the_server_is_back)
+{
+	struct writer a = {.id = SPAN("a")};
+	f->config.redis_timeout_ms = 5000;
+	store_fixture_open_again(f);
+	fixture_kill(&f->redis);
+	fixture_run_for(&f->redis, 30);
+	store_fixture_write_begin(f, &a, "create", "{\"x\":1}", 1);
+	fixture_start(&f->redis, NULL);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, 0);
+	cr_assert_eq(f->answer, STORE_WRITTEN);
+	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":1}"));
+	cr_assert_geq(store_reconnects(f->store), 1);
+}
+
+STORE_TEST(too_few_replicas_leave_a_write_unknown)
+{
+	struct writer a = {.id = SPAN("a")};
+	f->config.redis_wait_replicas = 1;
+	f->config.redis_timeout_ms = 200;
+	store_fixture_open_again(f);
+	store_fixture_write_begin(f, &a, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -ETIMEDOUT);
+	cr_assert(find(f, "req-a-1"));
+}
+
+static void on_cancelled_write(int error, const struct store_write_result *result, void *arg)
+{
+	struct store_fixture *f = arg;
+	store_fixture_on_write(error, result, f);
+	/* As one who has more in his queue. */
+	if (f->calls < 3)
+		store_read(f->store, SERVICE, SPAN("b"), store_fixture_on_read, f);
+}
+
+STORE_TEST(destroy_cancels_everything_also_what_is_asked_from_inside)
+{
+	struct writer a = {.id = SPAN("a")};
+	struct store_revision revision = {.op = SPAN("create"),
+					  .at_ms = f->now_ms,
+					  .request = SPAN("r"),
+					  .reversible = SPAN("{}"),
+					  .event = SPAN("e")};
+	struct store_batch batch = {.service = SERVICE, .id = a.id, .revisions = &revision, .count = 1};
+	batch.final = (struct document){.revision = 1,
+					.updated_at_ms = f->now_ms,
+					.created_at_ms = f->now_ms,
+					.service = SERVICE,
+					.id = a.id,
+					.data = SPAN("{}")};
+	fixture_signal(&f->redis, SIGSTOP);
+	store_write(f->store, &batch, on_cancelled_write, f);
+	store_read(f->store, SERVICE, SPAN("b"), store_fixture_on_read, f);
+	store_destroy(f->store);
+	f->store = NULL;
+	cr_assert_eq(f->calls, 3);
+	cr_assert_eq(f->error, -ECANCELED);
+}
+
+/* --- encodings --- */
+
+Test(store, auto_finds_out_what_the_server_can)
+{
+	struct store_fixture fixture, *f = &fixture;
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_open(f, CONFIG_ENCODING_AUTO);
+	store_fixture_write(f, &a, "create", "{}", 1);
+	cr_assert_str_eq(ASK("TYPE " DATA), fixture_has_json() ? "ReJSON-RL" : "string");
+	store_fixture_close(f);
+}
+
+Test(store, auto_works_for_a_write_given_before_the_server_was_asked)
+{
+	struct store_fixture fixture, *f = &fixture;
+	struct writer a = {.id = SPAN("a")};
+	store_fixture_open(f, CONFIG_ENCODING_AUTO);
+	store_destroy(f->store);
+	f->store = store_create(f->redis.loop, &f->config, f->redis.url, 7);
+	store_fixture_write(f, &a, "create", "{\"x\":[]}", 1);
+	cr_assert_str_eq(ASK("TYPE " DATA), fixture_has_json() ? "ReJSON-RL" : "string");
+	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":[]}}"));
+	store_fixture_close(f);
+}
+
+Test(store, a_server_that_refuses_json_gets_the_string)
+{
+	struct store_fixture fixture, *f = &fixture;
+	struct writer a = {.id = SPAN("a")};
+	if (fixture_has_json())
+		cr_skip_test("this server can");
+	store_fixture_open(f, CONFIG_ENCODING_AUTO);
+	f->config.redis_encoding = CONFIG_ENCODING_JSON;
+	store_fixture_open_again(f);
+	cr_assert_eq(store_fixture_write(f, &a, "create", "{\"x\":1}", 1), STORE_WRITTEN);
+	cr_assert_eq(f->first_sequence, 1);
+	cr_assert_eq(store_fixture_write(f, &a, "delete", "{\"x\":2}", 1), STORE_WRITTEN);
+	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":2}}"));
+	assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
+	store_fixture_close(f);
+}
+
+static void change_encoding(enum config_encoding from, enum config_encoding to, const char *type)
+{
+	struct store_fixture fixture, *f = &fixture;
+	struct writer a = {.id = SPAN("a")}, stale = a;
+	if (!fixture_has_json())
+		cr_skip_test("SYNCDOC_TEST_REDIS_ARGS names no server with JSON.SET");
+	store_fixture_open(f, from);
+	store_fixture_write(f, &a, "create", "{\"x\":[]}", 1);
+	f->config.redis_encoding = to;
+	store_fixture_open_again(f);
+	char *read = strdup(store_fixture_read(f, "a"));
+	cr_assert(strstr(read, "\"data\":{\"x\":[]}}"));
+	assert_mismatch(f, stale, read);
+	stale = a;
+	stale.document.updated_at_ms++;
+	assert_mismatch(f, stale, read);
+	cr_assert_eq(store_fixture_write(f, &a, "replace", "{\"x\":{}}", 1), STORE_WRITTEN);
+	cr_assert_str_eq(ASK("TYPE " DATA), type);
+	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":{}}}"));
+	free(read);
+	store_fixture_close(f);
+}
+
+Test(store, a_string_is_read_and_rewritten_as_json)
+{
+	change_encoding(CONFIG_ENCODING_STRING, CONFIG_ENCODING_JSON, "ReJSON-RL");
+}
+
+Test(store, json_is_read_and_rewritten_as_a_string)
+{
+	change_encoding(CONFIG_ENCODING_JSON, CONFIG_ENCODING_STRING, "string");
+}
+
+/* --- many --- */
+
+static void on_many(int error, const struct span *envelopes, size_t count, void *arg)
+{
+	struct store_fixture *f = arg;
+	f->calls++;
+	f->error = error;
+	f->many_count = count;
+	for (size_t i = 0; i < count; i++)
+		snprintf(f->many[i], sizeof(f->many[i]), "%.*s", SPAN_ARGS(envelopes[i]));
+}
+
+STORE_TEST(many_are_read_in_the_order_asked_with_gaps)
+{
+	struct writer a = {.id = SPAN("a")}, b = {.id = SPAN("b")};
+	struct span ids[] = {SPAN("b"), SPAN("none"), SPAN("a"), SPAN("b")};
+	store_fixture_write(f, &a, "create", "{\"is\":\"a\"}", 1);
+	store_fixture_write(f, &b, "create", "{\"is\":\"b\"}", 1);
+	int calls = f->calls;
+	store_read_many(f->store, SERVICE, ids, 4, on_many, f);
+	fixture_run_until(&f->redis, &f->calls, calls + 1);
+	cr_assert_eq(f->error, 0);
+	cr_assert_eq(f->many_count, 4);
+	cr_assert(strstr(f->many[0], "\"data\":{\"is\":\"b\"}}"));
+	cr_assert_str_eq(f->many[1], "");
+	cr_assert(strstr(f->many[2], "\"data\":{\"is\":\"a\"}}"));
+	cr_assert_str_eq(f->many[3], f->many[0]);
+	store_read_many(f->store, SERVICE, NULL, 0, on_many, f);
+	fixture_run_until(&f->redis, &f->calls, calls + 2);
+	cr_assert_eq(f->many_count, 0);
+}

@@ -1,0 +1,273 @@
+/* answer.c — answers of a request: headers that all have, problems, outcomes of operations. Each
+ * request is answered exactly once. */
+#include "request_private.h"
+
+#include "cors.h"
+
+#define PROBLEM_TYPE "urn:syncdoc:error:"
+#define ID_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+/* The client's own, if it is a plain word, so that its logs and ours can be joined. */
+static void choose_id(struct request *request)
+{
+	const char *own = request_header(request, "X-Request-Id");
+	size_t len = own ? strspn(own, ID_ALPHABET) : 0;
+
+	if (len && len <= REQUEST_ID_MAX && !own[len])
+		memcpy(request->id, own, len + 1);
+	else
+		worker_random_name(request->id, REQUEST_ID_LEN);
+}
+
+static void count_answer(struct request *request, int status)
+{
+	struct slot *slot = request->http->worker->slot;
+
+	stat_add(slot, STAT_requests_total, 1);
+	if (status >= 500)
+		stat_add(slot, STAT_requests_5xx, 1);
+	else if (status >= 400)
+		stat_add(slot, STAT_requests_4xx, 1);
+	else if (status >= 300)
+		stat_add(slot, STAT_requests_3xx, 1);
+	else if (status >= 200)
+		stat_add(slot, STAT_requests_2xx, 1);
+}
+
+static void add_headers(struct request *request, struct MHD_Response *response)
+{
+	const char *at = request->headers.at;
+	const char *end = at + request->headers.len;
+	bool cached = false;
+
+	while (at < end) {
+		const char *value = at + strlen(at) + 1;
+		cached = cached || strcmp(at, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
+		MHD_add_response_header(response, at, value);
+		at = value + strlen(value) + 1;
+	}
+	if (!cached)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, "syncdoc");
+	MHD_add_response_header(response, "X-Request-Id", request->id);
+}
+
+/* Takes the response. */
+static void queue_answer(struct request *request, int status, struct MHD_Response *response)
+{
+	bool suspended = request->state == REQUEST_SUSPENDED;
+
+	MUST(response);
+	choose_id(request);
+	cors_set_headers(request);
+	add_headers(request, response);
+	if (request->http->worker->draining && status != MHD_HTTP_SWITCHING_PROTOCOLS)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	if (MHD_queue_response(request->connection, (unsigned)status, response) != MHD_YES) {
+		/* MHD has said why. Without an answer the connection is of no use. */
+		log_error("http: an answer with status %d was refused, closing the connection",
+			  status);
+		shutdown(request->client->fd, SHUT_RDWR);
+	}
+	MHD_destroy_response(response);
+	request_set_answered(request);
+	count_answer(request, status);
+	if (suspended) {
+		MHD_resume_connection(request->connection);
+		http_run_soon(request->http);
+	}
+}
+
+static struct MHD_Response *create_response(const char *content_type, struct span body,
+					    enum MHD_ResponseMemoryMode mode)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(body.len, (void *)body.at, mode);
+
+	MUST(response);
+	if (content_type)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+	return response;
+}
+
+/* The handler lets go. False: it comes too late; the request has its answer, or MHD has given it
+ * up. */
+static bool end_handler(struct request *request)
+{
+	MUST(request->handler_waits);
+	request->handler_waits = false;
+	return request->state != REQUEST_ANSWERED && request->connection;
+}
+
+void request_set_header(struct request *request, const char *name, const char *value)
+{
+	buffer_append(&request->headers, name, strlen(name) + 1);
+	buffer_append(&request->headers, value, strlen(value) + 1);
+}
+
+void request_answer(struct request *request, int status, const char *content_type, struct span body)
+{
+	if (end_handler(request)) {
+		enum MHD_ResponseMemoryMode mode =
+			body.len ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT;
+		queue_answer(request, status,
+			     create_response(content_type, body.len ? body : SPAN(""), mode));
+	}
+	request_put(request);
+}
+
+static void answer_owned(struct request *request, int status, const char *content_type,
+			 struct buffer *body)
+{
+	struct span bytes = buffer_span(body);
+
+	buffer_reserve(body, 0);
+	bytes.at = body->at;
+	queue_answer(request, status, create_response(content_type, bytes, MHD_RESPMEM_MUST_FREE));
+	*body = (struct buffer){0};
+}
+
+void request_answer_owned(struct request *request, int status, const char *content_type,
+			  struct buffer *body)
+{
+	if (end_handler(request))
+		answer_owned(request, status, content_type, body);
+	else
+		buffer_fini(body);
+	request_put(request);
+}
+
+void request_answer_upgrade(struct request *request, struct MHD_Response *response)
+{
+	MUST(request->state == REQUEST_HANDLING && end_handler(request));
+	request->client->upgraded = true;
+	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response);
+	request_put(request);
+}
+
+/* --- problems
+ * ---------------------------------------------------------------------------------------- */
+
+static void format_problem(struct request *request, const struct outcome *outcome,
+			   struct buffer *ret)
+{
+	buffer_append_string(ret, "{\"type\":\"" PROBLEM_TYPE);
+	buffer_append_string(ret, outcome->code);
+	buffer_append_string(ret, "\",\"title\":");
+	buffer_append_json(ret, span_string(MHD_get_reason_phrase_for((unsigned)outcome->status)));
+	buffer_append_string(ret, ",\"status\":");
+	buffer_append_i64(ret, outcome->status);
+	if (*outcome->detail) {
+		buffer_append_string(ret, ",\"detail\":");
+		buffer_append_json(ret, span_string(outcome->detail));
+	}
+	buffer_append_string(ret, ",\"code\":");
+	buffer_append_json(ret, span_string(outcome->code));
+	outcome_append_members(ret, outcome, !request->prefer_minimal);
+	buffer_append_char(ret, '}');
+}
+
+static void answer_problem(struct request *request, const struct outcome *outcome)
+{
+	struct buffer body = {0};
+	char seconds[16];
+
+	if (outcome->retry_after_s) {
+		snprintf(seconds, sizeof(seconds), "%u", outcome->retry_after_s);
+		request_set_header(request, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+	}
+	format_problem(request, outcome, &body);
+	answer_owned(request, outcome->status, MEDIA_PROBLEM, &body);
+}
+
+void request_answer_problem(struct request *request, const struct outcome *outcome)
+{
+	if (end_handler(request))
+		answer_problem(request, outcome);
+	request_put(request);
+}
+
+/* A 503 other than outcome_unknown promises that nothing was changed, and that is not known of a
+ * write under way. */
+void request_answer_timeout(struct request *request)
+{
+	bool write = request_changes_something(request);
+	struct outcome outcome = outcome_refusal(
+		503, write ? "outcome_unknown" : "request_timeout", "no result within %lld ms%s",
+		(long long)request->http->worker->config->limits_request_timeout_ms,
+		write ? "; the change may or may not be made" : "");
+
+	if (!write)
+		outcome.retry_after_s = 1;
+	answer_problem(request, &outcome);
+}
+
+/* --- outcomes
+ * ---------------------------------------------------------------------------------------- */
+
+static void set_location(struct request *request, const struct document *document)
+{
+	struct buffer location = {0};
+
+	/* Names need no percent-encoding. */
+	buffer_append_string(&location, "/v1/services/");
+	buffer_append_span(&location, document->service);
+	buffer_append_string(&location, "/documents/");
+	buffer_append_span(&location, document->id);
+	buffer_append_char(&location, '\0');
+	request_set_header(request, MHD_HTTP_HEADER_LOCATION, location.at);
+	buffer_fini(&location);
+}
+
+static void answer_document(struct request *request, const struct outcome *outcome)
+{
+	char etag[DOCUMENT_ETAG_MAX];
+
+	if (outcome->document.revision) {
+		document_etag(&outcome->document, etag);
+		request_set_header(request, MHD_HTTP_HEADER_ETAG, etag);
+		if (outcome->status == MHD_HTTP_CREATED)
+			set_location(request, &outcome->document);
+	}
+	if (outcome->idempotent_replay)
+		request_set_header(request, "Idempotent-Replay", "true");
+	if (outcome->status == MHD_HTTP_NOT_MODIFIED) {
+		/* Its Content-Length is that of the 200 that it stands for; MHD sends no body. */
+		request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, outcome->envelope);
+	} else if (request->prefer_minimal) {
+		request_set_header(request, "Preference-Applied", "return=minimal");
+		request_answer(request,
+			       outcome->status == MHD_HTTP_OK ? MHD_HTTP_NO_CONTENT
+							      : outcome->status,
+			       NULL, SPAN_NONE);
+	} else {
+		request_answer(request, outcome->status, MEDIA_JSON, outcome->envelope);
+	}
+}
+
+static void answer_items(struct request *request, const struct outcome *outcome)
+{
+	struct buffer body = {0};
+
+	buffer_reserve(&body, outcome->items.len + outcome->next_page_token.len + 40);
+	buffer_append_string(&body, "{\"items\":");
+	buffer_append_span(&body, outcome->items);
+	if (outcome->next_page_token.len) {
+		buffer_append_string(&body, ",\"next_page_token\":");
+		buffer_append_json(&body, outcome->next_page_token);
+	}
+	buffer_append_char(&body, '}');
+	request_answer_owned(request, outcome->status, MEDIA_JSON, &body);
+}
+
+void request_answer_outcome(const struct outcome *outcome, void *arg)
+{
+	struct request *request = arg;
+
+	if (outcome->status >= 400)
+		request_answer_problem(request, outcome);
+	else if (outcome->items.len)
+		answer_items(request, outcome);
+	else
+		answer_document(request, outcome);
+}

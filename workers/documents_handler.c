@@ -1,0 +1,409 @@
+/* documents_handler.c — …/documents, …/documents:batchGet and …/documents/{id}: requests into
+ * operations. What is answered is request_answer_outcome()'s business. */
+#include "handlers.h"
+
+#include "conditions.h"
+#include "http.h"
+#include "json.h"
+#include "media_type.h"
+#include "operations.h"
+
+#define PAGE_SIZE_DEFAULT 100
+#define PAGE_SIZE_MAX 1000
+#define SCRATCH_TOKENS_MAX 16384 /* kept between requests; more is given back */
+
+/* A handler that refuses fills `fault` and returns -EINVAL; the entry points below answer it. */
+
+/* --- query parameters
+ * -------------------------------------------------------------------------------- */
+
+static int read_flag(const struct request *request, const char *name, bool *ret,
+		     struct outcome *fault)
+{
+	const char *value = request_query(request, name);
+
+	*ret = value && strcmp(value, "true") == 0;
+	if (!value || *ret || strcmp(value, "false") == 0)
+		return 0;
+	*fault = outcome_refusal(400, "invalid_query", "\"%s\" must be true or false", name);
+	return -EINVAL;
+}
+
+/* Digits only: no sign, no space, no exponent. */
+static int read_integer(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+	int64_t number = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++)
+		if (*text < '0' || *text > '9' || __builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, *text - '0', &number))
+			return -EINVAL;
+	if (number < min || number > max)
+		return -EINVAL;
+	*ret = number;
+	return 0;
+}
+
+static int read_page_size(const struct request *request, unsigned *ret, struct outcome *fault)
+{
+	const char *text = request_query(request, "page_size");
+	int64_t size = PAGE_SIZE_DEFAULT;
+
+	if (text && read_integer(text, 1, PAGE_SIZE_MAX, &size)) {
+		*fault = outcome_refusal(400, "invalid_query", "\"page_size\" must be 1 to %d",
+					 PAGE_SIZE_MAX);
+		return -EINVAL;
+	}
+	*ret = (unsigned)size;
+	return 0;
+}
+
+static int read_order(const struct request *request, enum store_order *ret, struct outcome *fault)
+{
+	const char *order = request_query(request, "order");
+
+	*ret = STORE_ORDER_UPDATED;
+	if (!order || strcmp(order, "updated") == 0)
+		return 0;
+	*ret = STORE_ORDER_ID;
+	if (strcmp(order, "id") == 0)
+		return 0;
+	*fault = outcome_refusal(400, "invalid_query", "\"order\" must be updated or id");
+	return -EINVAL;
+}
+
+/* What a prefix may hold is what an id may hold; anything else would match nothing, and is more
+ * likely a mistake. */
+static int read_prefix(const struct request *request, struct span *ret, struct outcome *fault)
+{
+	struct span prefix = span_string(request_query(request, "prefix"));
+
+	if (prefix.len && !document_id_is_valid(prefix)) {
+		*fault = outcome_refusal(400, "invalid_query",
+					 "\"prefix\" must be the start of an id");
+		return -EINVAL;
+	}
+	*ret = prefix;
+	return 0;
+}
+
+static int list_documents(struct request *request, struct outcome *fault)
+{
+	static const char *const known[] = {"page_size", "page_token", "prefix", "deleted",
+					    "order",     "data",       NULL};
+	struct store_list_query query = {
+		.service = request_path_service(request),
+		.page_token = span_string(request_query(request, "page_token")),
+		.now_ms = worker_now_ms(),
+	};
+
+	if (request_check_query(request, known, fault) ||
+	    read_page_size(request, &query.page_size, fault) ||
+	    read_order(request, &query.order, fault) ||
+	    read_prefix(request, &query.prefix, fault) ||
+	    read_flag(request, "deleted", &query.deleted, fault) ||
+	    read_flag(request, "data", &query.data, fault))
+		return -EINVAL;
+	operations_list(request_worker(request)->operations, &query, request_answer_outcome,
+			request);
+	return 0;
+}
+
+/* --- headers
+ * ----------------------------------------------------------------------------------------- */
+
+static int read_tags(const struct request *request, const char *name, bool weak_matches,
+		     struct tag_condition *ret, struct outcome *fault)
+{
+	int error = condition_parse_tags(request_header(request, name), weak_matches, ret);
+
+	if (error == -E2BIG)
+		*fault = outcome_refusal(400, "invalid_condition", "%s may have %d entity tags",
+					 name, CONDITION_TAGS_MAX);
+	else if (error)
+		*fault = outcome_refusal(
+			400, "invalid_condition",
+			"%s must be * or entity tags like \"7-1760000000000\", quotes included",
+			name);
+	return error;
+}
+
+static int read_conditions(const struct request *request, struct tag_condition *if_match,
+			   struct tag_condition *if_none_match, struct outcome *fault)
+{
+	if (read_tags(request, "If-Match", false, if_match, fault))
+		return -EINVAL;
+	return read_tags(request, "If-None-Match", true, if_none_match, fault);
+}
+
+static int read_idempotency_key(const struct request *request, struct span *ret,
+				struct outcome *fault)
+{
+	if (!condition_parse_idempotency_key(request_header(request, "Idempotency-Key"), ret))
+		return 0;
+	*fault = outcome_refusal(400, "invalid_idempotency_key",
+				 "Idempotency-Key must be 1 to %d visible ASCII characters",
+				 IDEMPOTENCY_KEY_MAX);
+	return -EINVAL;
+}
+
+/* --- bodies
+ * ------------------------------------------------------------------------------------------ */
+
+/* One process, one thread, and no handler runs inside another: the token memory of one body serves
+ * the next. */
+static struct json *scratch(void)
+{
+	static struct json json;
+
+	if (json.cap > SCRATCH_TOKENS_MAX)
+		json_fini(&json);
+	return &json;
+}
+
+/* `wrapped`: levels that the body has around the document, which alone may be documents.max_depth
+ * deep. */
+static int parse_body(const struct request *request, unsigned wrapped, struct json *json,
+		      struct outcome *fault)
+{
+	struct json_fault where;
+	unsigned depth_max = request_worker(request)->config->documents_max_depth + wrapped;
+	int error = json_parse(json, request_body(request), depth_max, &where);
+
+	if (error)
+		*fault = outcome_of_json_fault(error, &where);
+	return error;
+}
+
+static int check_no_query(const struct request *request, struct outcome *fault)
+{
+	static const char *const none[] = {NULL};
+
+	return request_check_query(request, none, fault);
+}
+
+/* What all writes have in common. */
+static int begin_write(const struct request *request, enum write_kind kind,
+		       struct write_request *ret, struct outcome *fault)
+{
+	*ret = (struct write_request){
+		.kind = kind,
+		.service = request_path_service(request),
+		.id = request_path_id(request),
+	};
+	if (read_conditions(request, &ret->if_match, &ret->if_none_match, fault))
+		return -EINVAL;
+	return read_idempotency_key(request, &ret->idempotency_key, fault);
+}
+
+static void submit(struct request *request, const struct write_request *write)
+{
+	operations_write(request_worker(request)->operations, write, request_answer_outcome,
+			 request);
+}
+
+/* --- …/documents
+ * ------------------------------------------------------------------------------------- */
+
+/* `id` decoded into `memory`. */
+static int read_id(const struct json *json, struct buffer *memory, struct span *ret,
+		   struct outcome *fault)
+{
+	uint32_t token = json_member(json, 0, SPAN("id"));
+
+	if (!token)
+		return 0;
+	if (json_string(json, token, memory) || !document_id_is_valid(buffer_span(memory))) {
+		*fault = outcome_refusal(400, "invalid_id",
+					 "\"id\" must be a string of 1 to %d of [A-Za-z0-9_.:@-]",
+					 DOCUMENT_ID_MAX);
+		return -EINVAL;
+	}
+	*ret = buffer_span(memory);
+	return 0;
+}
+
+static int read_create(struct request *request, struct write_request *write, struct buffer *id,
+		       struct outcome *fault)
+{
+	static const char *const others[] = {"id", NULL};
+	struct json *json = scratch();
+
+	if (!request_body(request).len)
+		return 0; /* as `{}` */
+	if (parse_body(request, 1, json, fault) ||
+	    operations_parse_members(json, 0, others, false, write, fault))
+		return -EINVAL;
+	if (write->has_expected_revision) {
+		*fault = outcome_refusal(
+			422, "unknown_member",
+			"\"expectedRevision\" has no meaning here: POST only makes new documents");
+		return -EINVAL;
+	}
+	return read_id(json, id, &write->id, fault);
+}
+
+static int create_document(struct request *request, struct outcome *fault)
+{
+	CLEANUP(buffer_fini) struct buffer id = {0};
+	struct write_request write;
+
+	if (check_no_query(request, fault) || begin_write(request, WRITE_CREATE, &write, fault) ||
+	    read_create(request, &write, &id, fault))
+		return -EINVAL;
+	submit(request, &write);
+	return 0;
+}
+
+void documents_handle_collection(struct request *request)
+{
+	struct outcome fault;
+	int error = request_method(request) == HTTP_POST ? create_document(request, &fault)
+							 : list_documents(request, &fault);
+
+	if (error)
+		request_answer_problem(request, &fault);
+}
+
+static int batch_get(struct request *request, struct outcome *fault)
+{
+	struct json *json = scratch();
+
+	if (check_no_query(request, fault) || parse_body(request, 1, json, fault))
+		return -EINVAL;
+	uint32_t ids = json_member(json, 0, SPAN("ids"));
+	if (!ids || json->tokens[0].count != 1) {
+		*fault = outcome_refusal(422, "invalid_member",
+					 "the body must be {\"ids\":[…]} and nothing else");
+		return -EINVAL;
+	}
+	operations_read_many(request_worker(request)->operations, request_path_service(request),
+			     json, ids, request_answer_outcome, request);
+	return 0;
+}
+
+void documents_handle_batch_get(struct request *request)
+{
+	struct outcome fault;
+
+	if (batch_get(request, &fault))
+		request_answer_problem(request, &fault);
+}
+
+/* --- …/documents/{id}
+ * -------------------------------------------------------------------------------- */
+
+static int read_document(struct request *request, struct outcome *fault)
+{
+	static const char *const known[] = {"deleted", "revision", "wait", NULL};
+	struct read_request read = {.service = request_path_service(request),
+				    .id = request_path_id(request)};
+	struct tag_condition if_match;
+
+	if (request_check_query(request, known, fault) ||
+	    read_flag(request, "deleted", &read.deleted, fault) ||
+	    read_conditions(request, &if_match, &read.if_none_match, fault))
+		return -EINVAL;
+	if (request_query(request, "revision") || request_query(request, "wait") ||
+	    if_match.present) {
+		*fault = outcome_refusal(501, "not_implemented", "%s is not built yet",
+					 if_match.present ? "If-Match on GET"
+					 : request_query(request, "revision")
+						 ? "reading an old revision (?revision=)"
+						 : "the long poll (?wait=)");
+		return -EINVAL;
+	}
+	operations_read(request_worker(request)->operations, &read, request_answer_outcome,
+			request);
+	return 0;
+}
+
+static int replace_document(struct request *request, struct outcome *fault)
+{
+	static const char *const others[] = {NULL};
+	struct json *json = scratch();
+	struct write_request write;
+
+	if (check_no_query(request, fault) || begin_write(request, WRITE_REPLACE, &write, fault) ||
+	    parse_body(request, 1, json, fault) ||
+	    operations_parse_members(json, 0, others, true, &write, fault))
+		return -EINVAL;
+	submit(request, &write);
+	return 0;
+}
+
+/* The body of merge-patch and json-patch is the patch; expectedRevision then is If-Match. */
+static int read_patch(const struct request *request, struct write_request *write,
+		      struct outcome *fault)
+{
+	static const char *const others[] = {NULL};
+	enum media_type type = media_type_parse(request_header(request, "Content-Type"));
+	struct json *json = scratch();
+
+	/* [{"op":"add","path":"/a","value":…}]: a value lies two levels deep, and the place it goes
+	 * to at least one. */
+	unsigned wrapped = type == MEDIA_TYPE_MERGE_PATCH  ? 0
+			   : type == MEDIA_TYPE_JSON_PATCH ? 2
+							   : 1;
+	if (parse_body(request, wrapped, json, fault))
+		return -EINVAL;
+	if (type == MEDIA_TYPE_JSON)
+		return operations_parse_members(json, 0, others, true, write, fault);
+	write->kind = type == MEDIA_TYPE_JSON_PATCH ? WRITE_PATCH : WRITE_MERGE;
+	write->data = json_raw(json, 0);
+	return 0;
+}
+
+static int patch_document(struct request *request, struct outcome *fault)
+{
+	struct write_request write;
+
+	if (check_no_query(request, fault) || begin_write(request, WRITE_MERGE, &write, fault) ||
+	    read_patch(request, &write, fault))
+		return -EINVAL;
+	submit(request, &write);
+	return 0;
+}
+
+static int delete_document(struct request *request, struct outcome *fault)
+{
+	static const char *const known[] = {"expectedRevision", NULL};
+	const char *expected = request_query(request, "expectedRevision");
+	struct write_request write;
+
+	if (request_check_query(request, known, fault) ||
+	    begin_write(request, WRITE_DELETE, &write, fault))
+		return -EINVAL;
+	write.has_expected_revision = expected;
+	if (expected && read_integer(expected, 0, INT64_MAX, &write.expected_revision)) {
+		*fault = outcome_refusal(400, "invalid_query",
+					 "\"expectedRevision\" must be an integer from 0 on");
+		return -EINVAL;
+	}
+	submit(request, &write);
+	return 0;
+}
+
+void documents_handle_document(struct request *request)
+{
+	struct outcome fault;
+	int error;
+
+	switch (request_method(request)) {
+	case HTTP_PUT:
+		error = replace_document(request, &fault);
+		break;
+	case HTTP_PATCH:
+		error = patch_document(request, &fault);
+		break;
+	case HTTP_DELETE:
+		error = delete_document(request, &fault);
+		break;
+	default:
+		error = read_document(request, &fault);
+	}
+	if (error)
+		request_answer_problem(request, &fault);
+}

@@ -1,0 +1,316 @@
+#include "fanout.h"
+
+#include "log.h"
+#include "ws_frame.h"
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct fanout {
+	struct worker *worker;
+	struct subscription_index *index; /* borrowed */
+	fanout_send_fn send;
+	void *send_arg;
+	void (*on_mark)(void *arg);
+	void *on_mark_arg;
+
+	void *memory; /* the mapped ring */
+	size_t memory_len;
+	struct ring_reader reader;
+	struct buffer record; /* the record being looked at */
+	struct text *arena;   /* a copy of it that batches may keep; made for the first large frame */
+	struct buffer position;
+	bool mark_came;
+
+	struct audience **touched; /* owned; audiences with a batch in this pass */
+	size_t touched_count, touched_cap;
+
+	ev_prepare prepare;
+	ev_check check;
+	ev_idle idle; /* active: the ring is not empty, the loop must not block */
+	ev_io wake;
+};
+
+/* --- building batches -------------------------------------------------------------------------------- */
+
+static struct batch *audience_batch(struct fanout *fanout, struct audience *audience)
+{
+	void **slot = audience_slot(audience);
+
+	if (*slot)
+		return *slot;
+	if (fanout->touched_count == fanout->touched_cap) {
+		fanout->touched_cap = fanout->touched_cap ? fanout->touched_cap * 2 : 64;
+		fanout->touched = reallocarray(fanout->touched, fanout->touched_cap, sizeof(*fanout->touched));
+		MUST(fanout->touched);
+	}
+	fanout->touched[fanout->touched_count++] = audience;
+	*slot = batch_create();
+	return *slot;
+}
+
+/* Frames too large to be copied once per audience are copied once per record. */
+static void move_to_arena(struct fanout *fanout, struct iovec *parts, unsigned part_count)
+{
+	if (!fanout->arena)
+		fanout->arena = text_create(buffer_span(&fanout->record));
+	for (unsigned i = 0; i < part_count; i++)
+		parts[i].iov_base = fanout->arena->at + ((char *)parts[i].iov_base - fanout->record.at);
+}
+
+struct match {
+	struct fanout *fanout;
+	const struct event_record *record;
+};
+
+static void on_match(struct audience *audience, enum event_mode mode, void *arg)
+{
+	const struct match *match = arg;
+	struct fanout *fanout = match->fanout;
+	struct iovec parts[4];
+	unsigned count = event_record_frame(match->record, mode, parts);
+	size_t len = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		len += parts[i].iov_len;
+	if (len > BATCH_COPY_MAX)
+		move_to_arena(fanout, parts, count);
+	batch_append(audience_batch(fanout, audience), parts, count, fanout->arena);
+	if (match->record->kind == EVENT_RECORD_RESYNC)
+		stat_add(fanout->worker->slot, STAT_resyncs_sent, audience_member_count(audience));
+}
+
+static void fan_out_record(struct fanout *fanout)
+{
+	struct event_record record;
+	struct match match = {fanout, &record};
+	struct slot *slot = fanout->worker->slot;
+
+	if (event_record_parse(buffer_span(&fanout->record), &record)) {
+		stat_add(slot, STAT_ring_broken, 1);
+		return;
+	}
+	stat_add(slot, STAT_ring_records, 1);
+	if (record.kind == EVENT_RECORD_MARK) {
+		fanout->position.len = 0;
+		buffer_append_span(&fanout->position, record.full);
+		fanout->mark_came = true;
+		return;
+	}
+	if (subscription_match(fanout->index, &record, on_match, &match))
+		stat_add(slot, STAT_events_matched, 1);
+	text_put(fanout->arena);
+	fanout->arena = NULL;
+}
+
+/* --- sending ----------------------------------------------------------------------------------------- */
+
+static void send_batches(struct fanout *fanout)
+{
+	for (size_t i = 0; i < fanout->touched_count; i++) {
+		struct audience *audience = fanout->touched[i];
+		struct batch *batch = *audience_slot(audience);
+		size_t members = audience_member_count(audience);
+
+		*audience_slot(audience) = NULL;
+		stat_add(fanout->worker->slot, STAT_deliveries_total, members * batch_events(batch));
+		for (size_t place = 0; place < members; place++)
+			fanout->send(audience_member_at(audience, place), batch, fanout->send_arg);
+		batch_put(batch);
+	}
+	fanout->touched_count = 0;
+}
+
+/* --- lapped ------------------------------------------------------------------------------------------ */
+
+static void append_resync(const struct subscription_spec *spec, void *arg)
+{
+	struct batch *batch = arg;
+	struct buffer text = {0}, frame = {0};
+
+	buffer_append_string(&text, "{\"type\":\"resync\",\"topic\":\"sync.");
+	if (spec->topic.service.len)
+		buffer_append_span(&text, spec->topic.service);
+	else
+		buffer_append_char(&text, '*');
+	buffer_printf(&text, ".%s\"", topic_event_name(spec->topic.event));
+	if (spec->id.len) {
+		buffer_append_string(&text, ",\"documentId\":");
+		buffer_append_json(&text, spec->id);
+	}
+	if (spec->prefix.len) {
+		buffer_append_string(&text, ",\"documentPrefix\":");
+		buffer_append_json(&text, spec->prefix);
+	}
+	buffer_append_string(&text, ",\"reason\":\"lapped\"}");
+	ws_frame_append(&frame, WS_TEXT, buffer_span(&text));
+	struct iovec part = {frame.at, frame.len};
+	batch_append(batch, &part, 1, NULL);
+	buffer_fini(&text);
+	buffer_fini(&frame);
+}
+
+static void on_lapped_audience(struct audience *audience, enum event_mode mode, void *arg)
+{
+	struct fanout *fanout = arg;
+
+	(void)mode;
+	audience_each_subscription(audience, append_resync, audience_batch(fanout, audience));
+	stat_add(fanout->worker->slot, STAT_resyncs_sent,
+		 audience_member_count(audience) * audience_subscription_count(audience));
+}
+
+/* Reads nothing from Redis: the clients resume, each what it needs. */
+static void announce_lapped(struct fanout *fanout)
+{
+	static struct log_limit limit;
+	struct event_record everybody = {.kind = EVENT_RECORD_RESYNC};
+
+	send_batches(fanout);
+	stat_add(fanout->worker->slot, STAT_ring_lapped, 1);
+	if (log_allow(&limit))
+		log_warning("ring: overtaken by %llu bytes, telling all subscribers to resync",
+			    (unsigned long long)fanout->reader.lapped_by);
+	subscription_match(fanout->index, &everybody, on_lapped_audience, fanout);
+}
+
+/* --- passes ------------------------------------------------------------------------------------------ */
+
+static void fanout_pass(struct fanout *fanout)
+{
+	size_t bytes = 0;
+
+	for (unsigned records = 0; records < FANOUT_PASS_RECORDS && bytes < FANOUT_PASS_BYTES; records++) {
+		uint16_t type;
+
+		fanout->record.len = 0;
+		enum ring_answer answer = ring_read(&fanout->reader, &fanout->record, &type);
+		if (answer == RING_EMPTY)
+			break;
+		if (answer == RING_RECORD)
+			fan_out_record(fanout);
+		else if (answer == RING_BROKEN)
+			stat_add(fanout->worker->slot, STAT_ring_broken, 1);
+		if (answer != RING_RECORD)
+			announce_lapped(fanout);
+		bytes += fanout->record.len;
+	}
+	send_batches(fanout);
+	/* relaxed: a figure for /metrics. */
+	atomic_store_explicit(&fanout->worker->slot->ring_cursor, fanout->reader.cursor, memory_order_relaxed);
+	if (fanout->mark_came && fanout->on_mark) {
+		fanout->mark_came = false;
+		fanout->on_mark(fanout->on_mark_arg);
+	}
+}
+
+/* Before the loop blocks: publish "I sleep", then look once more. */
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	struct fanout *fanout = CONTAINER_OF(watcher, struct fanout, prepare);
+
+	(void)events;
+	if (ring_reader_sleep(&fanout->reader, &fanout->worker->slot->sleep))
+		ev_idle_stop(loop, &fanout->idle);
+	else
+		ev_idle_start(loop, &fanout->idle);
+}
+
+static void on_check(struct ev_loop *loop, ev_check *watcher, int events)
+{
+	struct fanout *fanout = CONTAINER_OF(watcher, struct fanout, check);
+
+	(void)loop;
+	(void)events;
+	ring_reader_wake(&fanout->worker->slot->sleep);
+	fanout_pass(fanout);
+}
+
+static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)
+{
+	(void)loop;
+	(void)watcher;
+	(void)events; /* its being active keeps the loop from blocking */
+}
+
+static void on_wake(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	uint64_t count;
+
+	(void)loop;
+	(void)events;
+	/* Only to make the descriptor unreadable again; on_check() has read the ring by now. */
+	if (read(watcher->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_error("ring: wake-up descriptor: %s", strerror(errno));
+}
+
+/* --- life -------------------------------------------------------------------------------------------- */
+
+static int map_ring(struct fanout *fanout)
+{
+	const struct inherit *inherit = fanout->worker->inherit;
+
+	fanout->memory_len = ring_memory_len(fanout->worker->config->ring_size);
+	int error = shm_map(inherit->ring_fd, SHM_PAGE, fanout->memory_len, false, &fanout->memory);
+	if (!error)
+		error = ring_reader_init(&fanout->reader, fanout->memory, fanout->memory_len);
+	if (error)
+		log_error("ring: cannot be mapped: %s", strerror(-error));
+	return error;
+}
+
+static void start_watchers(struct fanout *fanout)
+{
+	struct ev_loop *loop = fanout->worker->loop;
+
+	ev_prepare_init(&fanout->prepare, on_prepare);
+	ev_prepare_start(loop, &fanout->prepare);
+	ev_check_init(&fanout->check, on_check);
+	ev_check_start(loop, &fanout->check);
+	ev_idle_init(&fanout->idle, on_idle);
+	ev_set_priority(&fanout->idle, EV_MINPRI);
+	ev_io_init(&fanout->wake, on_wake, fanout->worker->inherit->wake_fd, EV_READ);
+	ev_io_start(loop, &fanout->wake);
+}
+
+struct fanout *fanout_create(struct worker *worker, struct subscription_index *index, fanout_send_fn send, void *arg)
+{
+	struct fanout *fanout = calloc(1, sizeof(*fanout));
+
+	MUST(fanout);
+	fanout->worker = worker;
+	fanout->index = index;
+	fanout->send = send;
+	fanout->send_arg = arg;
+	if (map_ring(fanout)) {
+		free(fanout);
+		return NULL;
+	}
+	start_watchers(fanout);
+	return fanout;
+}
+
+void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void *arg)
+{
+	fanout->on_mark = fn;
+	fanout->on_mark_arg = arg;
+}
+
+struct span fanout_position(const struct fanout *fanout)
+{
+	return buffer_span(&fanout->position);
+}
+
+void fanout_destroy(struct fanout *fanout)
+{
+	if (!fanout)
+		return;
+	ev_prepare_stop(fanout->worker->loop, &fanout->prepare);
+	ev_check_stop(fanout->worker->loop, &fanout->check);
+	ev_idle_stop(fanout->worker->loop, &fanout->idle);
+	ev_io_stop(fanout->worker->loop, &fanout->wake);
+	munmap(fanout->memory, fanout->memory_len);
+	buffer_fini(&fanout->record);
+	buffer_fini(&fanout->position);
+	free(fanout->touched);
+	free(fanout);
+}

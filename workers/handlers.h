@@ -1,0 +1,19 @@
+/* handlers.h — handlers of the routes; see router.c. Each answers its request exactly once, now or
+ * later. */
+#ifndef SYNCDOC_HANDLERS_H
+#define SYNCDOC_HANDLERS_H
+
+struct request;
+
+void health_handle_root(struct request *request);
+void health_handle_live(struct request *request);
+void health_handle_ready(struct request *request);
+
+void services_handle(struct request *request);
+
+/* …/documents, …/documents:batchGet, …/documents/{id} */
+void documents_handle_collection(struct request *request);
+void documents_handle_batch_get(struct request *request);
+void documents_handle_document(struct request *request);
+
+#endif

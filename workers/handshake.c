@@ -1,0 +1,173 @@
+#include "websocket.h"
+
+#include "cors.h"
+#include "http.h"
+#include "websockets_private.h"
+#include <fcntl.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <netinet/tcp.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define WEBSOCKET_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
+#define KEY_LEN 24                                          /* base64 of 16 bytes */
+#define ACCEPT_MAX 32
+#define SUBPROTOCOL "syncdoc.v1"
+
+/* An item of a comma-separated header, any case. */
+static bool header_has(const char *header, const char *item, bool ignore_case)
+{
+	size_t item_len = strlen(item);
+
+	while (header && *header) {
+		header += strspn(header, " \t,");
+		size_t len = strcspn(header, ",");
+		size_t trimmed = len;
+
+		while (trimmed && (header[trimmed - 1] == ' ' || header[trimmed - 1] == '\t'))
+			trimmed--;
+		if (trimmed == item_len && (ignore_case ? strncasecmp(header, item, len) : strncmp(header, item, item_len)) == 0)
+			return true;
+		header += len;
+	}
+	return false;
+}
+
+/* RFC 6455 section 4.2.1: 16 bytes in base64. */
+static bool key_is_valid(const char *key)
+{
+	gnutls_datum_t text = {(unsigned char *)key, KEY_LEN}, bytes;
+
+	if (!key || strlen(key) != KEY_LEN || gnutls_base64_decode2(&text, &bytes))
+		return false;
+	bool valid = bytes.size == 16;
+	gnutls_free(bytes.data);
+	return valid;
+}
+
+static void accept_of_key(const char *key, char ret[ACCEPT_MAX])
+{
+	char text[KEY_LEN + sizeof(WEBSOCKET_GUID)];
+	unsigned char digest[20];
+	gnutls_datum_t bytes = {digest, sizeof(digest)}, encoded;
+
+	snprintf(text, sizeof(text), "%s%s", key, WEBSOCKET_GUID);
+	MUST(!gnutls_hash_fast(GNUTLS_DIG_SHA1, text, strlen(text), digest));
+	MUST(!gnutls_base64_encode2(&bytes, &encoded) && encoded.size < ACCEPT_MAX);
+	memcpy(ret, encoded.data, encoded.size);
+	ret[encoded.size] = '\0';
+	gnutls_free(encoded.data);
+}
+
+static int refuse(struct outcome *ret, int status, const char *code, const char *detail)
+{
+	*ret = outcome_refusal(status, code, "%s", detail);
+	return -EPERM;
+}
+
+static int check_headers(struct request *request, struct outcome *ret_refusal)
+{
+	const char *version = request_header(request, "Sec-WebSocket-Version");
+
+	if (!header_has(request_header(request, "Upgrade"), "websocket", true))
+		return refuse(ret_refusal, 400, "not_a_websocket", "this address takes WebSocket handshakes (Upgrade: websocket)");
+	if (!header_has(request_header(request, "Connection"), "upgrade", true))
+		return refuse(ret_refusal, 400, "handshake_invalid", "the Connection header must name Upgrade");
+	if (!version || strcmp(version, "13") != 0) {
+		request_set_header(request, "Sec-WebSocket-Version", "13");
+		return version ? refuse(ret_refusal, 426, "websocket_version", "only WebSocket version 13 is spoken here")
+			       : refuse(ret_refusal, 400, "handshake_invalid", "Sec-WebSocket-Version is missing");
+	}
+	if (!key_is_valid(request_header(request, "Sec-WebSocket-Key")))
+		return refuse(ret_refusal, 400, "handshake_invalid", "Sec-WebSocket-Key must be 16 bytes in base64");
+	return 0;
+}
+
+static void peer_address(struct request *request, struct in6_addr *ret)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request_connection(request), MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	address_of_peer(info ? info->client_addr : NULL, ret);
+}
+
+static int check_limits(struct worker *worker, const struct in6_addr *address, struct outcome *ret_refusal)
+{
+	const struct config *config = worker->config;
+	struct websockets *websockets = worker->websockets;
+	int error = 0;
+
+	if (worker->draining)
+		error = refuse(ret_refusal, 503, "shutting_down", "this process is ending; connect again");
+	else if (config->limits_connections && websockets->count >= config->limits_connections)
+		error = refuse(ret_refusal, 503, "too_many_connections", "limits.connections is reached");
+	else if (address_count_is_full(websockets->addresses, address, config->limits_per_address))
+		error = refuse(ret_refusal, 503, "too_many_connections", "limits.per_address is reached");
+	if (error) {
+		ret_refusal->retry_after_s = 1;
+		stat_add(worker->slot, STAT_connections_refused, 1);
+	}
+	return error;
+}
+
+/* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection instead of thousands. */
+static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *request_arg, const char *extra, size_t extra_len,
+			MHD_socket mhd_fd, struct MHD_UpgradeResponseHandle *handle)
+{
+	struct worker *worker = arg;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd_connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct in6_addr address;
+	int fd = fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3), one = 1;
+
+	(void)request_arg;
+	address_of_peer(info ? info->client_addr : NULL, &address);
+	if (fd < 0) {
+		stat_add(worker->slot, STAT_connections_refused, 1);
+	} else {
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* a unix socket refuses it, and needs none */
+		websockets_add(worker->websockets, fd, &address, span_of(extra, extra_len));
+	}
+	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+	http_run_soon(worker->http);
+}
+
+static void answer_upgrade(struct request *request)
+{
+	struct worker *worker = request_worker(request);
+	struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgraded, worker);
+	char accept[ACCEPT_MAX];
+
+	MUST(response);
+	accept_of_key(request_header(request, "Sec-WebSocket-Key"), accept);
+	MHD_add_response_header(response, "Upgrade", "websocket");
+	MHD_add_response_header(response, "Sec-WebSocket-Accept", accept);
+	if (header_has(request_header(request, "Sec-WebSocket-Protocol"), SUBPROTOCOL, false))
+		MHD_add_response_header(response, "Sec-WebSocket-Protocol", SUBPROTOCOL);
+	request_answer_upgrade(request, response);
+}
+
+void websocket_handle_upgrade(struct request *request)
+{
+	struct worker *worker = request_worker(request);
+	const char *origin = request_header(request, "Origin");
+	struct in6_addr address;
+	struct outcome refusal;
+	int error = check_headers(request, &refusal);
+
+	/* No Origin: not a browser, so no page of somebody else's can be behind it. */
+	if (!error && origin && !cors_origin_is_allowed(worker, origin, request_header(request, "Host")))
+		error = refuse(&refusal, 403, "origin_not_allowed", "the Origin is not in cors_origins");
+	if (error) {
+		stat_add(worker->slot, STAT_handshakes_failed, 1);
+	} else {
+		peer_address(request, &address);
+		error = check_limits(worker, &address, &refusal);
+	}
+	if (error)
+		request_answer_problem(request, &refusal);
+	else
+		answer_upgrade(request);
+}

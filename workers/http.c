@@ -1,0 +1,422 @@
+/* http.c — the MHD daemon inside the worker's loop: its callbacks, its clock, drain. */
+#include "http_private.h"
+
+#include "host_check.h"
+#include "linger.h"
+#include "request_private.h"
+
+#include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#define CONNECTION_MEMORY                                                                          \
+	(24u << 10)            /* half of it takes the head of a request: 8 KiB of headers pass */
+#define IDLE_TIMEOUT_S 75u     /* without any byte; suspended requests do not count */
+#define RUNS_MAX 16            /* MHD_run() calls before the rest of the loop has its turn */
+#define DESCRIPTOR_HEADROOM 64 /* for Redis, files and what libraries open */
+#define DRAIN_SWEEP_S 0.1
+#define DRAIN_FRESH_S 1. /* a new connection may still bring its first request that long */
+
+/* --- the loop
+ * ---------------------------------------------------------------------------------------- */
+
+/* MHD's next wish, in milliseconds. False: it has none. */
+static bool next_run(struct http *http, uint64_t *ret_ms)
+{
+#if MHD_VERSION >= 0x00097701
+	return MHD_get_timeout64(http->daemon, ret_ms) == MHD_YES;
+#else
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
+		return false;
+	*ret_ms = ms;
+	return true;
+#endif
+}
+
+/* Only ever moved forwards: an early look is cheap, and most timeouts never come. */
+static void set_timer(struct http *http, uint64_t ms)
+{
+	double after = (double)(ms < 3600000 ? ms : 3600000) / 1000.;
+
+	if (ev_is_active(&http->timer)) {
+		if (ev_timer_remaining(http->worker->loop, &http->timer) <= after)
+			return;
+		ev_timer_stop(http->worker->loop, &http->timer);
+	}
+	ev_timer_set(&http->timer, after, 0.);
+	ev_timer_start(http->worker->loop, &http->timer);
+}
+
+static void run(struct http *http)
+{
+	uint64_t ms = 0;
+	bool wish = true;
+
+	if (http->running) { /* a handler answered: the loop below goes on */
+		http->run_soon = true;
+		return;
+	}
+	http->running = true;
+	http->run_soon = true;
+	for (int i = 0; i < RUNS_MAX && (http->run_soon || (wish && !ms)); i++) {
+		http->run_soon = false;
+		MHD_run(http->daemon);
+		wish = next_run(http, &ms);
+	}
+	http->running = false;
+	if (http->run_soon)
+		set_timer(http, 0);
+	else if (wish)
+		set_timer(http, ms);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	(void)loop;
+	(void)events;
+	run(CONTAINER_OF(watcher, struct http, watcher));
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	run(CONTAINER_OF(timer, struct http, timer));
+}
+
+/* What was answered in this turn of the loop goes out together, before the loop sleeps. */
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	struct http *http = CONTAINER_OF(watcher, struct http, prepare);
+
+	(void)loop;
+	(void)events;
+	if (http->run_soon)
+		run(http);
+}
+
+void http_run_soon(struct http *http)
+{
+	http->run_soon = true;
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct http *http = CONTAINER_OF(timer, struct http, deadline);
+	double limit = (double)http->worker->config->limits_request_timeout_ms / 1000.;
+
+	(void)events;
+	while (http->oldest && http->oldest->since + limit <= ev_now(loop))
+		request_meet_deadline(http->oldest);
+	if (!http->oldest)
+		return; /* the next request starts it again */
+	double after = http->oldest->since + limit - ev_now(loop);
+	ev_timer_set(timer, after, 0.);
+	ev_timer_start(loop, timer);
+}
+
+static void watch_deadline(struct http *http)
+{
+	int64_t limit_ms = http->worker->config->limits_request_timeout_ms;
+
+	if (!limit_ms || ev_is_active(&http->deadline))
+		return;
+	ev_timer_set(&http->deadline, (double)limit_ms / 1000., 0.);
+	ev_timer_start(http->worker->loop, &http->deadline);
+}
+
+/* --- callbacks of MHD
+ * -------------------------------------------------------------------------------- */
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	MUST(info && info->socket_context);
+	return info->socket_context;
+}
+
+static struct client *client_create(struct http *http, struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *address =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct client *client = calloc(1, sizeof(*client));
+
+	MUST(client && fd);
+	client->fd = fd->connect_fd;
+	client->local =
+		!address || !address->client_addr || address->client_addr->sa_family == AF_UNIX;
+	client->since = ev_now(http->worker->loop);
+	client->next = http->clients;
+	if (client->next)
+		client->next->previous = client;
+	http->clients = client;
+	http->client_count++;
+	return client;
+}
+
+static void client_destroy(struct http *http, struct client *client)
+{
+	MUST(!client->request);
+	if (client->previous)
+		client->previous->next = client->next;
+	else
+		http->clients = client->next;
+	if (client->next)
+		client->next->previous = client->previous;
+	http->client_count--;
+	free(client);
+}
+
+static void on_connection_change(void *arg, struct MHD_Connection *connection,
+				 void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = arg;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*socket_context = client_create(http, connection);
+	} else if (*socket_context) {
+		client_destroy(http, *socket_context);
+		*socket_context = NULL;
+	}
+}
+
+/* The first line has come, still as it was sent: MHD's own decoding would hide bad escapes and
+ * NULs. */
+static void *on_target(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+	struct http *http = arg;
+
+	watch_deadline(http);
+	return request_create(http, client_of(connection), connection, span_string(uri));
+}
+
+/* Called once for the headers, for each piece of the body, and once when all of it has come. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+				  const char *method, const char *version, const char *bytes,
+				  size_t *len, void **context)
+{
+	struct request *request = *context;
+
+	(void)arg;
+	(void)connection;
+	(void)url;
+	(void)version;
+	if (!request)
+		return MHD_NO;
+	if (!request->headers_seen) {
+		request_check_headers(request, method);
+	} else if (*len) {
+		request_take_body(request, span_of(bytes, *len));
+		*len = 0;
+	} else if (request->state == REQUEST_READING) {
+		request_run(request);
+	}
+	return MHD_YES;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
+			 enum MHD_RequestTerminationCode code)
+{
+	struct http *http = arg;
+	struct request *request = *context;
+
+	(void)connection;
+	*context = NULL;
+	if (!request)
+		return;
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->body_unread)
+		linger_on(http->lingers, request->client->fd);
+	request_complete(request);
+}
+
+static void on_log(void *arg, const char *format, va_list arguments)
+{
+	static struct log_limit limit;
+	char line[256];
+
+	(void)arg;
+	/* 0.9.75 tries TCP options on added unix sockets at every answer, and complains. */
+	if (strncmp(format, "Setting %s option", 17) == 0 ||
+	    strncmp(format, "Failed to push", 14) == 0)
+		return;
+	if (!log_allow(&limit))
+		return;
+	vsnprintf(line, sizeof(line), format, arguments);
+	line[strcspn(line, "\n")] = '\0';
+	log_info("http: libmicrohttpd: %s", line);
+}
+
+static void on_panic(void *arg, const char *file, unsigned line, const char *reason)
+{
+	(void)arg;
+	log_error("http: libmicrohttpd: %s:%u: %s, ending", file, line,
+		  reason ? reason : "internal fault");
+	abort();
+}
+
+/* --- drain
+ * ------------------------------------------------------------------------------------------- */
+
+/* Between two requests, and not even the first bytes of the next one are there. */
+static bool is_idle(const struct http *http, const struct client *client)
+{
+	int unread = 0;
+	bool fresh =
+		!client->answered && ev_now(http->worker->loop) - client->since < DRAIN_FRESH_S;
+
+	return !client->request && !client->upgraded && !fresh &&
+	       ioctl(client->fd, FIONREAD, &unread) == 0 && !unread;
+}
+
+static void on_drain_sweep(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct http *http = CONTAINER_OF(timer, struct http, drain_sweep);
+
+	(void)events;
+	for (struct client *client = http->clients; client; client = client->next)
+		if (is_idle(http, client))
+			shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
+	if (!http->client_count)
+		ev_timer_stop(loop, timer);
+}
+
+void http_drain(struct http *http)
+{
+	http_listen_stop(http);
+	on_drain_sweep(http->worker->loop, &http->drain_sweep, 0);
+	if (http->client_count)
+		ev_timer_again(http->worker->loop, &http->drain_sweep);
+}
+
+/* In a drain a connection counts until it is closed: its request may be on the way. */
+size_t http_active(const struct http *http)
+{
+	return http->worker->draining ? http->client_count : http->active;
+}
+
+/* --- life
+ * -------------------------------------------------------------------------------------------- */
+
+static unsigned connection_max(const struct config *config)
+{
+	struct rlimit descriptors;
+	unsigned wanted = config->limits_connections ? config->limits_connections : INT_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &descriptors) || descriptors.rlim_cur == RLIM_INFINITY)
+		return wanted;
+	rlim_t possible = descriptors.rlim_cur > 2 * DESCRIPTOR_HEADROOM
+				  ? descriptors.rlim_cur - DESCRIPTOR_HEADROOM
+				  : descriptors.rlim_cur / 2;
+	if (wanted <= possible)
+		return wanted;
+	if (config->limits_connections)
+		log_warning("http: limits.connections is %u, but only %llu descriptors may be "
+			    "open: taking %llu",
+			    wanted, (unsigned long long)descriptors.rlim_cur,
+			    (unsigned long long)possible);
+	return (unsigned)possible;
+}
+
+static struct MHD_Daemon *start_daemon(struct http *http)
+{
+	const struct config *config = http->worker->config;
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+			 MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
+
+	MHD_set_panic_func(on_panic, NULL);
+	/* The logger first, or what goes wrong at the start is printed to stderr. */
+	return MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection_change, http,
+		MHD_OPTION_CONNECTION_LIMIT, http->connection_max,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->limits_per_address,
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+}
+
+/* What the configuration asks for and this build cannot give must not look as if it were given. */
+static bool can_serve(const struct config *config)
+{
+	if (config->auth_mode == CONFIG_AUTH_JWT || config->auth_mode == CONFIG_AUTH_TOKEN)
+		log_error("http: auth.mode is set, but this build does not check tokens: not "
+			  "serving");
+	else if (*config->tls_cert || *config->tls_key)
+		log_error("http: tls.cert is set, but this build speaks no TLS: not serving");
+	else
+		return true;
+	return false;
+}
+
+static void start_watchers(struct http *http)
+{
+	struct ev_loop *loop = http->worker->loop;
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+
+	MUST(info);
+	ev_io_init(&http->watcher, on_readable, info->epoll_fd, EV_READ);
+	ev_io_start(loop, &http->watcher);
+	ev_timer_init(&http->timer, on_timer, 0., 0.);
+	ev_prepare_init(&http->prepare, on_prepare);
+	ev_set_priority(&http->prepare, EV_MINPRI); /* behind all others that may answer */
+	ev_prepare_start(loop, &http->prepare);
+	ev_timer_init(&http->deadline, on_deadline, 0., 0.);
+	ev_timer_init(&http->drain_sweep, on_drain_sweep, DRAIN_SWEEP_S, DRAIN_SWEEP_S);
+}
+
+struct http *http_create(struct worker *worker)
+{
+	if (!can_serve(worker->config))
+		return NULL;
+	struct http *http = calloc(1, sizeof(*http));
+	MUST(http);
+	http->worker = worker;
+	http->connection_max = connection_max(worker->config);
+	http->daemon = start_daemon(http);
+	if (!http->daemon) {
+		log_error("http: libmicrohttpd does not start: %s", strerror(errno));
+		free(http);
+		return NULL;
+	}
+	http->host_check = host_check_create(worker->config);
+	http->lingers = lingers_create(worker->loop);
+	start_watchers(http);
+	http_listen_start(http);
+	return http;
+}
+
+static void stop_watchers(struct http *http)
+{
+	struct ev_loop *loop = http->worker->loop;
+
+	http_listen_stop(http);
+	ev_io_stop(loop, &http->watcher);
+	ev_timer_stop(loop, &http->timer);
+	ev_prepare_stop(loop, &http->prepare);
+	ev_timer_stop(loop, &http->deadline);
+	ev_timer_stop(loop, &http->drain_sweep);
+}
+
+void http_destroy(struct http *http)
+{
+	if (!http)
+		return;
+	for (struct request *request = http->oldest; request; request = request->newer)
+		MUST(request->state != REQUEST_SUSPENDED);
+	stop_watchers(http);
+	run(http); /* the last answers; what a socket does not take is lost */
+	ev_timer_stop(http->worker->loop, &http->timer);
+	MHD_stop_daemon(http->daemon);
+	MUST(!http->client_count && !http->active);
+	lingers_destroy(http->lingers);
+	host_check_destroy(http->host_check);
+	free(http);
+}

@@ -1,0 +1,105 @@
+#include "media_type.h"
+
+#include <strings.h>
+
+static struct span trim(struct span text)
+{
+	while (text.len && (*text.at == ' ' || *text.at == '\t'))
+		text = span_of(text.at + 1, text.len - 1);
+	while (text.len && (text.at[text.len - 1] == ' ' || text.at[text.len - 1] == '\t'))
+		text.len--;
+	return text;
+}
+
+static bool equals_caseless(struct span text, const char *word)
+{
+	return text.len == strlen(word) && strncasecmp(text.at, word, text.len) == 0;
+}
+
+/* Takes what stands before the next `separator` off *rest. Quoted strings do not hide separators:
+ * none of the types we know has any, so the worst that can happen is that an odd header is read as
+ * one that does not name JSON. */
+static struct span take_part(struct span *rest, char separator)
+{
+	const char *at = rest->len ? memchr(rest->at, separator, rest->len) : NULL;
+	struct span part = span_of(rest->at, at ? (size_t)(at - rest->at) : rest->len);
+
+	*rest = at ? span_of(at + 1, rest->len - part.len - 1) : SPAN_NONE;
+	return trim(part);
+}
+
+static bool charset_is_utf8(struct span parameters)
+{
+	while (parameters.len) {
+		struct span value = take_part(&parameters, ';');
+		struct span name = take_part(&value, '=');
+
+		value = trim(value);
+		if (value.len >= 2 && *value.at == '"' && value.at[value.len - 1] == '"')
+			value = span_of(value.at + 1, value.len - 2);
+		if (equals_caseless(name, "charset") && !equals_caseless(value, "utf-8"))
+			return false;
+	}
+	return true;
+}
+
+enum media_type media_type_parse(const char *content_type)
+{
+	struct span rest = span_string(content_type);
+	struct span type = take_part(&rest, ';');
+
+	if (!type.len)
+		return MEDIA_TYPE_NONE;
+	if (!charset_is_utf8(rest))
+		return MEDIA_TYPE_OTHER;
+	if (equals_caseless(type, MEDIA_JSON))
+		return MEDIA_TYPE_JSON;
+	if (equals_caseless(type, MEDIA_MERGE_PATCH))
+		return MEDIA_TYPE_MERGE_PATCH;
+	if (equals_caseless(type, MEDIA_JSON_PATCH))
+		return MEDIA_TYPE_JSON_PATCH;
+	return MEDIA_TYPE_OTHER;
+}
+
+/* `q=0`, `q=0.0`, `q=0.000` */
+static bool weight_is_zero(struct span parameters)
+{
+	while (parameters.len) {
+		struct span value = take_part(&parameters, ';');
+		struct span name = take_part(&value, '=');
+
+		value = trim(value);
+		if (!equals_caseless(name, "q") || !value.len)
+			continue;
+		for (size_t i = 0; i < value.len; i++)
+			if (value.at[i] != '0' && value.at[i] != '.')
+				return false;
+		return true;
+	}
+	return false;
+}
+
+bool media_type_json_is_accepted(const char *accept)
+{
+	struct span rest = span_string(accept);
+	int best = -1; /* how exactly the best range so far names JSON: 0 any, 1 application, 2 it
+			  alone */
+	bool accepted = false;
+	bool any_range = false;
+
+	while (rest.len) {
+		struct span parameters = take_part(&rest, ',');
+		struct span range = take_part(&parameters, ';');
+
+		any_range = any_range || range.len;
+		int exactness = equals_caseless(range, MEDIA_JSON)        ? 2
+				: equals_caseless(range, "application/*") ? 1
+				: equals_caseless(range, "*/*")           ? 0
+									  : -1;
+		if (exactness > best) {
+			best = exactness;
+			accepted = !weight_is_zero(parameters);
+		}
+	}
+	return accepted || !any_range;
+}

@@ -1,0 +1,26 @@
+/* media_type.h — Content-Type and Accept, as far as an API of JSON needs them. Pure. */
+#ifndef SYNCDOC_MEDIA_TYPE_H
+#define SYNCDOC_MEDIA_TYPE_H
+
+#include "base.h"
+
+#define MEDIA_JSON "application/json"
+#define MEDIA_MERGE_PATCH "application/merge-patch+json"
+#define MEDIA_JSON_PATCH "application/json-patch+json"
+#define MEDIA_PROBLEM "application/problem+json"
+
+/* Bits, so that a route can say which ones it takes. */
+enum media_type {
+	MEDIA_TYPE_NONE = 0, /* no Content-Type */
+	MEDIA_TYPE_JSON = 1,
+	MEDIA_TYPE_MERGE_PATCH = 2,
+	MEDIA_TYPE_JSON_PATCH = 4,
+	MEDIA_TYPE_OTHER = 8, /* also the above with a charset that is not UTF-8 */
+};
+
+/* `content_type` NULL: absent. */
+enum media_type media_type_parse(const char *content_type);
+/* False when the Accept header excludes application/json. NULL or empty: everything is welcome. */
+bool media_type_json_is_accepted(const char *accept);
+
+#endif

@@ -1,0 +1,313 @@
+#include "mutation.h"
+
+#include "diff.h"
+#include "merge.h"
+#include "patch.h"
+
+#define EMPTY_DIFF "{\"added\":{},\"removed\":[],\"changed\":{}}"
+#define EMPTY_REVERSIBLE "{\"added\":{},\"removed\":{},\"changed\":{}}"
+
+void mutation_scratch_fini(struct mutation_scratch *scratch)
+{
+	json_fini(&scratch->base);
+	json_fini(&scratch->argument);
+	json_fini(&scratch->next);
+	buffer_fini(&scratch->result);
+	text_put(scratch->base_text);
+	scratch->base_text = NULL;
+}
+
+void mutation_fini(struct mutation *mutation)
+{
+	revision_fini(&mutation->next);
+	buffer_fini(&mutation->diff);
+	buffer_fini(&mutation->reversible);
+}
+
+/* --- judge ------------------------------------------------------------------------------------------- */
+
+static int refuse(struct outcome *ret, struct outcome refusal, uint64_t current_revision)
+{
+	*ret = refusal;
+	ret->has_current_revision = true;
+	ret->current_revision = current_revision;
+	return -EPERM;
+}
+
+static bool tags_hold(const struct tag_condition *condition, const struct revision *base)
+{
+	for (unsigned i = 0; i < condition->count; i++)
+		if (condition->tags[i].revision == base->number &&
+		    condition->tags[i].updated_at_ms == base->updated_at_ms)
+			return true;
+	return false;
+}
+
+/* RFC 9110 section 13.1: `*` asks for a current representation, which a tombstone is not; a tag of the tombstone may be named. */
+static int judge_tags(const struct revision *base, bool living, const struct write_request *request,
+		      struct outcome *ret)
+{
+	const struct tag_condition *match = &request->if_match, *none = &request->if_none_match;
+
+	if (match->present && !(match->any ? living : base->number && tags_hold(match, base)))
+		return refuse(ret,
+			      outcome_refusal(412, "precondition_failed",
+					      "If-Match does not hold: the document is at revision %llu",
+					      (unsigned long long)base->number),
+			      base->number);
+	if (none->present && (none->any ? living : base->number && tags_hold(none, base)))
+		return refuse(ret,
+			      outcome_refusal(412, "precondition_failed",
+					      "If-None-Match does not hold: the document is at revision %llu",
+					      (unsigned long long)base->number),
+			      base->number);
+	return 0;
+}
+
+/* 0 means "no living document"; anything else is compared, also with a tombstone's revision. */
+static int judge_expected_revision(const struct revision *base, bool living, const struct write_request *request,
+				   struct outcome *ret)
+{
+	if (!request->has_expected_revision)
+		return 0;
+	if (request->expected_revision == 0 ? !living : (uint64_t)request->expected_revision == base->number)
+		return 0;
+	return refuse(ret,
+		      outcome_refusal(409, "revision_conflict",
+				      "expectedRevision is %lld, the document is at revision %llu",
+				      (long long)request->expected_revision, (unsigned long long)base->number),
+		      base->number);
+}
+
+static int judge_existence(const struct revision *base, bool living, struct outcome *ret)
+{
+	if (living)
+		return 0;
+	if (!base->number) {
+		*ret = outcome_refusal(404, "document_not_found", "there is no such document");
+		return -EPERM;
+	}
+	/* A tombstone keeps its expiresAt only when it was its time that ended it. */
+	return refuse(ret,
+		      base->expires_at_ms
+			      ? outcome_refusal(410, "document_expired", "the document has expired")
+			      : outcome_refusal(410, "document_deleted", "the document was deleted"),
+		      base->number);
+}
+
+int mutation_judge(const struct revision *base, const struct write_request *request, struct outcome *ret_refusal)
+{
+	bool living = base->number && !base->deleted;
+	int error = 0;
+
+	if (request->kind == WRITE_CREATE && living)
+		return refuse(ret_refusal,
+			      outcome_refusal(409, "document_exists", "a document with this id lives, at revision %llu",
+					      (unsigned long long)base->number),
+			      base->number);
+	if (request->kind != WRITE_CREATE && request->kind != WRITE_REPLACE)
+		error = judge_existence(base, living, ret_refusal);
+	if (!error)
+		error = judge_tags(base, living, request, ret_refusal);
+	if (!error)
+		error = judge_expected_revision(base, living, request, ret_refusal);
+	return error;
+}
+
+/* --- apply ------------------------------------------------------------------------------------------- */
+
+/* Tokens of the base; a base that the write before has just made is not scanned again. What is stored was checked when it was written,
+ * but by another version or hand perhaps: -EBADMSG. */
+static int scan_base(struct mutation_scratch *scratch, const struct revision *base)
+{
+	static const struct span nothing = {"{}", 2};
+	struct json_fault fault;
+
+	if (base->data && scratch->base_text == base->data)
+		return 0;
+	text_put(scratch->base_text);
+	scratch->base_text = text_get(base->data);
+	if (json_parse(&scratch->base, base->data ? text_span(base->data) : nothing, JSON_DEPTH_LIMIT, &fault)) {
+		text_put(scratch->base_text);
+		scratch->base_text = NULL;
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+static int refuse_patch(const struct patch_fault *fault, struct outcome *ret)
+{
+	static const struct {
+		int status;
+		const char *code;
+	} answers[] = {
+		[PATCH_INVALID] = {422, "patch_invalid"},
+		[PATCH_TEST_FAILED] = {409, "patch_test_failed"},
+		[PATCH_PATH_MISSING] = {409, "patch_path_missing"},
+	};
+
+	*ret = outcome_refusal(answers[fault->kind].status, answers[fault->kind].code, "operation %u: %s",
+			       fault->operation, fault->detail);
+	ret->has_failed_operation = true;
+	ret->failed_operation = fault->operation;
+	return -EPERM;
+}
+
+static int refuse_too_large(const struct mutation_limits *limits, struct outcome *ret)
+{
+	*ret = outcome_refusal(413, "document_too_large", "the document would exceed documents.max_size (%zu bytes)",
+			       limits->size_max);
+	return -EPERM;
+}
+
+static int apply_patch(struct mutation_scratch *scratch, const struct mutation_limits *limits, struct outcome *ret_refusal)
+{
+	struct patch_fault fault;
+	int error = patch_apply(&scratch->base, &scratch->argument, limits->size_max, &scratch->result, &fault);
+
+	if (error == -E2BIG)
+		return refuse_too_large(limits, ret_refusal);
+	if (error)
+		return refuse_patch(&fault, ret_refusal);
+	return 0;
+}
+
+/* The new data: the client's text (replace), or made from base and argument (merge, patch), or the base's (delete).
+ * *ret is an owned reference. */
+static int apply_data(struct mutation_scratch *scratch, const struct mutation_limits *limits, const struct revision *base,
+		      const struct write_request *request, struct text *data, struct text **ret, struct outcome *ret_refusal)
+{
+	struct json_fault fault;
+	int error;
+
+	if (request->kind == WRITE_DELETE || request->kind == WRITE_CREATE || request->kind == WRITE_REPLACE) {
+		*ret = text_get(request->kind == WRITE_DELETE ? base->data : data);
+		return 0;
+	}
+	error = json_parse(&scratch->argument, text_span(data), JSON_DEPTH_LIMIT, &fault);
+	MUST(!error); /* operations_write() takes only what the scanner has passed */
+	scratch->result.len = 0;
+	if (request->kind == WRITE_MERGE)
+		merge_apply(&scratch->base, &scratch->argument, &scratch->result);
+	else if (apply_patch(scratch, limits, ret_refusal))
+		return -EPERM;
+	if (scratch->result.len > limits->size_max)
+		return refuse_too_large(limits, ret_refusal);
+	*ret = text_create(buffer_span(&scratch->result));
+	return 0;
+}
+
+static int64_t next_expiry(const struct revision *base, const struct write_request *request, bool created, int64_t now_ms)
+{
+	if (request->kind == WRITE_DELETE)
+		return 0; /* only a tombstone that time made keeps it */
+	switch (request->expiry) {
+	case EXPIRY_TTL:
+		return now_ms + request->expiry_value * 1000;
+	case EXPIRY_AT:
+		return request->expiry_value;
+	case EXPIRY_REMOVED:
+		return 0;
+	case EXPIRY_UNCHANGED:
+		break;
+	}
+	return created ? 0 : base->expires_at_ms;
+}
+
+/* The result of merge and patch was put together by us, but may be too deep, or no object. */
+static int scan_next(struct mutation_scratch *scratch, const struct mutation_limits *limits, const struct text *next,
+		     struct outcome *ret_refusal)
+{
+	struct json_fault fault;
+	int error = json_parse(&scratch->next, text_span(next), limits->depth_max, &fault);
+
+	if (error) {
+		*ret_refusal = outcome_of_json_fault(error, &fault);
+		return -EPERM;
+	}
+	if (scratch->next.tokens[0].type != JSON_OBJECT) {
+		*ret_refusal = outcome_refusal(422, "data_not_object", "the patched document is not an object");
+		return -EPERM;
+	}
+	return 0;
+}
+
+static void name_operation(struct mutation *mutation, const struct write_request *request)
+{
+	static const char *const operations[] = {
+		[WRITE_CREATE] = "create", [WRITE_REPLACE] = "replace", [WRITE_MERGE] = "merge",
+		[WRITE_PATCH] = "patch",   [WRITE_DELETE] = "delete",
+	};
+
+	mutation->operation = mutation->created ? "create" : operations[request->kind];
+	mutation->event = mutation->created ? TOPIC_CREATED : request->kind == WRITE_DELETE ? TOPIC_DELETED : TOPIC_UPDATED;
+}
+
+static void diff_revisions(struct mutation_scratch *scratch, struct mutation *mutation, bool deleted)
+{
+	if (deleted) {
+		buffer_append_string(&mutation->diff, EMPTY_DIFF);
+		buffer_append_string(&mutation->reversible, EMPTY_REVERSIBLE);
+		return;
+	}
+	diff_format(&scratch->base, &scratch->next, &mutation->diff, &mutation->reversible);
+
+	/* The next write of a batch stands on what this one made: keep its tokens. */
+	struct json tokens = scratch->base;
+	scratch->base = scratch->next;
+	scratch->next = tokens;
+	text_put(scratch->base_text);
+	scratch->base_text = text_get(mutation->next.data);
+}
+
+static struct revision next_revision(const struct revision *base, int64_t now_ms)
+{
+	int64_t updated_at_ms = now_ms > base->updated_at_ms ? now_ms : base->updated_at_ms + 1;
+
+	return (struct revision){
+		.number = base->number + 1,
+		.updated_at_ms = updated_at_ms,
+		.created_at_ms = base->number ? base->created_at_ms : updated_at_ms,
+	};
+}
+
+int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limits *limits, const struct revision *base,
+		   const struct write_request *request, struct text *data, int64_t now_ms, struct mutation *ret,
+		   struct outcome *ret_refusal)
+{
+	struct mutation mutation = {.next = next_revision(base, now_ms)};
+
+	if (scan_base(scratch, base)) {
+		*ret_refusal = outcome_of_store_error(-EBADMSG);
+		return -EPERM;
+	}
+	if (apply_data(scratch, limits, base, request, data, &mutation.next.data, ret_refusal))
+		goto fail;
+	if (request->kind != WRITE_DELETE && scan_next(scratch, limits, mutation.next.data, ret_refusal))
+		goto fail;
+	mutation.created = request->kind == WRITE_CREATE ||
+			   (request->kind == WRITE_REPLACE && (!base->number || base->deleted));
+	mutation.next.deleted = request->kind == WRITE_DELETE;
+	mutation.next.expires_at_ms = next_expiry(base, request, mutation.created, mutation.next.updated_at_ms);
+	name_operation(&mutation, request);
+	diff_revisions(scratch, &mutation, mutation.next.deleted);
+	*ret = mutation;
+	return 0;
+fail:
+	mutation_fini(&mutation);
+	return -EPERM;
+}
+
+void mutation_expire(const struct revision *base, int64_t now_ms, struct mutation *ret)
+{
+	*ret = (struct mutation){
+		.next = next_revision(base, now_ms),
+		.operation = "expire",
+		.event = TOPIC_EXPIRED,
+	};
+	ret->next.deleted = true;
+	ret->next.expires_at_ms = base->expires_at_ms;
+	ret->next.data = text_get(base->data);
+	buffer_append_string(&ret->diff, EMPTY_DIFF);
+	buffer_append_string(&ret->reversible, EMPTY_REVERSIBLE);
+}

@@ -1,0 +1,402 @@
+#include "operations.h"
+
+#include "document_cache.h"
+#include "write_queue.h"
+
+#define GENERATED_ID_PREFIX "doc_"
+#define GENERATED_ID_LEN 12
+#define BATCH_GET_MAX 100
+#define TTL_MAX_S 31536000
+
+struct operations {
+	struct worker *worker;
+	struct document_cache *cache;
+	struct write_queues *writes;
+	size_t pending_reads;
+};
+
+/* A read that waits for Redis. */
+struct pending {
+	struct operations *operations;
+	operation_done_fn done;
+	void *arg;
+	bool deleted;
+	struct tag_condition if_none_match;
+};
+
+static struct pending *pending_create(struct operations *operations, operation_done_fn done, void *arg)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	MUST(pending);
+	pending->operations = operations;
+	pending->done = done;
+	pending->arg = arg;
+	operations->pending_reads++;
+	return pending;
+}
+
+static void pending_finish(struct pending *pending, const struct outcome *outcome)
+{
+	pending->operations->pending_reads--;
+	pending->done(outcome, pending->arg);
+	free(pending);
+}
+
+static int check_service(struct span service, struct outcome *ret)
+{
+	if (document_service_is_valid(service))
+		return 0;
+	*ret = outcome_refusal(400, "invalid_service", "a service name is 1 to %d of [A-Za-z0-9_-]", DOCUMENT_SERVICE_MAX);
+	return -EINVAL;
+}
+
+static int check_id(struct span id, struct outcome *ret)
+{
+	if (document_id_is_valid(id))
+		return 0;
+	*ret = outcome_refusal(400, "invalid_id", "a document id is 1 to %d of [A-Za-z0-9_.:@-]", DOCUMENT_ID_MAX);
+	return -EINVAL;
+}
+
+/* --- read -------------------------------------------------------------------------------------------- */
+
+static bool tag_matches(const struct tag_condition *condition, const struct document *document)
+{
+	if (!condition->present)
+		return false;
+	if (condition->any)
+		return true;
+	for (unsigned i = 0; i < condition->count; i++)
+		if (condition->tags[i].revision == document->revision &&
+		    condition->tags[i].updated_at_ms == document->updated_at_ms)
+			return true;
+	return false;
+}
+
+static struct outcome judge_read(const struct pending *pending, struct span envelope)
+{
+	struct outcome outcome = {.status = 200, .envelope = envelope};
+
+	if (!envelope.len)
+		return outcome_refusal(404, "document_not_found", "there is no such document");
+	if (document_parse(envelope, &outcome.document))
+		return outcome_of_store_error(-EBADMSG);
+	if (!document_is_living(&outcome.document, worker_now_ms()) && !pending->deleted) {
+		bool expired = outcome.document.expires_at_ms;
+		uint64_t revision = outcome.document.revision;
+
+		outcome = outcome_refusal(410, expired ? "document_expired" : "document_deleted",
+					  expired ? "the document has expired" : "the document was deleted");
+		outcome.has_current_revision = true;
+		outcome.current_revision = revision;
+		return outcome;
+	}
+	if (tag_matches(&pending->if_none_match, &outcome.document))
+		outcome.status = 304;
+	return outcome;
+}
+
+static void on_read(int error, struct span envelope, void *arg)
+{
+	struct pending *pending = arg;
+	struct outcome outcome = error ? outcome_of_store_error(error) : judge_read(pending, envelope);
+
+	stat_add(pending->operations->worker->slot, STAT_reads_total, 1);
+	pending_finish(pending, &outcome);
+}
+
+void operations_read(struct operations *operations, const struct read_request *request, operation_done_fn done, void *arg)
+{
+	struct outcome refusal;
+
+	if (check_service(request->service, &refusal) || check_id(request->id, &refusal)) {
+		done(&refusal, arg);
+		return;
+	}
+	struct pending *pending = pending_create(operations, done, arg);
+	pending->deleted = request->deleted;
+	pending->if_none_match = request->if_none_match;
+	store_read(operations->worker->store, request->service, request->id, on_read, pending);
+}
+
+static void on_read_many(int error, const struct span *envelopes, size_t count, void *arg)
+{
+	struct pending *pending = arg;
+	struct buffer items = {0};
+	int64_t now_ms = worker_now_ms();
+
+	if (error) {
+		struct outcome refusal = outcome_of_store_error(error);
+
+		pending_finish(pending, &refusal);
+		return;
+	}
+	buffer_append_char(&items, '[');
+	for (size_t i = 0; i < count; i++) {
+		struct document document;
+
+		if (!envelopes[i].len || document_parse(envelopes[i], &document) ||
+		    !document_is_living(&document, now_ms))
+			continue;
+		if (items.len > 1)
+			buffer_append_char(&items, ',');
+		buffer_append_span(&items, envelopes[i]);
+	}
+	buffer_append_char(&items, ']');
+	struct outcome outcome = {.status = 200, .items = buffer_span(&items)};
+	stat_add(pending->operations->worker->slot, STAT_reads_total, count);
+	pending_finish(pending, &outcome);
+	buffer_fini(&items);
+}
+
+/* Decodes the array into `names`, one after the other; spans are made when it no longer moves. */
+static int read_ids(const struct json *doc, uint32_t array, struct buffer *names, struct span ids[BATCH_GET_MAX],
+		    size_t *ret_count, struct outcome *ret_refusal)
+{
+	size_t ends[BATCH_GET_MAX], count = 0;
+
+	if (!array || doc->tokens[array].type != JSON_ARRAY || !doc->tokens[array].count ||
+	    doc->tokens[array].count > BATCH_GET_MAX) {
+		*ret_refusal = outcome_refusal(422, "invalid_member", "\"ids\" must be an array of 1 to %d ids", BATCH_GET_MAX);
+		return -EINVAL;
+	}
+	for (uint32_t i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next) {
+		if (json_string(doc, i, names)) {
+			*ret_refusal = outcome_refusal(422, "invalid_member", "\"ids\" must hold strings");
+			return -EINVAL;
+		}
+		ends[count++] = names->len;
+	}
+	for (size_t i = 0; i < count; i++) {
+		size_t start = i ? ends[i - 1] : 0;
+
+		ids[i] = span_of(names->at + start, ends[i] - start);
+		if (check_id(ids[i], ret_refusal))
+			return -EINVAL;
+	}
+	*ret_count = count;
+	return 0;
+}
+
+void operations_read_many(struct operations *operations, struct span service, const struct json *doc, uint32_t ids,
+			  operation_done_fn done, void *arg)
+{
+	struct outcome refusal;
+	struct buffer names = {0};
+	struct span spans[BATCH_GET_MAX];
+	size_t count;
+
+	if (check_service(service, &refusal) || read_ids(doc, ids, &names, spans, &count, &refusal))
+		done(&refusal, arg);
+	else
+		store_read_many(operations->worker->store, service, spans, count, on_read_many,
+				pending_create(operations, done, arg));
+	buffer_fini(&names);
+}
+
+static void on_list(int error, struct span items, struct span next_page_token, void *arg)
+{
+	struct outcome outcome = {.status = 200, .items = items, .next_page_token = next_page_token};
+
+	if (error == -EINVAL)
+		outcome = outcome_refusal(400, "invalid_page_token", "the page token is not from a page of this list");
+	else if (error)
+		outcome = outcome_of_store_error(error);
+	pending_finish(arg, &outcome);
+}
+
+void operations_list(struct operations *operations, const struct store_list_query *query, operation_done_fn done, void *arg)
+{
+	struct outcome refusal;
+	bool refused = check_service(query->service, &refusal);
+
+	if (!refused && query->prefix.len)
+		refused = check_id(query->prefix, &refusal);
+	if (refused)
+		done(&refusal, arg);
+	else
+		store_list(operations->worker->store, query, on_list, pending_create(operations, done, arg));
+}
+
+static void on_services(int error, struct span items, void *arg)
+{
+	struct outcome outcome = {.status = 200, .items = items};
+
+	if (error)
+		outcome = outcome_of_store_error(error);
+	pending_finish(arg, &outcome);
+}
+
+void operations_services(struct operations *operations, operation_done_fn done, void *arg)
+{
+	store_services(operations->worker->store, on_services, pending_create(operations, done, arg));
+}
+
+/* --- write ------------------------------------------------------------------------------------------- */
+
+static int check_expiry(const struct write_request *request, struct outcome *ret)
+{
+	int64_t now_ms = worker_now_ms();
+
+	if (request->expiry == EXPIRY_TTL && (request->expiry_value < 1 || request->expiry_value > TTL_MAX_S)) {
+		*ret = outcome_refusal(400, "invalid_member", "\"ttl\" must be 1 to %d seconds", TTL_MAX_S);
+		return -EINVAL;
+	}
+	if (request->expiry == EXPIRY_AT &&
+	    (request->expiry_value <= now_ms || request->expiry_value > now_ms + TTL_MAX_S * INT64_C(1000))) {
+		*ret = outcome_refusal(400, "invalid_member",
+				       "\"expiresAt\" must be Unix milliseconds after now and within a year");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void operations_write(struct operations *operations, const struct write_request *request, operation_done_fn done, void *arg)
+{
+	struct write_request write = *request;
+	struct outcome refusal;
+	char id[sizeof(GENERATED_ID_PREFIX) + GENERATED_ID_LEN] = GENERATED_ID_PREFIX;
+
+	if (write.kind == WRITE_CREATE && !write.id.len) {
+		worker_random_name(id + strlen(GENERATED_ID_PREFIX), GENERATED_ID_LEN);
+		write.id = span_string(id);
+	}
+	if (check_service(write.service, &refusal) || check_id(write.id, &refusal) ||
+	    check_expiry(&write, &refusal) || operations_check_data(operations, &write, &refusal)) {
+		done(&refusal, arg);
+		return;
+	}
+	if (write.idempotency_key.len && !operations->worker->config->history_max) {
+		refusal = outcome_refusal(422, "idempotency_unavailable",
+					  "Idempotency-Key needs the history, which is off (history.max = 0)");
+		done(&refusal, arg);
+		return;
+	}
+	if (write.kind == WRITE_CREATE && !write.data.len)
+		write.data = SPAN("{}");
+	write_queues_submit(operations->writes, &write, done, arg);
+}
+
+int operations_check_data(struct operations *operations, const struct write_request *request, struct outcome *ret_fault)
+{
+	size_t size_max = operations->worker->config->documents_max_size;
+
+	if (request->data.len > size_max) {
+		*ret_fault = outcome_refusal(413, "document_too_large", "data is %zu bytes, documents.max_size is %zu",
+					     request->data.len, size_max);
+		return -EINVAL;
+	}
+	if (request->kind == WRITE_DELETE || !request->data.len)
+		return 0;
+	if (request->kind == WRITE_PATCH ? request->data.at[0] != '[' : request->data.at[0] != '{') {
+		*ret_fault = request->kind == WRITE_PATCH
+				     ? outcome_refusal(422, "patch_invalid", "a JSON Patch is an array of operations")
+				     : outcome_refusal(422, "data_not_object", "data must be a JSON object");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* --- members of bodies and messages ------------------------------------------------------------------ */
+
+static int read_expiry(const struct json *doc, uint32_t value, bool is_ttl, struct write_request *ret,
+		       struct outcome *ret_fault)
+{
+	if (ret->expiry != EXPIRY_UNCHANGED) {
+		*ret_fault = outcome_refusal(400, "invalid_member", "\"ttl\" and \"expiresAt\" exclude each other");
+		return -EINVAL;
+	}
+	if (doc->tokens[value].type == JSON_NULL) {
+		ret->expiry = EXPIRY_REMOVED;
+		return 0;
+	}
+	if (json_int64(doc, value, &ret->expiry_value)) {
+		*ret_fault = outcome_refusal(400, "invalid_member", "\"%s\" must be an integer or null",
+					     is_ttl ? "ttl" : "expiresAt");
+		return -EINVAL;
+	}
+	ret->expiry = is_ttl ? EXPIRY_TTL : EXPIRY_AT;
+	return check_expiry(ret, ret_fault);
+}
+
+static int read_expected_revision(const struct json *doc, uint32_t value, struct write_request *ret,
+				  struct outcome *ret_fault)
+{
+	if (json_int64(doc, value, &ret->expected_revision) || ret->expected_revision < 0) {
+		*ret_fault = outcome_refusal(400, "invalid_member", "\"expectedRevision\" must be an integer from 0 on");
+		return -EINVAL;
+	}
+	ret->has_expected_revision = true;
+	return 0;
+}
+
+static int read_member(const struct json *doc, uint32_t name, const char *const *others, struct write_request *ret,
+		       struct outcome *ret_fault)
+{
+	uint32_t value = name + 1;
+
+	if (json_string_equals(doc, name, SPAN("data"))) {
+		ret->data = json_raw(doc, value);
+		return 0;
+	}
+	if (json_string_equals(doc, name, SPAN("expectedRevision")))
+		return read_expected_revision(doc, value, ret, ret_fault);
+	if (json_string_equals(doc, name, SPAN("ttl")))
+		return read_expiry(doc, value, true, ret, ret_fault);
+	if (json_string_equals(doc, name, SPAN("expiresAt")))
+		return read_expiry(doc, value, false, ret, ret_fault);
+	for (; *others; others++)
+		if (json_string_equals(doc, name, span_string(*others)))
+			return 0;
+	*ret_fault = outcome_refusal(422, "unknown_member", "unknown member %.*s", SPAN_ARGS(json_raw(doc, name)));
+	return -EINVAL;
+}
+
+int operations_parse_members(const struct json *doc, uint32_t object, const char *const *others, bool data_needed,
+			     struct write_request *ret, struct outcome *ret_fault)
+{
+	if (doc->tokens[object].type != JSON_OBJECT) {
+		*ret_fault = outcome_refusal(422, "body_not_object", "the body must be a JSON object");
+		return -EINVAL;
+	}
+	for (uint32_t i = object + 1; i < doc->tokens[object].next; i = doc->tokens[i + 1].next)
+		if (read_member(doc, i, others, ret, ret_fault))
+			return -EINVAL;
+	if (data_needed && !ret->data.len) {
+		*ret_fault = outcome_refusal(422, "data_missing", "\"data\" is missing");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* --- life -------------------------------------------------------------------------------------------- */
+
+struct operations *operations_create(struct worker *worker)
+{
+	struct operations *operations = calloc(1, sizeof(*operations));
+
+	MUST(operations);
+	operations->worker = worker;
+	operations->cache = document_cache_create(worker->config->documents_cache, worker->hash_seed);
+	operations->writes = write_queues_create(worker, operations->cache);
+	worker->store = store_create(worker->loop, worker->config, worker->inherit->redis_url, worker->hash_seed);
+	return operations;
+}
+
+size_t operations_pending(const struct operations *operations)
+{
+	return operations->pending_reads + write_queues_pending(operations->writes);
+}
+
+void operations_destroy(struct operations *operations)
+{
+	if (!operations)
+		return;
+	write_queues_close(operations->writes);
+	store_destroy(operations->worker->store);
+	operations->worker->store = NULL;
+	write_queues_destroy(operations->writes);
+	document_cache_destroy(operations->cache);
+	free(operations);
+}

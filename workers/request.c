@@ -1,0 +1,362 @@
+/* request.c — life of a request, and what handlers see of it. The answers are in answer.c. */
+#include "request_private.h"
+
+#include "router.h"
+
+#include <strings.h>
+#include <sys/socket.h>
+
+/* An upload without Content-Length that is too large is read on for this many times the limit, so
+ * that its 413 arrives. */
+#define REQUEST_DROP_FACTOR 8
+
+#define TIMEOUT_BODY                                                                               \
+	"{\"type\":\"urn:syncdoc:error:request_timeout\",\"title\":\"Request Timeout\","           \
+	"\"status\":408,\"code\":\"request_timeout\"}"
+#define TIMEOUT_BODY_LEN "108"
+_Static_assert(sizeof(TIMEOUT_BODY) - 1 == 108, "Content-Length of the 408");
+
+/* --- life
+ * -------------------------------------------------------------------------------------------- */
+
+struct request *request_create(struct http *http, struct client *client,
+			       struct MHD_Connection *connection, struct span uri)
+{
+	struct request *request = calloc(1, sizeof(*request) + TARGET_MEMORY(uri.len));
+
+	MUST(request);
+	request->http = http;
+	request->client = client;
+	request->connection = connection;
+	request->references = 1;
+	request->since = ev_now(http->worker->loop);
+	target_parse(uri, request->memory, &request->target);
+	request->older = http->newest;
+	if (request->older)
+		request->older->newer = request;
+	else
+		http->oldest = request;
+	http->newest = request;
+	client->request = request;
+	http->active++;
+	stat_set(http->worker->slot, STAT_requests_active, http->active);
+	return request;
+}
+
+static void request_unlink(struct request *request)
+{
+	struct http *http = request->http;
+
+	if (request->older)
+		request->older->newer = request->newer;
+	else if (http->oldest == request)
+		http->oldest = request->newer;
+	else
+		return; /* answered before */
+	if (request->newer)
+		request->newer->older = request->older;
+	else
+		http->newest = request->older;
+	request->older = request->newer = NULL;
+}
+
+void request_put(struct request *request)
+{
+	if (--request->references)
+		return;
+	while (request->joined) {
+		struct joined_header *joined = request->joined;
+		request->joined = joined->next;
+		free(joined);
+	}
+	buffer_fini(&request->headers);
+	buffer_fini(&request->body);
+	free(request);
+}
+
+void request_complete(struct request *request)
+{
+	struct http *http = request->http;
+
+	request_unlink(request);
+	request->client->request = NULL;
+	request->client->answered++;
+	request->client = NULL;
+	request->connection = NULL;
+	http->active--;
+	stat_set(http->worker->slot, STAT_requests_active, http->active);
+	request_put(request);
+}
+
+void request_set_answered(struct request *request)
+{
+	request_unlink(request);
+	request->state = REQUEST_ANSWERED;
+}
+
+/* --- arrival
+ * ----------------------------------------------------------------------------------------- */
+
+static enum http_method parse_method(const char *method)
+{
+	static const struct {
+		const char *name;
+		enum http_method method;
+	} methods[] = {
+		{"GET", HTTP_GET},         {"HEAD", HTTP_HEAD},   {"POST", HTTP_POST},
+		{"PUT", HTTP_PUT},         {"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE},
+		{"OPTIONS", HTTP_OPTIONS},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		if (strcmp(methods[i].name, method) == 0)
+			return methods[i].method;
+	return 0;
+}
+
+static size_t body_max(const struct request *request)
+{
+	return request->http->worker->config->documents_max_size + REQUEST_BODY_SPARE;
+}
+
+static struct outcome body_too_large(const struct request *request)
+{
+	return outcome_refusal(413, "body_too_large", "the body may have %zu bytes at most",
+			       body_max(request));
+}
+
+/* From here on somebody owes an answer. */
+static void begin_handler(struct request *request)
+{
+	request->handler_waits = true;
+	request->references++;
+}
+
+/* Two answers to where a body ends are how requests are smuggled past a proxy. */
+static const char *framing_fault(const char *encoding, const char *length)
+{
+	if (encoding && length)
+		return "Transfer-Encoding and Content-Length exclude each other";
+	if (encoding && strcasecmp(encoding, "chunked") != 0)
+		return "the only Transfer-Encoding is chunked";
+	if (length && strchr(length, ','))
+		return "more than one Content-Length";
+	return NULL;
+}
+
+void request_check_headers(struct request *request, const char *method)
+{
+	const char *encoding = request_header(request, "Transfer-Encoding");
+	const char *length = request_header(request, "Content-Length");
+	const char *fault = framing_fault(encoding, length);
+	uint64_t announced =
+		length ? strtoull(length, NULL, 10) : 0; /* MHD has checked the digits */
+	struct outcome refusal;
+
+	request->headers_seen = true;
+	request->method = parse_method(method);
+	request->has_body = encoding || announced;
+	if (fault)
+		refusal = outcome_refusal(400, "invalid_framing", "%s", fault);
+	else if (announced > body_max(request))
+		refusal = body_too_large(request);
+	else {
+		if (announced)
+			buffer_reserve(&request->body,
+				       announced < REQUEST_RESERVE ? announced : REQUEST_RESERVE);
+		return;
+	}
+	request->body_unread = true;
+	begin_handler(request);
+	request_answer_problem(request, &refusal);
+}
+
+void request_take_body(struct request *request, struct span bytes)
+{
+	request->body_seen += bytes.len;
+	if (!request->body_dropped && request->body_seen <= body_max(request)) {
+		buffer_append_span(&request->body, bytes);
+		return;
+	}
+	/* MHD takes no answer in the middle of a body, so the rest is read and forgotten; but not
+	 * for ever. */
+	request->body_dropped = true;
+	buffer_fini(&request->body);
+	if (request->body_seen / REQUEST_DROP_FACTOR > body_max(request))
+		shutdown(request->client->fd, SHUT_RDWR);
+}
+
+void request_run(struct request *request)
+{
+	request->state = REQUEST_HANDLING;
+	begin_handler(request);
+	if (request->body_dropped) {
+		struct outcome refusal = body_too_large(request);
+		request_answer_problem(request, &refusal);
+	} else {
+		router_dispatch(request);
+	}
+	if (request->state != REQUEST_HANDLING)
+		return;
+	request->state = REQUEST_SUSPENDED;
+	MHD_suspend_connection(request->connection);
+}
+
+void request_meet_deadline(struct request *request)
+{
+	static const char timeout[] = "HTTP/1.1 408 Request Timeout\r\n"
+				      "Connection: close\r\n"
+				      "Content-Type: " MEDIA_PROBLEM "\r\n"
+				      "Content-Length: " TIMEOUT_BODY_LEN "\r\n\r\n" TIMEOUT_BODY;
+
+	stat_add(request->http->worker->slot, STAT_requests_timed_out, 1);
+	if (request->state == REQUEST_SUSPENDED) {
+		request_answer_timeout(request);
+		return;
+	}
+	/* MHD takes no answer to a request that has not arrived; the socket does. MHD sees the end
+	 * of it and completes the request. */
+	request_unlink(request);
+	if (send(request->client->fd, timeout, sizeof(timeout) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) <
+	    0)
+		log_debug("http: 408: %s", strerror(errno));
+	shutdown(request->client->fd, SHUT_RDWR);
+}
+
+/* --- what handlers ask
+ * ------------------------------------------------------------------------------- */
+
+struct worker *request_worker(const struct request *request)
+{
+	return request->http->worker;
+}
+
+struct MHD_Connection *request_connection(const struct request *request)
+{
+	return request->connection;
+}
+
+enum http_method request_method(const struct request *request)
+{
+	return request->method == HTTP_HEAD ? HTTP_GET : request->method;
+}
+
+bool request_changes_something(const struct request *request)
+{
+	return request->method & (HTTP_POST | HTTP_PUT | HTTP_PATCH | HTTP_DELETE);
+}
+
+struct span request_body(const struct request *request)
+{
+	return buffer_span(&request->body);
+}
+
+struct span request_path_service(const struct request *request)
+{
+	return request->path_service;
+}
+
+struct span request_path_id(const struct request *request)
+{
+	return request->path_id;
+}
+
+const char *request_query(const struct request *request, const char *name)
+{
+	for (unsigned i = 0; i < request->target.parameter_count; i++)
+		if (strcmp(request->target.parameters[i].name, name) == 0)
+			return request->target.parameters[i].value;
+	return NULL;
+}
+
+int request_check_query(const struct request *request, const char *const *known,
+			struct outcome *ret_fault)
+{
+	for (unsigned i = 0; i < request->target.parameter_count; i++) {
+		const char *name = request->target.parameters[i].name;
+		const char *const *at = known;
+
+		while (*at && strcmp(*at, name) != 0)
+			at++;
+		if (!*at) {
+			*ret_fault = outcome_refusal(400, "invalid_query",
+						     "unknown query parameter \"%.64s\"", name);
+			return -EINVAL;
+		}
+		if (request_query(request, name) != request->target.parameters[i].value) {
+			*ret_fault = outcome_refusal(400, "invalid_query", "\"%s\" is given twice",
+						     name);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+struct header_search {
+	const char *name;
+	size_t name_len;
+	const char *first;
+	size_t first_len;
+	size_t more; /* bytes of further values, with their commas */
+	char *join;  /* second pass: where they go */
+};
+
+static enum MHD_Result search_header(void *arg, enum MHD_ValueKind kind, const char *name,
+				     size_t name_len, const char *value, size_t value_len)
+{
+	struct header_search *search = arg;
+
+	(void)kind;
+	if (name_len != search->name_len || strncasecmp(name, search->name, name_len) != 0)
+		return MHD_YES;
+	if (search->join) {
+		if (search->more++)
+			search->join = stpcpy(search->join, ", ");
+		search->join = stpcpy(search->join, value ? value : "");
+	} else if (!search->first) {
+		search->first = value ? value : "";
+		search->first_len = value_len;
+	} else {
+		search->more += value_len + 2;
+	}
+	return MHD_YES;
+}
+
+/* Several lines of one header mean the same as one with commas (RFC 9110 5.3); where only one is
+ * legal, the comma makes it invalid. */
+static const char *join_header(struct request *request, struct header_search *search)
+{
+	struct joined_header *joined =
+		malloc(sizeof(*joined) + search->first_len + search->more + 1);
+
+	MUST(joined);
+	joined->next = request->joined;
+	request->joined = joined;
+	search->join = joined->text;
+	search->more = 0;
+	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, search_header, search);
+	return joined->text;
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+	struct header_search search = {.name = name, .name_len = strlen(name)};
+
+	if (!request->connection)
+		return NULL;
+	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, search_header, &search);
+	/* Only kept memory changes, not the request as the handler sees it. */
+	return search.more ? join_header((struct request *)request, &search) : search.first;
+}
+
+struct span request_host(const struct request *request)
+{
+	if (request->target.authority.len)
+		return request->target.authority;
+	return span_string(request_header(request, "Host"));
+}
+
+enum media_type request_media_type(const struct request *request)
+{
+	return media_type_parse(request_header(request, "Content-Type"));
+}

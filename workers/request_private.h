@@ -1,0 +1,81 @@
+/* request_private.h — the inside of struct request, for http.c, request.c, answer.c and router.c.
+ *
+ * A request has two owners: MHD from its first line until the completed callback, and its handler
+ * from the start of the handler until it has answered. Either may be first to let go: the client
+ * may vanish while Redis is asked, and at the deadline the request is answered over the handler's
+ * head, whose own answer is then dropped. */
+#ifndef SYNCDOC_REQUEST_PRIVATE_H
+#define SYNCDOC_REQUEST_PRIVATE_H
+
+#include "http_private.h"
+#include "media_type.h"
+#include "target.h"
+
+#define REQUEST_ID_MAX 64
+#define REQUEST_BODY_SPARE 4096 /* what a body may have around the document */
+#define REQUEST_RESERVE 65536 /* a body's memory grows from here; what is announced need not come  \
+			       */
+
+enum request_state {
+	REQUEST_READING,   /* MHD reads it */
+	REQUEST_HANDLING,  /* inside router_dispatch() */
+	REQUEST_SUSPENDED, /* the handler waits; the connection is suspended */
+	REQUEST_ANSWERED,
+};
+
+struct joined_header {
+	struct joined_header *next;
+	char text[];
+};
+
+struct request {
+	struct http *http;
+	struct client *client;
+	struct MHD_Connection *connection; /* NULL once MHD is done with it */
+	unsigned references;
+	enum request_state state;
+	enum http_method method; /* 0: one we do not know */
+	bool headers_seen;
+	bool handler_waits;  /* the handler holds a reference and has not answered */
+	bool has_body;       /* announced by Content-Length or Transfer-Encoding */
+	bool body_dropped;   /* too large: counted only */
+	bool body_unread;    /* answered before it was read: the connection lingers */
+	bool prefer_minimal; /* Prefer: return=minimal on a method that writes */
+
+	struct request *older, *newer; /* http->oldest…, until it is answered */
+	double since;
+
+	struct span path_service, path_id;
+	struct buffer body;
+	size_t body_seen;
+	struct buffer headers;        /* of the answer: name NUL value NUL … */
+	struct joined_header *joined; /* values of headers that came more than once */
+	char id[REQUEST_ID_MAX + 1];
+
+	struct target target;
+	char memory[]; /* of target */
+};
+
+/* MHD has read the first line. One reference, MHD's. */
+struct request *request_create(struct http *http, struct client *client,
+			       struct MHD_Connection *connection, struct span uri);
+/* MHD is done with it: answered, or the client is gone. */
+void request_complete(struct request *request);
+void request_put(struct request *request);
+/* MHD has read the headers: refuses what need not be read. */
+void request_check_headers(struct request *request, const char *method);
+void request_take_body(struct request *request, struct span bytes);
+/* MHD has read all of it: judges, dispatches and, where the handler waits, suspends. */
+void request_run(struct request *request);
+/* Answers over the handler's head, 503, or 408 if it has not even arrived. */
+void request_meet_deadline(struct request *request);
+void request_answer_timeout(struct request *request); /* answer.c */
+/* It has its answer: meets no deadline any more. */
+void request_set_answered(struct request *request);
+
+bool request_changes_something(const struct request *request);
+/* What the client asked for: of an absolute-form target, else the Host header; len 0: none. */
+struct span request_host(const struct request *request);
+enum media_type request_media_type(const struct request *request);
+
+#endif

@@ -1,0 +1,279 @@
+#define _GNU_SOURCE
+#include "router.h"
+
+#include "conditions.h"
+#include "cors.h"
+#include "handlers.h"
+#include "host_check.h"
+#include "request_private.h"
+#include "websocket.h"
+
+static const struct route routes[] = {
+	{.pattern = "/v1/services/{service}/documents/{id}",
+	 .methods = HTTP_GET | HTTP_PUT | HTTP_PATCH | HTTP_DELETE,
+	 .handle = documents_handle_document,
+	 .put_types = MEDIA_TYPE_JSON,
+	 .patch_types = MEDIA_TYPE_JSON | MEDIA_TYPE_MERGE_PATCH | MEDIA_TYPE_JSON_PATCH},
+	{.pattern = "/v1/services/{service}/documents",
+	 .methods = HTTP_GET | HTTP_POST,
+	 .handle = documents_handle_collection,
+	 .post_types = MEDIA_TYPE_JSON},
+	{.pattern = "/v1/services/{service}/documents:batchGet",
+	 .methods = HTTP_POST,
+	 .handle = documents_handle_batch_get,
+	 .post_types = MEDIA_TYPE_JSON},
+	{.pattern = "/v1/services", .methods = HTTP_GET, .handle = services_handle},
+	{.pattern = "/v1/realtime",
+	 .methods = HTTP_GET,
+	 .handle = websocket_handle_upgrade,
+	 .upgrade = true},
+	{.pattern = "/livez", .methods = HTTP_GET, .handle = health_handle_live},
+	{.pattern = "/readyz", .methods = HTTP_GET, .handle = health_handle_ready},
+	{.pattern = "/", .methods = HTTP_GET, .handle = health_handle_root},
+};
+
+/* --- matching
+ * ---------------------------------------------------------------------------------------- */
+
+static bool match_route(const struct route *route, const struct target *target,
+			struct span *ret_service, struct span *ret_id)
+{
+	const char *at = route->pattern[1] ? route->pattern : "";
+	unsigned count = 0;
+
+	for (; *at; count++) {
+		const char *from = at + 1;
+		at = strchrnul(from, '/');
+		if (count >= target->segment_count)
+			return false;
+		struct span expected = span_of(from, (size_t)(at - from));
+		struct span segment = target->segments[count];
+		if (*from != '{') {
+			if (!span_equals(expected, segment))
+				return false;
+		} else if (!segment.len) {
+			return false;
+		} else {
+			*(span_equals(expected, SPAN("{id}")) ? ret_id : ret_service) = segment;
+		}
+	}
+	return count == target->segment_count;
+}
+
+const struct route *router_match(const struct target *target, struct span *ret_service,
+				 struct span *ret_id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes) && target->path_is_valid && !target->asterisk;
+	     i++) {
+		struct span service = SPAN_NONE, id = SPAN_NONE;
+
+		if (!match_route(&routes[i], target, &service, &id))
+			continue;
+		*ret_service = service;
+		*ret_id = id;
+		return &routes[i];
+	}
+	return NULL;
+}
+
+static unsigned allowed_methods(const struct route *route)
+{
+	unsigned methods = route->methods | HTTP_OPTIONS;
+
+	return (methods & HTTP_GET) && !route->upgrade ? methods | HTTP_HEAD : methods;
+}
+
+void router_format_allow(const struct route *route, char ret[ROUTER_ALLOW_MAX])
+{
+	static const char *const names[] = {"GET",   "HEAD",   "POST",   "PUT",
+					    "PATCH", "DELETE", "OPTIONS"};
+	unsigned methods = 0;
+	char *at = ret;
+
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (!route || route == &routes[i])
+			methods |= allowed_methods(&routes[i]);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!(methods & 1u << i))
+			continue;
+		at = stpcpy(at, at == ret ? "" : ", ");
+		at = stpcpy(at, names[i]);
+	}
+}
+
+/* --- what is judged before the handler
+ * --------------------------------------------------------------- */
+
+static int check_host(const struct request *request, struct outcome *ret)
+{
+	struct span host = request_host(request);
+
+	/* Only HTTP/1.0 comes here without one, and no browser speaks that; who reaches a unix
+	 * socket is on this machine. */
+	if (!host.len || request->client->local ||
+	    host_check_allows(request->http->host_check, host))
+		return 0;
+	*ret = outcome_refusal(421, "misdirected_request",
+			       "\"%.*s\" is not a name of this server; add it to `hosts`",
+			       (int)(host.len > 128 ? 128 : host.len), host.at);
+	return -EINVAL;
+}
+
+/* A form on a foreign page can POST without asking (no preflight), so the Origin decides, as it
+ * does for the WebSocket. */
+static int check_origin(const struct request *request, struct outcome *ret)
+{
+	const char *origin =
+		request_changes_something(request) ? request_header(request, "Origin") : NULL;
+	char host[256];
+	struct span authority = request_host(request);
+
+	if (!origin)
+		return 0;
+	snprintf(host, sizeof(host), "%.*s", (int)(authority.len > 255 ? 0 : authority.len),
+		 authority.len ? authority.at : "");
+	if (cors_origin_is_allowed(request->http->worker, origin, host))
+		return 0;
+	*ret = outcome_refusal(403, "origin_not_allowed",
+			       "pages of \"%.128s\" may not write here; add it to `cors_origins`",
+			       origin);
+	return -EINVAL;
+}
+
+static void append_type(char **at, unsigned types, enum media_type type, const char *name)
+{
+	if (types & type)
+		*at = stpcpy(*at, name);
+}
+
+/* RFC 9110 15.5.16: says which types there are, in the header the method has for it. */
+static int refuse_type(struct request *request, unsigned types, struct outcome *ret)
+{
+	char list[128], *at = list;
+
+	append_type(&at, types, MEDIA_TYPE_JSON, ", " MEDIA_JSON);
+	append_type(&at, types, MEDIA_TYPE_MERGE_PATCH, ", " MEDIA_MERGE_PATCH);
+	append_type(&at, types, MEDIA_TYPE_JSON_PATCH, ", " MEDIA_JSON_PATCH);
+	MUST(at > list);
+	request_set_header(request,
+			   request->method == HTTP_PATCH  ? "Accept-Patch"
+			   : request->method == HTTP_POST ? "Accept-Post"
+							  : "Accept",
+			   list + 2);
+	*ret = outcome_refusal(415, "unsupported_media_type", "Content-Type must be %s", list + 2);
+	return -EINVAL;
+}
+
+static int check_body(struct request *request, const struct route *route, struct outcome *ret)
+{
+	unsigned types = request->method == HTTP_POST    ? route->post_types
+			 : request->method == HTTP_PUT   ? route->put_types
+			 : request->method == HTTP_PATCH ? route->patch_types
+							 : 0;
+	enum media_type type = request_media_type(request);
+
+	if (types) {
+		/* PATCH without a type cannot be understood; the others may leave it out where
+		 * there is no body. */
+		bool needed = request->body.len || request->method == HTTP_PATCH;
+		return (type ? types & type : !needed) ? 0 : refuse_type(request, types, ret);
+	}
+	if (request->method == HTTP_DELETE && request->body.len) {
+		/* An expectedRevision in it would be passed over in silence. */
+		*ret = outcome_refusal(400, "unexpected_body",
+				       "DELETE has no body; expectedRevision goes into the query");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int check_method(struct request *request, const struct route *route, struct outcome *ret)
+{
+	char allow[ROUTER_ALLOW_MAX];
+
+	if (request->method & allowed_methods(route))
+		return 0;
+	router_format_allow(route, allow);
+	request_set_header(request, MHD_HTTP_HEADER_ALLOW, allow);
+	*ret = outcome_refusal(405, "method_not_allowed", "allowed here: %s", allow);
+	return -EINVAL;
+}
+
+static int check_representation(struct request *request, const struct route *route,
+				struct outcome *ret)
+{
+	if (!route->upgrade &&
+	    !media_type_json_is_accepted(request_header(request, MHD_HTTP_HEADER_ACCEPT))) {
+		*ret = outcome_refusal(406, "not_acceptable", "answers are " MEDIA_JSON);
+		return -EINVAL;
+	}
+	if (request->target.query_fault) {
+		*ret = outcome_refusal(400, "invalid_query", "%s", request->target.query_fault);
+		return -EINVAL;
+	}
+	return check_body(request, route, ret);
+}
+
+/* --- dispatch
+ * ---------------------------------------------------------------------------------------- */
+
+static void answer_options(struct request *request, const struct route *route)
+{
+	char allow[ROUTER_ALLOW_MAX];
+
+	router_format_allow(route, allow);
+	request_set_header(request, MHD_HTTP_HEADER_ALLOW, allow);
+	if (route) {
+		if (route->patch_types)
+			request_set_header(request, "Accept-Patch",
+					   MEDIA_JSON ", " MEDIA_MERGE_PATCH ", " MEDIA_JSON_PATCH);
+		if (route->post_types)
+			request_set_header(request, "Accept-Post", MEDIA_JSON);
+		cors_set_preflight_headers(request, allow);
+	}
+	request_answer(request, MHD_HTTP_NO_CONTENT, NULL, SPAN_NONE);
+}
+
+static int find_route(struct request *request, const struct route **ret_route, struct outcome *ret)
+{
+	if (!request->target.path_is_valid) {
+		*ret = outcome_refusal(400, "invalid_path",
+				       "the path has bad percent-encoding, NUL or invalid UTF-8");
+		return -EINVAL;
+	}
+	*ret_route = router_match(&request->target, &request->path_service, &request->path_id);
+	if (*ret_route)
+		return 0;
+	*ret = outcome_refusal(404, "not_found", "there is no such route");
+	return -EINVAL;
+}
+
+void router_dispatch(struct request *request)
+{
+	const struct route *route = NULL;
+	struct outcome refusal;
+
+	request->prefer_minimal = request_changes_something(request) &&
+				  condition_prefers_minimal(request_header(request, "Prefer"));
+	if (check_host(request, &refusal)) {
+		request_answer_problem(request, &refusal);
+		return;
+	}
+	if (request->target.asterisk && request->method == HTTP_OPTIONS) {
+		answer_options(request, NULL);
+		return;
+	}
+	if (find_route(request, &route, &refusal) || check_method(request, route, &refusal)) {
+		request_answer_problem(request, &refusal);
+		return;
+	}
+	if (request->method == HTTP_OPTIONS) {
+		answer_options(request, route);
+		return;
+	}
+	if (check_origin(request, &refusal) || check_representation(request, route, &refusal)) {
+		request_answer_problem(request, &refusal);
+		return;
+	}
+	route->handle(request);
+}

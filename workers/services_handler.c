@@ -1,0 +1,17 @@
+/* services_handler.c — GET /v1/services. */
+#include "handlers.h"
+
+#include "http.h"
+#include "operations.h"
+
+void services_handle(struct request *request)
+{
+	static const char *const known[] = {NULL};
+	struct outcome fault;
+
+	if (request_check_query(request, known, &fault))
+		request_answer_problem(request, &fault);
+	else
+		operations_services(request_worker(request)->operations, request_answer_outcome,
+				    request);
+}

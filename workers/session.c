@@ -1,0 +1,284 @@
+#include "session.h"
+
+#include "log.h"
+#include "operations.h"
+#include "session_subscribe.h"
+
+#define FAULTS_PER_MINUTE_MAX 10
+#define WRAPPER_DEPTH 2 /* the message around the data, and operations around values */
+
+/* --- answers ----------------------------------------------------------------------------------------- */
+
+struct buffer *session_answer_begin(struct connection *connection, const char *type, struct span id)
+{
+	struct buffer *text = &connection->websockets->text;
+
+	text->len = 0;
+	buffer_append_string(text, "{\"type\":\"");
+	buffer_append_string(text, type);
+	buffer_append_char(text, '"');
+	if (id.len) {
+		buffer_append_string(text, ",\"id\":");
+		buffer_append_span(text, id);
+	}
+	return text;
+}
+
+void session_answer_end(struct connection *connection)
+{
+	struct buffer *text = &connection->websockets->text;
+
+	buffer_append_char(text, '}');
+	connection_send_text(connection, buffer_span(text));
+}
+
+void session_send_error(struct connection *connection, struct span id, const struct outcome *outcome)
+{
+	struct buffer *text = session_answer_begin(connection, "error", id);
+
+	buffer_append_string(text, ",\"code\":");
+	buffer_append_json(text, span_string(outcome->code));
+	buffer_append_string(text, ",\"status\":");
+	buffer_append_i64(text, outcome->status);
+	buffer_append_string(text, ",\"message\":");
+	buffer_append_json(text, span_string(outcome->detail));
+	outcome_append_members(text, outcome, true);
+	session_answer_end(connection);
+}
+
+/* --- members ----------------------------------------------------------------------------------------- */
+
+int session_member_string(const struct session_message *message, const char *name, struct buffer *ret)
+{
+	uint32_t value = json_member(message->json, 0, span_string(name));
+
+	if (!value)
+		return -ENOENT;
+	ret->len = 0;
+	return json_string(message->json, value, ret);
+}
+
+int session_member_boolean(const struct session_message *message, const char *name, bool *ret)
+{
+	uint32_t value = json_member(message->json, 0, span_string(name));
+
+	if (!value || message->json->tokens[value].type == JSON_NULL)
+		return -ENOENT;
+	if (message->json->tokens[value].type != JSON_TRUE && message->json->tokens[value].type != JSON_FALSE)
+		return -EINVAL;
+	*ret = message->json->tokens[value].type == JSON_TRUE;
+	return 0;
+}
+
+/* --- limits ------------------------------------------------------------------------------------------ */
+
+bool session_has_tokens(struct connection *connection)
+{
+	const struct config *config = connection->websockets->worker->config;
+	uint32_t now_ms = (uint32_t)worker_monotonic_ms();
+	float tokens = connection->tokens +
+		       (float)(now_ms - connection->tokens_at_ms) * (float)config->ws_rate / 1000.f;
+
+	connection->tokens = tokens < (float)config->ws_burst ? tokens : (float)config->ws_burst;
+	connection->tokens_at_ms = now_ms;
+	return connection->tokens >= 1.f;
+}
+
+/* Messages that make no sense: a few a minute are a bug of the client's, more are not worth answering. */
+static void count_fault(struct connection *connection)
+{
+	uint16_t minute = (uint16_t)(worker_monotonic_ms() / 60000);
+
+	stat_add(connection->websockets->worker->slot, STAT_messages_invalid, 1);
+	if (connection->fault_minute != minute) {
+		connection->fault_minute = minute;
+		connection->faults = 0;
+	}
+	if (++connection->faults >= FAULTS_PER_MINUTE_MAX)
+		connection_close(connection, WS_CLOSE_POLICY, "too many invalid messages", false);
+}
+
+static void refuse_fault(struct connection *connection, struct span id, const struct outcome *outcome)
+{
+	session_send_error(connection, id, outcome);
+	count_fault(connection);
+}
+
+/* --- messages ---------------------------------------------------------------------------------------- */
+
+static void answer_pong(struct connection *connection, const struct session_message *message)
+{
+	session_answer_begin(connection, "pong", message->id);
+	session_answer_end(connection);
+}
+
+static void refuse_later_feature(struct connection *connection, const struct session_message *message)
+{
+	struct outcome refusal = outcome_refusal(501, "not_implemented", "\"%.*s\" is not supported by this version",
+						 SPAN_ARGS(message->type));
+
+	session_send_error(connection, message->id, &refusal);
+}
+
+/* Without auth there is nothing to prove; a client that sends its token all the same is not an error. */
+static void answer_auth(struct connection *connection, const struct session_message *message)
+{
+	session_answer_begin(connection, "result", message->id);
+	session_answer_end(connection);
+}
+
+static const struct {
+	const char *type;
+	void (*handle)(struct connection *connection, const struct session_message *message);
+} handlers[] = {
+	{"subscribe", session_subscribe},
+	{"unsubscribe", session_unsubscribe},
+	{"sync.create", session_sync},
+	{"sync.get", session_sync},
+	{"sync.replace", session_sync},
+	{"sync.merge", session_sync},
+	{"sync.patch", session_sync},
+	{"sync.delete", session_sync},
+	{"sync.list", session_sync},
+	{"sync.restore", refuse_later_feature},
+	{"sync.history", refuse_later_feature},
+	{"presence.join", refuse_later_feature},
+	{"presence.update", refuse_later_feature},
+	{"presence.leave", refuse_later_feature},
+	{"presence.list", refuse_later_feature},
+	{"auth", answer_auth},
+	{"ping", answer_pong},
+};
+
+static void dispatch(struct connection *connection, const struct session_message *message)
+{
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
+		if (span_equals(message->type, span_string(handlers[i].type))) {
+			handlers[i].handle(connection, message);
+			return;
+		}
+	struct outcome refusal = message->type.len
+					 ? outcome_refusal(400, "unknown_type", "unknown message type \"%.*s\"",
+							   SPAN_ARGS(message->type))
+					 : outcome_refusal(400, "unknown_type", "the message has no \"type\"");
+	refuse_fault(connection, message->id, &refusal);
+}
+
+static int read_id(const struct json *json, struct span *ret, struct outcome *ret_refusal)
+{
+	uint32_t value = json_member(json, 0, SPAN("id"));
+
+	*ret = SPAN_NONE;
+	if (!value || json->tokens[value].type == JSON_NULL)
+		return 0;
+	uint8_t type = json->tokens[value].type;
+	if ((type != JSON_STRING && type != JSON_INTEGER && type != JSON_DOUBLE) ||
+	    json->tokens[value].len > SESSION_ID_MAX) {
+		*ret_refusal = outcome_refusal(400, "invalid_message",
+					       "\"id\" must be a string or a number of at most %d bytes", SESSION_ID_MAX);
+		return -EINVAL;
+	}
+	*ret = json_raw(json, value);
+	return 0;
+}
+
+static int parse(struct connection *connection, struct span text, struct session_message *ret, struct buffer *type,
+		 struct outcome *ret_refusal)
+{
+	struct websockets *websockets = connection->websockets;
+	struct json_fault fault;
+	int error = json_parse(&websockets->json, text,
+			       websockets->worker->config->documents_max_depth + WRAPPER_DEPTH, &fault);
+
+	*ret = (struct session_message){.json = &websockets->json};
+	if (error) {
+		*ret_refusal = outcome_of_json_fault(error, &fault);
+		return error;
+	}
+	if (websockets->json.tokens[0].type != JSON_OBJECT) {
+		*ret_refusal = outcome_refusal(400, "invalid_message", "a message must be a JSON object");
+		return -EINVAL;
+	}
+	if (read_id(&websockets->json, &ret->id, ret_refusal))
+		return -EINVAL;
+	uint32_t value = json_member(&websockets->json, 0, SPAN("type"));
+	if (value)
+		json_string(&websockets->json, value, type);
+	ret->type = buffer_span(type);
+	return 0;
+}
+
+void session_receive(struct connection *connection, struct span text)
+{
+	struct slot *slot = connection->websockets->worker->slot;
+	struct session_message message;
+	struct buffer type = {0};
+	struct outcome refusal;
+
+	stat_add(slot, STAT_messages_received, 1);
+	if (!session_has_tokens(connection)) {
+		stat_add(slot, STAT_messages_rate_limited, 1);
+		refusal = outcome_refusal(429, "rate_limited", "more than %u messages a second",
+					  connection->websockets->worker->config->ws_rate);
+		session_send_error(connection, SPAN_NONE, &refusal);
+		websockets_mark_paused(connection);
+		return;
+	}
+	connection->tokens -= 1.f;
+	if (parse(connection, text, &message, &type, &refusal))
+		refuse_fault(connection, message.id, &refusal);
+	else
+		dispatch(connection, &message);
+	buffer_fini(&type);
+}
+
+/* The rest of the message has not been read, so this is no JSON text yet: the id is looked for by its name. */
+static struct span find_id(struct span head)
+{
+	static const char name[] = "\"id\"";
+	const char *end = head.at + head.len;
+	const char *at = memmem(head.at, head.len, name, sizeof(name) - 1);
+
+	if (!at)
+		return SPAN_NONE;
+	for (at += sizeof(name) - 1; at < end && (*at == ' ' || *at == ':' || *at == '\t' || *at == '\n' || *at == '\r');)
+		at++;
+	const char *start = at;
+	if (at < end && *at == '"')
+		for (at++; at < end && *at != '"'; at++)
+			at += *at == '\\' && at + 1 < end;
+	if (at < end && *start == '"')
+		at++;
+	while (*start != '"' && at < end && strchr("+-.0123456789eE", *at) && *at)
+		at++;
+	return span_of(start, (size_t)(at - start));
+}
+
+void session_refuse_too_big(struct connection *connection, struct span head)
+{
+	struct json json = {0};
+	struct json_fault fault;
+	struct span id = head.len ? find_id(head) : SPAN_NONE;
+	struct outcome refusal = outcome_refusal(413, "message_too_big", "a message may have at most %zu bytes",
+						 connection->websockets->worker->config->ws_max_message);
+
+	stat_add(connection->websockets->worker->slot, STAT_messages_too_big, 1);
+	if (id.len > SESSION_ID_MAX || json_parse(&json, id, 1, &fault))
+		id = SPAN_NONE;
+	session_send_error(connection, id, &refusal);
+	json_fini(&json);
+}
+
+void session_start(struct connection *connection)
+{
+	const struct config *config = connection->websockets->worker->config;
+	struct buffer *text = session_answer_begin(connection, "welcome", SPAN_NONE);
+
+	buffer_append_string(text, ",\"connectionId\":");
+	buffer_append_json(text, connection_id(connection));
+	buffer_append_string(text, ",\"server\":\"syncdoc/" SYNCDOC_VERSION "\",\"pingInterval\":");
+	buffer_append_i64(text, config->ws_ping_interval_ms);
+	buffer_append_string(text, ",\"maxMessage\":");
+	buffer_append_u64(text, config->ws_max_message);
+	session_answer_end(connection);
+}

@@ -1,0 +1,300 @@
+#include "session_subscribe.h"
+
+#include "fanout.h"
+
+/* What a subscribe or unsubscribe names; the spec's spans point into the buffers. */
+struct subscribe {
+	struct buffer topic, id, prefix;
+	struct subscription_spec spec;
+};
+
+/* A subscribe that came before the host's subscription was active. */
+struct waiting_subscribe {
+	TAILQ_ENTRY(waiting_subscribe) link;
+	struct connection *connection;
+	struct subscribe subscribe;
+	struct buffer message_id;
+	int64_t deadline_ms; /* monotonic */
+};
+
+struct waiting_subscribes {
+	TAILQ_HEAD(, waiting_subscribe) list;
+};
+
+static void subscribe_fini(struct subscribe *subscribe)
+{
+	buffer_fini(&subscribe->topic);
+	buffer_fini(&subscribe->id);
+	buffer_fini(&subscribe->prefix);
+}
+
+/* --- reading the message ----------------------------------------------------------------------------- */
+
+static int refuse(struct outcome *ret, const char *code, const char *detail)
+{
+	*ret = outcome_refusal(400, code, "%s", detail);
+	return -EINVAL;
+}
+
+static int read_topic(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+{
+	if (session_member_string(message, "topic", &subscribe->topic) ||
+	    topic_parse(buffer_span(&subscribe->topic), &subscribe->spec.topic))
+		return refuse(ret_refusal, "invalid_topic",
+			      "\"topic\" must be sync.{service}.{created|updated|deleted|expired|presence}, with * for either");
+	return 0;
+}
+
+static int read_names(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+{
+	int id_error = session_member_string(message, "documentId", &subscribe->id);
+	int prefix_error = session_member_string(message, "documentPrefix", &subscribe->prefix);
+
+	subscribe->spec.id = buffer_span(&subscribe->id);
+	subscribe->spec.prefix = buffer_span(&subscribe->prefix);
+	if (id_error != -ENOENT && !document_id_is_valid(subscribe->spec.id))
+		return refuse(ret_refusal, "invalid_id", "\"documentId\" is no document id");
+	if (prefix_error != -ENOENT && !document_id_is_valid(subscribe->spec.prefix))
+		return refuse(ret_refusal, "invalid_id", "\"documentPrefix\" is no beginning of a document id");
+	if (!id_error && !prefix_error)
+		return refuse(ret_refusal, "invalid_message", "\"documentId\" and \"documentPrefix\" exclude each other");
+	return 0;
+}
+
+static int read_mode(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+{
+	static const struct {
+		const char *name;
+		enum event_mode mode;
+	} modes[] = {{"full", EVENT_FULL}, {"diff", EVENT_DIFF}, {"both", EVENT_BOTH}};
+	uint32_t value = json_member(message->json, 0, SPAN("returnMode"));
+
+	subscribe->spec.mode = EVENT_FULL;
+	if (!value)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
+		if (json_string_equals(message->json, value, span_string(modes[i].name))) {
+			subscribe->spec.mode = modes[i].mode;
+			return 0;
+		}
+	return refuse(ret_refusal, "invalid_return_mode", "\"returnMode\" must be \"full\", \"diff\" or \"both\"");
+}
+
+static int read_presence(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+{
+	bool presence;
+	int error = session_member_boolean(message, "presence", &presence);
+
+	subscribe->spec.presence = error ? -1 : presence;
+	if (error == -EINVAL)
+		return refuse(ret_refusal, "invalid_message", "\"presence\" must be true or false");
+	return 0;
+}
+
+/* Resume comes with a later version; until then it is refused, for a client that believes it resumed would miss events. */
+static int read_resume(const struct session_message *message, const struct subscribe *subscribe, struct outcome *ret_refusal)
+{
+	bool snapshot = false;
+	bool since = json_member(message->json, 0, SPAN("since"));
+
+	if (session_member_boolean(message, "snapshot", &snapshot) == -EINVAL)
+		return refuse(ret_refusal, "invalid_message", "\"snapshot\" must be true or false");
+	if ((snapshot || since) && !subscribe->spec.id.len)
+		return refuse(ret_refusal, "invalid_message", "\"snapshot\" and \"since\" need a \"documentId\"");
+	if (snapshot || since || json_member(message->json, 0, SPAN("after"))) {
+		*ret_refusal = outcome_refusal(501, "not_implemented",
+					       "\"snapshot\", \"since\" and \"after\" are not supported by this version");
+		return -ENOSYS;
+	}
+	return 0;
+}
+
+/* --- subscribe --------------------------------------------------------------------------------------- */
+
+static bool is_active(const struct websockets *websockets)
+{
+	const struct worker *worker = websockets->worker;
+
+	/* acquire: pairs with the supervisor's release store; a mark that was drained says the rest. */
+	return atomic_load_explicit(&worker->shared->subscription_active, memory_order_acquire) &&
+	       fanout_position(worker->fanout).len;
+}
+
+static void append_subscription(struct buffer *text, const struct subscription_spec *spec)
+{
+	static const char *const modes[] = {[EVENT_FULL] = "full", [EVENT_DIFF] = "diff", [EVENT_BOTH] = "both"};
+
+	buffer_printf(text, ",\"topic\":\"sync.%.*s.%s\"", SPAN_ARGS(spec->topic.service.len ? spec->topic.service : SPAN("*")),
+		      topic_event_name(spec->topic.event));
+	if (spec->mode)
+		buffer_printf(text, ",\"returnMode\":\"%s\"", modes[spec->mode]);
+	if (spec->id.len) {
+		buffer_append_string(text, ",\"documentId\":");
+		buffer_append_json(text, spec->id);
+	}
+	if (spec->prefix.len) {
+		buffer_append_string(text, ",\"documentPrefix\":");
+		buffer_append_json(text, spec->prefix);
+	}
+}
+
+/* Nothing of the ring is sent between the entry in the index and the answer: both happen in one callback, outside of a pass. */
+static void subscribe_now(struct connection *connection, const struct subscription_spec *spec, struct span message_id)
+{
+	struct websockets *websockets = connection->websockets;
+	unsigned most = websockets->worker->config->ws_max_subscriptions;
+
+	if (subscription_add(websockets->index, &connection->member, spec, most)) {
+		struct outcome refusal = outcome_refusal(403, "too_many_subscriptions",
+							 "a connection may have at most %u subscriptions", most);
+
+		session_send_error(connection, message_id, &refusal);
+		return;
+	}
+	struct buffer *text = session_answer_begin(connection, "subscribed", message_id);
+	append_subscription(text, spec);
+	buffer_append_string(text, ",\"outcome\":\"live\",\"position\":");
+	buffer_append_json(text, fanout_position(websockets->worker->fanout));
+	session_answer_end(connection);
+}
+
+/* Takes the subscribe over. */
+static void wait_for_active(struct connection *connection, struct subscribe *subscribe, struct span message_id)
+{
+	struct websockets *websockets = connection->websockets;
+	struct waiting_subscribe *waiting = calloc(1, sizeof(*waiting));
+
+	MUST(waiting);
+	waiting->connection = connection;
+	waiting->subscribe = *subscribe;
+	buffer_append_span(&waiting->message_id, message_id);
+	waiting->deadline_ms = worker_monotonic_ms() + websockets->worker->config->redis_timeout_ms;
+	TAILQ_INSERT_TAIL(&websockets->waiting->list, waiting, link);
+}
+
+void session_subscribe(struct connection *connection, const struct session_message *message)
+{
+	struct subscribe subscribe = {0};
+	struct outcome refusal;
+
+	if (read_topic(message, &subscribe, &refusal) || read_names(message, &subscribe, &refusal) ||
+	    read_mode(message, &subscribe, &refusal) || read_presence(message, &subscribe, &refusal) ||
+	    read_resume(message, &subscribe, &refusal)) {
+		session_send_error(connection, message->id, &refusal);
+	} else if (!is_active(connection->websockets)) {
+		wait_for_active(connection, &subscribe, message->id);
+		return;
+	} else {
+		subscribe_now(connection, &subscribe.spec, message->id);
+	}
+	subscribe_fini(&subscribe);
+}
+
+static bool same_subscription(const struct subscription_spec *a, const struct subscription_spec *b)
+{
+	return a->topic.event == b->topic.event && span_equals(a->topic.service, b->topic.service) &&
+	       span_equals(a->id, b->id) && span_equals(a->prefix, b->prefix);
+}
+
+static void waiting_remove(struct waiting_subscribes *waiting, struct waiting_subscribe *one)
+{
+	TAILQ_REMOVE(&waiting->list, one, link);
+	subscribe_fini(&one->subscribe);
+	buffer_fini(&one->message_id);
+	free(one);
+}
+
+/* True: it was still waiting; its subscribe is answered with the same `unsubscribed`. */
+static bool unsubscribe_waiting(struct connection *connection, const struct subscription_spec *spec)
+{
+	struct waiting_subscribes *waiting = connection->websockets->waiting;
+	struct waiting_subscribe *one, *next;
+	bool found = false;
+
+	TAILQ_FOREACH_SAFE(one, &waiting->list, link, next)
+	{
+		if (one->connection != connection || !same_subscription(&one->subscribe.spec, spec))
+			continue;
+		struct outcome refusal = outcome_refusal(409, "unsubscribed", "unsubscribed before it was active");
+		session_send_error(connection, buffer_span(&one->message_id), &refusal);
+		waiting_remove(waiting, one);
+		found = true;
+	}
+	return found;
+}
+
+void session_unsubscribe(struct connection *connection, const struct session_message *message)
+{
+	struct subscribe subscribe = {0};
+	struct outcome refusal;
+	int error = read_topic(message, &subscribe, &refusal);
+
+	if (!error)
+		error = read_names(message, &subscribe, &refusal);
+	if (!error && !unsubscribe_waiting(connection, &subscribe.spec) &&
+	    subscription_remove(connection->websockets->index, &connection->member, &subscribe.spec)) {
+		refusal = outcome_refusal(404, "not_subscribed", "there is no such subscription");
+		error = -ENOENT;
+	}
+	if (error) {
+		session_send_error(connection, message->id, &refusal);
+	} else {
+		append_subscription(session_answer_begin(connection, "unsubscribed", message->id), &subscribe.spec);
+		session_answer_end(connection);
+	}
+	subscribe_fini(&subscribe);
+}
+
+/* --- those that wait --------------------------------------------------------------------------------- */
+
+static void on_mark(void *arg)
+{
+	struct websockets *websockets = arg;
+	struct waiting_subscribe *one;
+
+	while (is_active(websockets) && (one = TAILQ_FIRST(&websockets->waiting->list))) {
+		subscribe_now(one->connection, &one->subscribe.spec, buffer_span(&one->message_id));
+		waiting_remove(websockets->waiting, one);
+	}
+}
+
+void session_expire_waiting(struct websockets *websockets)
+{
+	struct waiting_subscribe *one;
+	int64_t now_ms = worker_monotonic_ms();
+
+	while ((one = TAILQ_FIRST(&websockets->waiting->list)) && one->deadline_ms <= now_ms) {
+		struct outcome refusal = outcome_refusal(503, "redis_unavailable",
+							 "events do not come from Redis at the moment; subscribe again");
+
+		session_send_error(one->connection, buffer_span(&one->message_id), &refusal);
+		waiting_remove(websockets->waiting, one);
+	}
+}
+
+void session_forget_waiting(struct connection *connection)
+{
+	struct waiting_subscribes *waiting = connection->websockets->waiting;
+	struct waiting_subscribe *one, *next;
+
+	if (!waiting)
+		return;
+	TAILQ_FOREACH_SAFE(one, &waiting->list, link, next)
+	if (one->connection == connection)
+		waiting_remove(waiting, one);
+}
+
+void session_waiting_start(struct websockets *websockets)
+{
+	websockets->waiting = calloc(1, sizeof(*websockets->waiting));
+	MUST(websockets->waiting);
+	TAILQ_INIT(&websockets->waiting->list);
+	fanout_set_mark_listener(websockets->worker->fanout, on_mark, websockets);
+}
+
+/* All connections are gone, and with them what waited. */
+void session_waiting_stop(struct websockets *websockets)
+{
+	free(websockets->waiting);
+	websockets->waiting = NULL;
+}

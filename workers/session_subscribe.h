@@ -1,0 +1,21 @@
+/* session_subscribe.h — subscribe and unsubscribe. A subscribe waits until the host's Redis subscription is active and its first mark has
+ * come, so that whoever is told `subscribed` misses nothing from there on. */
+#ifndef SYNCDOC_SESSION_SUBSCRIBE_H
+#define SYNCDOC_SESSION_SUBSCRIBE_H
+
+#include "session.h"
+
+void session_subscribe(struct connection *connection, const struct session_message *message);
+void session_unsubscribe(struct connection *connection, const struct session_message *message);
+
+/* Subscribes that wait, of all connections of the set. */
+void session_waiting_start(struct websockets *websockets);
+void session_waiting_stop(struct websockets *websockets);
+/* Those past redis.timeout are answered 503. */
+void session_expire_waiting(struct websockets *websockets);
+/* The connection is going: its waiting subscribes are dropped. */
+void session_forget_waiting(struct connection *connection);
+/* Tokens of ws.rate are back. */
+bool session_has_tokens(struct connection *connection);
+
+#endif

@@ -1,0 +1,280 @@
+#include "worker.h"
+
+#include "context.h"
+#include "fanout.h"
+#include "http.h"
+#include "log.h"
+#include "operations.h"
+#include "ring.h"
+#include "store.h"
+#include "websocket.h"
+#include <bsd/stdlib.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEARTBEAT_S 1.
+#define DRAIN_LOOK_S 0.05
+#define DRAIN_GRACE_S 1. /* after drain_timeout, for the last Close frames */
+
+/* The loop's own watchers; the rest belongs to the parts. */
+struct worker_run {
+	struct worker worker;
+	ev_timer heartbeat;
+	ev_prepare turn;
+	ev_io drain_pipe;
+	ev_io signals;
+	int signal_fd;
+	ev_timer drain_look;
+	double drain_until; /* ev_now() */
+	int status;
+};
+
+int64_t worker_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t worker_monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* 36 does not divide 256: bytes from 252 on are drawn again, or the first letters would come up more often. */
+void worker_random_name(char *ret, size_t len)
+{
+	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	static unsigned char pool[512];
+	static size_t left;
+
+	for (size_t i = 0; i < len;) {
+		if (!left) {
+			MUST(getrandom(pool, 256, 0) == 256);
+			left = 256;
+		}
+		unsigned char byte = pool[--left];
+		if (byte < 252)
+			ret[i++] = letters[byte % 36];
+	}
+	ret[len] = '\0';
+}
+
+/* --- life signs -------------------------------------------------------------------------------------- */
+
+static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+	struct worker_run *run = CONTAINER_OF(watcher, struct worker_run, turn);
+
+	(void)events;
+	/* relaxed: the supervisor only compares it with its own clock. */
+	atomic_store_explicit(&run->worker.slot->heartbeat_ms, (uint64_t)worker_monotonic_ms(), memory_order_relaxed);
+	(void)loop;
+}
+
+static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker_run *run = CONTAINER_OF(timer, struct worker_run, heartbeat);
+	struct worker *worker = &run->worker;
+
+	(void)loop;
+	(void)events; /* its turn of the loop is the sign; see on_turn() */
+	stat_set(worker->slot, STAT_redis_reconnects, store_reconnects(worker->store));
+}
+
+/* --- drain ------------------------------------------------------------------------------------------- */
+
+static void on_drain_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker_run *run = CONTAINER_OF(timer, struct worker_run, drain_look);
+	struct worker *worker = &run->worker;
+	bool empty = !websockets_count(worker->websockets) && !http_active(worker->http) &&
+		     !operations_pending(worker->operations);
+
+	(void)events;
+	if (!empty && ev_now(loop) < run->drain_until)
+		return;
+	if (!empty)
+		log_warning("drain: %zu connections and %zu requests left after drain_timeout, closing them",
+			    websockets_count(worker->websockets), http_active(worker->http));
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void start_drain(struct worker_run *run)
+{
+	struct worker *worker = &run->worker;
+
+	if (worker->draining)
+		return;
+	worker->draining = true;
+	atomic_store_explicit(&worker->slot->draining, 1, memory_order_relaxed);
+	log_info("draining: %zu WebSocket connections, %zu requests", websockets_count(worker->websockets),
+		 http_active(worker->http));
+	http_drain(worker->http);
+	websockets_drain(worker->websockets);
+	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. + DRAIN_GRACE_S;
+	ev_timer_again(worker->loop, &run->drain_look);
+}
+
+static void on_drain_pipe(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct worker_run *run = CONTAINER_OF(watcher, struct worker_run, drain_pipe);
+	char byte;
+	ssize_t got = read(watcher->fd, &byte, 1);
+
+	(void)events;
+	if (got == 1) {
+		start_drain(run);
+	} else if (got == 0) {
+		/* Without its supervisor a worker gets no events: its clients are better off elsewhere. */
+		log_error("the supervisor is gone, ending");
+		ev_io_stop(loop, watcher);
+		run->status = 1;
+		ev_break(loop, EVBREAK_ALL);
+	}
+}
+
+static void reopen_log(void)
+{
+	int error = log_reopen();
+
+	if (error)
+		log_error("log: reopening: %s, going on with the old file", strerror(-error));
+}
+
+/* SIGINT and SIGHUP reach the whole process group of a terminal; the supervisor decides what they mean. */
+static void on_signal(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct worker_run *run = CONTAINER_OF(watcher, struct worker_run, signals);
+	struct signalfd_siginfo info;
+
+	(void)loop;
+	(void)events;
+	while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM)
+			start_drain(run);
+		else if (info.ssi_signo == SIGUSR1)
+			reopen_log();
+	}
+}
+
+/* --- start ------------------------------------------------------------------------------------------- */
+
+static int map_segments(struct worker *worker)
+{
+	const struct inherit *inherit = worker->inherit;
+	size_t slots_len = (size_t)4 * inherit->config->workers * SHM_PAGE;
+	void *shared, *slots, *slot;
+	int error = shm_map(inherit->ring_fd, 0, SHM_PAGE, false, &shared);
+
+	if (!error)
+		error = shm_map(inherit->slots_fd, 0, slots_len, false, &slots);
+	if (!error)
+		error = shm_map(inherit->slots_fd, (size_t)inherit->slot * SHM_PAGE, SHM_PAGE, true, &slot);
+	if (error) {
+		log_error("shared memory: %s", strerror(-error));
+		return error;
+	}
+	worker->shared = shared;
+	worker->slots = slots;
+	worker->slot = slot;
+	worker->hash_seed = worker->shared->epoch;
+	return 0;
+}
+
+/* The page may hold what a former worker left: only its owner writes it, so it is cleared here and not by the supervisor. */
+static void claim_slot(struct slot *slot)
+{
+	atomic_store(&slot->draining, 0);
+	atomic_store(&slot->ring_cursor, 0);
+	for (unsigned i = 0; i < STAT_COUNT; i++)
+		atomic_store(&slot->values[i], 0);
+	ring_reader_wake(&slot->sleep);
+	atomic_store(&slot->heartbeat_ms, (uint64_t)worker_monotonic_ms());
+	atomic_store(&slot->pid, (uint32_t)getpid());
+}
+
+/* Not ev_signal: libev keeps its signal table per process, and in a forked child it still names the parent's loop. */
+static int watch_signals(struct worker_run *run)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	run->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (run->signal_fd < 0)
+		return -errno;
+	ev_io_init(&run->signals, on_signal, run->signal_fd, EV_READ);
+	ev_io_start(run->worker.loop, &run->signals);
+	return 0;
+}
+
+static void start_watchers(struct worker_run *run)
+{
+	struct ev_loop *loop = run->worker.loop;
+
+	ev_timer_init(&run->heartbeat, on_heartbeat, HEARTBEAT_S, HEARTBEAT_S);
+	ev_timer_start(loop, &run->heartbeat);
+	ev_prepare_init(&run->turn, on_turn);
+	ev_prepare_start(loop, &run->turn);
+	ev_io_init(&run->drain_pipe, on_drain_pipe, run->worker.inherit->drain_fd, EV_READ);
+	ev_io_start(loop, &run->drain_pipe);
+	ev_init(&run->drain_look, on_drain_look);
+	run->drain_look.repeat = DRAIN_LOOK_S;
+}
+
+static int start_parts(struct worker *worker)
+{
+	worker->operations = operations_create(worker);
+	worker->websockets = websockets_create(worker);
+	worker->http = http_create(worker);
+	return worker->operations && worker->websockets && worker->http ? 0 : -EIO;
+}
+
+/* Operations first: what waits for Redis is answered while there is still somebody to answer. */
+static void stop_parts(struct worker *worker)
+{
+	operations_destroy(worker->operations);
+	websockets_destroy(worker->websockets);
+	http_destroy(worker->http);
+}
+
+int worker_main(const struct inherit *inherit)
+{
+	struct worker_run run = {.worker = {.inherit = inherit, .config = inherit->config}};
+	struct worker *worker = &run.worker;
+
+	srand48((long)(arc4random()));
+	worker->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+	if (!worker->loop) {
+		log_error("no event loop: %s", strerror(errno));
+		return 1;
+	}
+	if (map_segments(worker))
+		return 1;
+	if (watch_signals(&run)) {
+		log_error("signalfd: %s", strerror(errno));
+		return 1;
+	}
+	claim_slot(worker->slot);
+	start_watchers(&run);
+	if (start_parts(worker))
+		return 1;
+	log_info("serving: slot %u, generation %u, run %s", inherit->slot, inherit->generation, inherit->run_id);
+	ev_run(worker->loop, 0);
+	stop_parts(worker);
+	log_info("ended");
+	return run.status;
+}
