@@ -24,7 +24,7 @@ enum redis_state { REDIS_CONNECTING, REDIS_READY, REDIS_LOST };
  * `retry_ms` when the next attempt comes. May be called for every failed attempt. */
 typedef void (*redis_state_fn)(struct redis *redis, enum redis_state state, const char *reason, int64_t retry_ms, void *arg);
 
-/* Starts connecting at once. */
+/* Starts connecting at once. The URL has passed redis_url_check(). */
 struct redis *redis_create(struct ev_loop *loop, const struct redis_options *options, redis_state_fn on_state, void *arg);
 /* Calls all pending callbacks with -ECANCELED. Not from inside a callback of the same connection. NULL is fine. */
 void redis_destroy(struct redis *redis);
@@ -45,7 +45,7 @@ typedef void (*redis_reply_fn)(const struct redisReply *reply, int error, void *
  * callback is not called. `len` NULL: NUL-terminated arguments. */
 int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc, const char *const *argv, const size_t *len);
 
-/* Turns this connection into a subscription: (P)SUBSCRIBE commands are sent now and after each reconnect; `fn` gets every push (message,
+/* Turns this connection into a subscription: (P)SUBSCRIBE commands are sent now and after each reconnect, redis_command() is not for it any more; `fn` gets every push (message,
  * pmessage, subscribe…) as it comes, without deadline, reply never NULL. Names are NUL-terminated and copied. */
 typedef void (*redis_push_fn)(const struct redisReply *reply, void *arg);
 void redis_subscribe(struct redis *redis, const char *const *channels, size_t channel_count, const char *const *patterns,

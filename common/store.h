@@ -57,8 +57,8 @@ struct store_batch {
 enum store_write_answer {
 	STORE_WRITTEN,
 	STORE_MISMATCH, /* base is not the newest: `envelope` is (len 0: there is none) */
-	STORE_KEY_SEEN, /* an Idempotency-Key of the batch is among the last 20 entries: key_index which, key_revision what it made; `envelope`
-	                   is the newest. Nothing was written. */
+	STORE_KEY_SEEN, /* an Idempotency-Key of the batch is among the last 20 entries, whatever the base: key_index which,
+	                   key_revision what it made; `envelope` is the newest. Nothing was written. */
 };
 
 struct store_write_result {

@@ -1,4 +1,4 @@
-/* store_list.c — pages of documents, and the services. A page is collected from several script
+/* store_list.c — pages of documents. A page is collected from several script
  * calls of a few hundred ids each: Redis serves others in between. */
 #include "store_internal.h"
 #include "hash.h"
@@ -7,7 +7,6 @@
 #define LIST_BYTES_MAX (4 * 1024 * 1024)
 #define LIST_LOOK_MAX 10000 /* ids looked at for one page */
 #define LIST_PIECE_MAX 500  /* ids looked at in one script call */
-#define LIST_SERVICES_MAX 10000
 #define TOKEN_CHECK_LEN 16
 #define TOKEN_SEED                                                                                 \
 	UINT64_C(0x73796e63646f6331) /* the same on all hosts: a token may come back to another    \
@@ -337,68 +336,4 @@ void store_list(struct store *store, const struct store_list_query *query, store
 	else
 		list_send(request);
 	request->query.page_token = SPAN_NONE; /* borrowed only until here */
-}
-
-/* --- services --- */
-
-struct services_request {
-	struct store_request base;
-	store_services_fn fn;
-	void *arg;
-};
-
-static void services_finish(struct store_request *base, int error)
-{
-	struct services_request *request = CONTAINER_OF(base, struct services_request, base);
-	request->fn(error, SPAN_NONE, request->arg);
-	free(request);
-}
-
-static void services_format(struct buffer *ret, const struct redisReply *reply)
-{
-	buffer_append_char(ret, '[');
-	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		struct span name = span_of(reply->element[i]->str, reply->element[i]->len);
-		if (!is_string(reply->element[i]) || !document_service_is_valid(name))
-			continue;
-		buffer_append_string(ret, ret->len > 1 ? ",{\"service\":" : "{\"service\":");
-		buffer_append_json(ret, name);
-		buffer_append_string(ret, ",\"documents\":");
-		buffer_append_u64(ret, store_number(reply->element[i + 1]));
-		buffer_append_char(ret, '}');
-	}
-	buffer_append_char(ret, ']');
-}
-
-static void on_services(const struct redisReply *reply, int error, void *arg)
-{
-	struct services_request *request = arg;
-	CLEANUP(buffer_fini) struct buffer items = {0};
-	error = store_error(reply, error, false, "services.lua");
-	if (!error && reply->type != REDIS_REPLY_ARRAY)
-		error = -EIO;
-	if (error) {
-		services_finish(&request->base, error);
-		return;
-	}
-	services_format(&items, reply);
-	request->fn(0, buffer_span(&items), request->arg);
-	free(request);
-}
-
-void store_services(struct store *store, store_services_fn fn, void *arg)
-{
-	struct services_request *request = malloc(sizeof(*request));
-	char names[KEY_MAX], deleted[KEY_MAX], most[16];
-	MUST(request);
-	request->base = (struct store_request){.store = store, .finish = services_finish};
-	request->fn = fn;
-	request->arg = arg;
-	int digits = snprintf(most, sizeof(most), "%d", LIST_SERVICES_MAX);
-	const char *argv[] = {KEY_SERVICES, names, deleted, most};
-	size_t len[] = {sizeof(KEY_SERVICES) - 1, key_names(names, SPAN_NONE),
-			key_deleted(deleted, SPAN_NONE), (size_t)digits};
-	if (store_script(store_lane_of_lists(store), &script_services, on_services, request, 1,
-			 ARRAY_LEN(argv), argv, len))
-		store_defer(&request->base, -EAGAIN);
 }

@@ -1,4 +1,4 @@
-/* store_read.c — one document, many documents, and what replies hold. */
+/* store_read.c — one document, many documents, a lost write, and what replies hold. */
 #include "store_internal.h"
 #include "log.h"
 
@@ -213,5 +213,62 @@ void store_read_many(struct store *store, struct span service, const struct span
 		store_defer(&request->base, 0);
 	else if (store_script(store_lane_of_lists(store), &script_read_many, on_read_many, request,
 			      (unsigned)count, (int)count, argv, len))
+		store_defer(&request->base, -EAGAIN);
+}
+
+/* --- find: a write whose reply was lost --- */
+
+struct find_request {
+	struct store_request base;
+	store_find_fn fn;
+	void *arg;
+};
+
+static void find_finish(struct store_request *base, int error)
+{
+	struct find_request *request = CONTAINER_OF(base, struct find_request, base);
+	request->fn(error, NULL, request->arg);
+	free(request);
+}
+
+static int find_parse(struct store *store, const struct redisReply *reply, struct store_found *ret)
+{
+	if (reply->type == REDIS_REPLY_NIL)
+		return 0;
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4)
+		return -EIO;
+	ret->found = true;
+	ret->revision = store_number(reply->element[0]);
+	ret->at_ms = (int64_t)store_number(reply->element[1]);
+	ret->sequence = store_number(reply->element[2]);
+	return store_envelope(reply->element[3], &store->scratch, &ret->envelope);
+}
+
+static void on_find(const struct redisReply *reply, int error, void *arg)
+{
+	struct find_request *request = arg;
+	struct store *store = request->base.store;
+	struct store_found found = {0};
+	error = store_error(reply, error, false, "find.lua");
+	if (!error)
+		error = find_parse(store, reply, &found);
+	request->fn(error, error ? NULL : &found, request->arg);
+	free(request);
+	store_scratch_trim(store);
+}
+
+void store_find_request(struct store *store, struct span service, struct span id,
+			struct span wanted, store_find_fn fn, void *arg)
+{
+	struct find_request *request = malloc(sizeof(*request));
+	char data[KEY_MAX], history[KEY_MAX];
+	size_t len[] = {key_data(data, service, id), key_history(history, service, id), wanted.len};
+	const char *argv[] = {data, history, wanted.len ? wanted.at : ""};
+	MUST(request);
+	request->base = (struct store_request){.store = store, .finish = find_finish};
+	request->fn = fn;
+	request->arg = arg;
+	if (store_script(store_lane_of(store, service, id), &script_find, on_find, request, 2, 3,
+			 argv, len))
 		store_defer(&request->base, -EAGAIN);
 }

@@ -4,8 +4,8 @@
 
 #include "clock.h"
 #include "log.h"
+#include "daemonise.h"
 
-#include <bsd/unistd.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -56,7 +56,7 @@ static _Noreturn void run_child(struct children *children, const struct inherit 
 	char name[32];
 	snprintf(name, sizeof(name), "worker %u", inherit->index);
 	log_set_process(name);
-	setproctitle("%s", name);
+	process_title_set(name);
 
 	/* The worker makes its own loop. Without this, libev's global signal table would still name
 	 * the supervisor's, and the first signal watcher of the worker would fail its assertion.

@@ -5,11 +5,30 @@
 #include "exit_reason.h"
 
 #include <bsd/libutil.h>
+#include <bsd/unistd.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PID_FILE_MODE 0644
+
+static char *title_area, *title_area_end; /* where argv[0] stood: there the title is written */
+
+void process_title_init(int argc, char **argv)
+{
+	title_area = argv[0];
+	title_area_end = title_area ? title_area + strlen(title_area) : NULL;
+	setproctitle_init(argc, argv, environ);
+}
+
+void process_title_set(const char *title)
+{
+	setproctitle("%s", title);
+	/* libbsd marks the end of argv[0] with a `.` when the title is shorter; ps then shows
+	 * `syncdocd: worker 3      .` */
+	if (title_area && title_area + strlen(title_area) < title_area_end)
+		*title_area_end = '\0';
+}
 
 /* The starter: its exit status is the daemon's word, or what became of the daemon. */
 static _Noreturn void wait_for_daemon(pid_t pid, int ready_fd)

@@ -1,10 +1,16 @@
-/* daemonise.h — into the background, so that whoever started us learns whether we came up. */
+/* daemonise.h — the process as others see it: its name in ps, into the background so that whoever
+ * started us learns whether we came up, its pid file. */
 #ifndef SYNCDOC_DAEMONISE_H
 #define SYNCDOC_DAEMONISE_H
 
 #include "base.h"
 
 struct pidfh;
+
+/* First thing in main(): argv and environ move. */
+void process_title_init(int argc, char **argv);
+/* `syncdocd: title` in ps. */
+void process_title_set(const char *title);
 
 /* The process that comes back is the daemon: a child in a session of its own, in `/`, with stderr
  * still the starter's. The starter waits in here and exits: 0 once daemonise_ready() was called,

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "exit_reason.h"
 #include "log.h"
+#include "redis.h"
 
 #include <bsd/unistd.h>
 #include <fcntl.h>
@@ -230,13 +231,13 @@ static int prepare(struct embedded_redis *embedded, const char *state_dir, char 
 		   size_t error_len)
 {
 	char path[PATH_MAX];
+	const char *reason;
 	int len = snprintf(path, sizeof(path), "%s/" EMBEDDED_REDIS_SOCKET, state_dir);
 	if ((size_t)len >= sizeof(embedded->address.sun_path) ||
-	    embedded_redis_format_url(path, embedded->url, sizeof(embedded->url))) {
+	    embedded_redis_format_url(path, embedded->url, sizeof(embedded->url)) ||
+	    redis_url_check(embedded->url, &reason)) {
 		snprintf(ret_error, error_len,
-			 "state_dir %s: too long for the embedded redis: its socket's path may "
-			 "have %zu bytes",
-			 state_dir, sizeof(embedded->address.sun_path) - 1);
+			 "state_dir %s: too long for the socket of the embedded redis", state_dir);
 		return -ENAMETOOLONG;
 	}
 	embedded->binary = find_binary();

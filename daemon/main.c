@@ -9,12 +9,12 @@
 #include "listeners.h"
 #include "options.h"
 #include "privileges.h"
+#include "reload.h"
 #include "state_dir.h"
 #include "supervisor.h"
 #include "worker.h"
 
 #include <bsd/libutil.h>
-#include <bsd/unistd.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -81,10 +81,11 @@ static int print_config(struct start *start)
 static int open_log(struct start *start)
 {
 	const struct config *config = start->config;
-	const char *target = config->log_target;
-	/* A daemon has no stderr; the lines must not be lost for that. */
-	if (start->ready_fd >= 0 && strcmp(target, "stderr") == 0)
-		target = "syslog";
+	bool has_stderr = start->options.foreground;
+	const char *target = reload_log_target(config, has_stderr);
+	if (strcmp(target, config->log_target) != 0)
+		fprintf(stderr, "syncdocd: log.target %s: a daemon has none, logging to %s\n",
+			config->log_target, target);
 	int error = log_open(target, config->log_level, config->log_format);
 	if (error)
 		snprintf(start->error, sizeof(start->error), "log.target %s: %s", target,
@@ -177,6 +178,7 @@ static int run_supervisor(struct start *start)
 		.override_count = start->options.override_count,
 		.listeners = start->listeners,
 		.lock_fd = start->lock_fd,
+		.has_stderr = start->options.foreground,
 		.ends_with_terminal = ends_with_terminal(start),
 		.worker_main = worker_main,
 		.on_up = on_up,
@@ -191,7 +193,7 @@ static int run(struct start *start)
 	/* A peer that is gone is an error of write(), not a reason to die. */
 	signal(SIGPIPE, SIG_IGN);
 	log_set_process("supervisor");
-	setproctitle("supervisor");
+	process_title_set("supervisor");
 	int error = go_to_background(start);
 	if (!error)
 		error = open_what_needs_root(start);
@@ -215,7 +217,7 @@ static int run(struct start *start)
 int main(int argc, char **argv)
 {
 	fill_standard_fds();
-	setproctitle_init(argc, argv, environ);
+	process_title_init(argc, argv);
 	static struct start start = {.ready_fd = -1, .lock_fd = -1};
 	if (options_parse(argc, argv, &start.options))
 		return EXIT_USAGE;

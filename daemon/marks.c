@@ -94,9 +94,11 @@ void marks_receive(struct marks *marks, struct span text, int64_t now_ms)
 	bool active = publisher_is_active(marks->publisher);
 	if (changed || !active || now_ms - marks->published_ms >= MARKS_REPEAT_MS)
 		publish_mark(marks, now_ms);
+	if (active)
+		return;
 	/* After the record: who sees it active finds the mark in the ring. */
-	if (!active)
-		publisher_set_active(marks->publisher, true);
+	publisher_set_active(marks->publisher, true);
+	log_info("marks: events flow, position %s", marks->position);
 }
 
 void marks_answered(struct marks *marks)
@@ -112,6 +114,10 @@ bool marks_tick(struct marks *marks, int64_t now_ms)
 		marks->mark_ms > marks->confirmed_ms ? marks->mark_ms : marks->confirmed_ms;
 	if (now_ms - since_ms < MARKS_SILENCE_MS)
 		return false;
+	if (publisher_is_active(marks->publisher))
+		log_warning(
+			"marks: none came through for %d ms, nobody can subscribe until one does",
+			MARKS_SILENCE_MS);
 	publisher_set_active(marks->publisher, false);
 	/* Redis itself may have hung: then the answer to the script and the mark come together, and
 	 * one answer proves nothing yet. */

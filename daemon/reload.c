@@ -59,14 +59,21 @@ struct config *reload_config(const struct config *old, const char *path,
 	return config;
 }
 
-void reload_log(const struct config *old, const struct config *new)
+const char *reload_log_target(const struct config *config, bool has_stderr)
 {
-	if (strcmp(old->log_target, new->log_target) == 0 && old->log_format == new->log_format) {
+	return !has_stderr && strcmp(config->log_target, "stderr") == 0 ? "syslog"
+									: config->log_target;
+}
+
+void reload_log(const struct config *old, const struct config *new, bool has_stderr)
+{
+	const char *target = reload_log_target(new, has_stderr);
+	if (strcmp(reload_log_target(old, has_stderr), target) == 0 &&
+	    old->log_format == new->log_format) {
 		log_set_level(new->log_level);
 		return;
 	}
-	int error = log_open(new->log_target, new->log_level, new->log_format);
+	int error = log_open(target, new->log_level, new->log_format);
 	if (error)
-		log_error("reload: log.target %s: %s; the old one stays", new->log_target,
-			  strerror(-error));
+		log_error("reload: log.target %s: %s; the old one stays", target, strerror(-error));
 }

@@ -10,6 +10,8 @@
 struct config *reload_config(const struct config *old, const char *path,
 			     const char *const *overrides, size_t override_count);
 /* Opens the log anew where the configuration of it has changed. */
-void reload_log(const struct config *old, const struct config *new);
+void reload_log(const struct config *old, const struct config *new, bool has_stderr);
+/* Where to log in truth: a daemon has no stderr, and the lines must not be lost for that. */
+const char *reload_log_target(const struct config *config, bool has_stderr);
 
 #endif

@@ -94,7 +94,7 @@ static void reload(struct supervisor *supervisor)
 					      options->overrides, options->override_count);
 	if (!config)
 		return;
-	reload_log(supervisor->config, config);
+	reload_log(supervisor->config, config, options->has_stderr);
 	struct config *old = supervisor->config;
 	supervisor->config = config;
 	supervisor->reload_waits = children_start(supervisor->children, config) == -EAGAIN;
@@ -246,8 +246,7 @@ static int start_redis(struct supervisor *supervisor, char *ret_error, size_t er
 		return -ENAMETOOLONG;
 	}
 	if (redis_url_check(supervisor->redis_url, &reason)) {
-		snprintf(ret_error, error_len, "%s: %s",
-			 supervisor->embedded ? supervisor->redis_url : "redis.url", reason);
+		snprintf(ret_error, error_len, "redis.url: %s", reason);
 		return -EINVAL;
 	}
 	return 0;

@@ -14,6 +14,7 @@ struct supervisor_options {
 	size_t override_count;
 	const struct listeners *listeners; /* borrowed */
 	int lock_fd;                       /* borrowed: of the state directory */
+	bool has_stderr;                   /* in the foreground */
 	bool ends_with_terminal;           /* a SIGHUP because the terminal is gone means SIGTERM */
 	int (*worker_main)(const struct inherit *inherit);
 	/* Everything that can fail at the start has not; called once, before the first worker is

@@ -13,7 +13,8 @@ void address_count_destroy(struct address_count *count); /* NULL is fine */
 /* IPv4 becomes ::ffff:a.b.c.d; a unix peer is all zero, and is never counted. */
 void address_of_peer(const struct sockaddr *peer, struct in6_addr *ret);
 /* It has `max` connections already (0: no limit). */
-bool address_count_is_full(struct address_count *count, const struct in6_addr *address, unsigned max);
+bool address_count_is_full(struct address_count *count, const struct in6_addr *address,
+			   unsigned max);
 void address_count_add(struct address_count *count, const struct in6_addr *address);
 void address_count_remove(struct address_count *count, const struct in6_addr *address);
 

@@ -145,8 +145,7 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
 	request_put(request);
 }
 
-/* --- problems
- * ---------------------------------------------------------------------------------------- */
+/* --- problems -------------------------------------------------------------- */
 
 static void format_problem(struct request *request, const struct outcome *outcome,
 			   struct buffer *ret)
@@ -202,8 +201,7 @@ void request_answer_timeout(struct request *request)
 	answer_problem(request, &outcome);
 }
 
-/* --- outcomes
- * ---------------------------------------------------------------------------------------- */
+/* --- outcomes -------------------------------------------------------------- */
 
 static void set_location(struct request *request, const struct document *document)
 {

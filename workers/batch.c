@@ -53,7 +53,8 @@ static void add_run(struct batch *batch, struct run run)
 	batch->runs[batch->run_count++] = run;
 }
 
-static void append_copied(struct batch *batch, const struct iovec *parts, unsigned part_count, size_t len)
+static void append_copied(struct batch *batch, const struct iovec *parts, unsigned part_count,
+			  size_t len)
 {
 	struct run *last = batch->run_count ? &batch->runs[batch->run_count - 1] : NULL;
 
@@ -71,13 +72,15 @@ static void keep_arena(struct batch *batch, struct text *arena)
 		return;
 	if (batch->arena_count == batch->arena_cap) {
 		batch->arena_cap = batch->arena_cap ? batch->arena_cap * 2 : 2;
-		batch->arenas = reallocarray(batch->arenas, batch->arena_cap, sizeof(*batch->arenas));
+		batch->arenas =
+			reallocarray(batch->arenas, batch->arena_cap, sizeof(*batch->arenas));
 		MUST(batch->arenas);
 	}
 	batch->arenas[batch->arena_count++] = text_get(arena);
 }
 
-void batch_append(struct batch *batch, const struct iovec *parts, unsigned part_count, struct text *arena)
+void batch_append(struct batch *batch, const struct iovec *parts, unsigned part_count,
+		  struct text *arena)
 {
 	size_t len = 0;
 
@@ -89,7 +92,8 @@ void batch_append(struct batch *batch, const struct iovec *parts, unsigned part_
 		MUST(arena);
 		keep_arena(batch, arena);
 		for (unsigned i = 0; i < part_count; i++)
-			add_run(batch, (struct run){.external = parts[i].iov_base, .len = parts[i].iov_len});
+			add_run(batch, (struct run){.external = parts[i].iov_base,
+						    .len = parts[i].iov_len});
 	}
 	batch->len += len;
 	batch->events++;

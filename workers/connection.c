@@ -26,9 +26,11 @@ static struct slot *slot_of(const struct connection *connection)
 static void watch(struct connection *connection)
 {
 	struct ev_loop *loop = connection->websockets->worker->loop;
-	int events = (connection->flags & CONNECTION_PAUSED ? 0 : EV_READ) | (connection->queue ? EV_WRITE : 0);
+	int events = (connection->flags & CONNECTION_PAUSED ? 0 : EV_READ) |
+		     (connection->queue ? EV_WRITE : 0);
 
-	if (ev_is_active(&connection->io) && (connection->io.events & (EV_READ | EV_WRITE)) == events)
+	if (ev_is_active(&connection->io) &&
+	    (connection->io.events & (EV_READ | EV_WRITE)) == events)
 		return;
 	ev_io_stop(loop, &connection->io);
 	ev_io_modify(&connection->io, events);
@@ -36,7 +38,8 @@ static void watch(struct connection *connection)
 		ev_io_start(loop, &connection->io);
 }
 
-/* --- out --------------------------------------------------------------------------------------------- */
+/* --- out
+ * --------------------------------------------------------------------------------------------- */
 
 static void queue_add(struct connection *connection, struct batch *batch, size_t offset)
 {
@@ -48,7 +51,8 @@ static void queue_add(struct connection *connection, struct batch *batch, size_t
 		queue->offset = offset;
 	}
 	if (queue->first + queue->count == queue->cap) {
-		memmove(queue->batches, queue->batches + queue->first, queue->count * sizeof(*queue->batches));
+		memmove(queue->batches, queue->batches + queue->first,
+			queue->count * sizeof(*queue->batches));
 		queue->first = 0;
 		queue->cap = queue->count + 4;
 		queue->batches = reallocarray(queue->batches, queue->cap, sizeof(*queue->batches));
@@ -73,7 +77,8 @@ static void queue_free(struct connection *connection)
 	connection->queue = NULL;
 }
 
-/* The rest of what has begun must still go out, or the peer sees half a frame; the others are whole frames. */
+/* The rest of what has begun must still go out, or the peer sees half a frame; the others are whole
+ * frames. */
 static void queue_drop_unbegun(struct connection *connection)
 {
 	struct send_queue *queue = connection->queue;
@@ -157,7 +162,8 @@ static void close_overloaded(struct connection *connection)
 
 	stat_add(slot_of(connection), STAT_closed_overload, 1);
 	if (log_allow(&limit))
-		log_warning("connection %.*s: %zu bytes wait and its socket takes none, closing it (1013)",
+		log_warning("connection %.*s: %zu bytes wait and its socket takes none, closing it "
+			    "(1013)",
 			    CONNECTION_ID_LEN, connection->id, connection_queue_bytes(connection));
 	connection_close(connection, WS_CLOSE_OVERLOAD, "too slow", true);
 }
@@ -183,12 +189,13 @@ void connection_send(struct connection *connection, struct batch *batch)
 		return;
 	send_or_queue(connection, batch);
 	/* One batch may always wait, whatever its size. */
-	if (connection->state == CONNECTION_OPEN && connection->queue && connection->queue->count > 1 &&
-	    connection->queue->bytes > config->ws_queue)
+	if (connection->state == CONNECTION_OPEN && connection->queue &&
+	    connection->queue->count > 1 && connection->queue->bytes > config->ws_queue)
 		close_overloaded(connection);
 }
 
-void connection_send_frame(struct connection *connection, enum ws_opcode opcode, struct span payload)
+void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
+			   struct span payload)
 {
 	struct buffer frame = {0};
 
@@ -240,9 +247,11 @@ static void on_writable(struct connection *connection)
 		fail(connection);
 }
 
-/* --- close ------------------------------------------------------------------------------------------- */
+/* --- close
+ * ------------------------------------------------------------------------------------------- */
 
-void connection_close(struct connection *connection, uint16_t code, const char *reason, bool drop_queue)
+void connection_close(struct connection *connection, uint16_t code, const char *reason,
+		      bool drop_queue)
 {
 	struct buffer frame = {0};
 
@@ -261,7 +270,8 @@ void connection_close(struct connection *connection, uint16_t code, const char *
 		watch(connection);
 }
 
-/* RFC 6455 section 5.5.1: the peer's status comes back; then the server closes the connection first. */
+/* RFC 6455 section 5.5.1: the peer's status comes back; then the server closes the connection
+ * first. */
 static void on_peer_close(struct connection *connection, uint16_t code)
 {
 	connection->flags |= CONNECTION_PEER_CLOSE;
@@ -271,7 +281,8 @@ static void on_peer_close(struct connection *connection, uint16_t code)
 		fail(connection);
 }
 
-/* --- in ---------------------------------------------------------------------------------------------- */
+/* --- in
+ * ---------------------------------------------------------------------------------------------- */
 
 static void on_fault(struct connection *connection, const struct ws_message *message)
 {
@@ -325,14 +336,16 @@ static void feed(struct connection *connection, char *bytes, size_t len)
 		if (message.type == WS_INPUT_NONE)
 			return;
 		if (connection->state == CONNECTION_OPEN) {
-			if (!on_message(connection, &message) && connection->state == CONNECTION_OPEN)
+			if (!on_message(connection, &message) &&
+			    connection->state == CONNECTION_OPEN)
 				return;
 		} else if (message.type == WS_INPUT_CLOSE) {
 			on_peer_close(connection, message.close_code);
 			return;
 		}
 		if (message.type == WS_INPUT_FAULT || message.type == WS_INPUT_TOO_BIG) {
-			connection->flags |= CONNECTION_OUR_CLOSE; /* the stream has no frames any more: see on_readable() */
+			connection->flags |= CONNECTION_OUR_CLOSE; /* the stream has no frames any
+								      more: see on_readable() */
 			return;
 		}
 	}
@@ -354,7 +367,8 @@ static void on_readable(struct connection *connection)
 		connection->pings_missed = 0;
 		if (!(connection->flags & CONNECTION_OUR_CLOSE))
 			feed(connection, input, (size_t)got);
-		if (got < INPUT_LEN || connection->state == CONNECTION_DEAD || connection->flags & CONNECTION_PAUSED)
+		if (got < INPUT_LEN || connection->state == CONNECTION_DEAD ||
+		    connection->flags & CONNECTION_PAUSED)
 			return;
 	}
 }

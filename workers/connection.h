@@ -1,6 +1,6 @@
-/* connection.h — one WebSocket connection on its own socket: bytes in, frames out, the queue of what the socket does not take.
- * A connection that has failed is only marked; websockets.c frees it on the next loop turn, so callers may go on using the pointer
- * until they return to the loop. */
+/* connection.h — one WebSocket connection on its own socket: bytes in, frames out, the queue of
+ * what the socket does not take. A connection that has failed is only marked; websockets.c frees it
+ * on the next loop turn, so callers may go on using the pointer until they return to the loop. */
 #ifndef SYNCDOC_CONNECTION_H
 #define SYNCDOC_CONNECTION_H
 
@@ -28,7 +28,7 @@ struct connection {
 	ev_io io;
 	struct ws_reader reader;
 	struct websockets *websockets;
-	struct send_queue *queue; /* owned; NULL: nothing waits */
+	struct send_queue *queue;     /* owned; NULL: nothing waits */
 	TAILQ_ENTRY(connection) list; /* websockets.c: closing, paused or dead */
 	float tokens;                 /* of ws.rate */
 	uint32_t tokens_at_ms;        /* low bits of the monotonic clock */
@@ -53,14 +53,17 @@ enum connection_flag {
 	CONNECTION_PEER_CLOSE = 16 /* the peer's Close has come */
 };
 
-/* Sends a batch, or what the socket does not take later. Over ws.queue: closed 1013. Never changes the subscription index. */
+/* Sends a batch, or what the socket does not take later. Over ws.queue: closed 1013. Never changes
+ * the subscription index. */
 void connection_send(struct connection *connection, struct batch *batch);
 /* A text message of its own. */
 void connection_send_text(struct connection *connection, struct span text);
 /* Any frame. */
-void connection_send_frame(struct connection *connection, enum ws_opcode opcode, struct span payload);
+void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
+			   struct span payload);
 /* Starts the close handshake; what is queued and not begun is dropped when `drop_queue`. */
-void connection_close(struct connection *connection, uint16_t code, const char *reason, bool drop_queue);
+void connection_close(struct connection *connection, uint16_t code, const char *reason,
+		      bool drop_queue);
 /* Watches the socket; feeds `extra`, bytes that came with the handshake. */
 void connection_start(struct connection *connection, int fd, struct span extra);
 /* Reading stops, or goes on with what the socket has. */

@@ -1,4 +1,5 @@
-/* context.h — what the parts of one worker process know of each other. Created by worker.c, one per process, one thread. */
+/* context.h — what the parts of one worker process know of each other. Created by worker.c, one per
+ * process, one thread. */
 #ifndef SYNCDOC_CONTEXT_H
 #define SYNCDOC_CONTEXT_H
 
@@ -10,12 +11,12 @@
 
 struct worker {
 	const struct inherit *inherit;
-	const struct config *config;        /* borrowed: from inherit */
+	const struct config *config; /* borrowed: from inherit */
 	struct ev_loop *loop;
-	struct slot *slot;                  /* this worker's page, writable */
-	const struct slot *slots;           /* all pages, read-only: slot i is at slots_page(worker, i) */
+	struct slot *slot;        /* this worker's page, writable */
+	const struct slot *slots; /* all pages, read-only: slot i is at slots_page(worker, i) */
 	const struct shared_header *shared; /* read-only */
-	uint64_t hash_seed;                 /* the ring's epoch: hashes in records and in tables here agree */
+	uint64_t hash_seed; /* the ring's epoch: hashes in records and in tables here agree */
 
 	struct store *store;
 	struct operations *operations;
@@ -35,7 +36,8 @@ static inline const struct slot *worker_slot_page(const struct worker *worker, u
 int64_t worker_now_ms(void);
 /* Milliseconds, CLOCK_MONOTONIC: for deadlines. */
 int64_t worker_monotonic_ms(void);
-/* `len` characters of [0-9a-z] from the kernel's random source, NUL-terminated: ret has len + 1 bytes. */
+/* `len` characters of [0-9a-z] from the kernel's random source, NUL-terminated: ret has len + 1
+ * bytes. */
 void worker_random_name(char *ret, size_t len);
 
 #endif

@@ -104,7 +104,8 @@ static void grow_buckets(struct document_cache *cache)
 	cache->bucket_count = count;
 }
 
-const struct revision *document_cache_find(struct document_cache *cache, struct span service, struct span id)
+const struct revision *document_cache_find(struct document_cache *cache, struct span service,
+					   struct span id)
 {
 	struct entry *entry = *entry_place(cache, service, id, names_hash(cache, service, id));
 
@@ -115,7 +116,8 @@ const struct revision *document_cache_find(struct document_cache *cache, struct 
 	return &entry->revision;
 }
 
-static struct entry *entry_add(struct document_cache *cache, struct span service, struct span id, uint64_t hash)
+static struct entry *entry_add(struct document_cache *cache, struct span service, struct span id,
+			       uint64_t hash)
 {
 	struct entry *entry = calloc(1, sizeof(*entry) + service.len + id.len);
 

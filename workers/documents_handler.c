@@ -14,8 +14,7 @@
 
 /* A handler that refuses fills `fault` and returns -EINVAL; the entry points below answer it. */
 
-/* --- query parameters
- * -------------------------------------------------------------------------------- */
+/* --- query parameters ------------------------------------------------------ */
 
 static int read_flag(const struct request *request, const char *name, bool *ret,
 		     struct outcome *fault)
@@ -111,8 +110,7 @@ static int list_documents(struct request *request, struct outcome *fault)
 	return 0;
 }
 
-/* --- headers
- * ----------------------------------------------------------------------------------------- */
+/* --- headers --------------------------------------------------------------- */
 
 static int read_tags(const struct request *request, const char *name, bool weak_matches,
 		     struct tag_condition *ret, struct outcome *fault)
@@ -149,8 +147,7 @@ static int read_idempotency_key(const struct request *request, struct span *ret,
 	return -EINVAL;
 }
 
-/* --- bodies
- * ------------------------------------------------------------------------------------------ */
+/* --- bodies ---------------------------------------------------------------- */
 
 /* One process, one thread, and no handler runs inside another: the token memory of one body serves
  * the next. */
@@ -204,8 +201,7 @@ static void submit(struct request *request, const struct write_request *write)
 			 request);
 }
 
-/* --- …/documents
- * ------------------------------------------------------------------------------------- */
+/* --- …/documents ----------------------------------------------------------- */
 
 /* `id` decoded into `memory`. */
 static int read_id(const struct json *json, struct buffer *memory, struct span *ret,
@@ -292,8 +288,7 @@ void documents_handle_batch_get(struct request *request)
 		request_answer_problem(request, &fault);
 }
 
-/* --- …/documents/{id}
- * -------------------------------------------------------------------------------- */
+/* --- …/documents/{id} ------------------------------------------------------ */
 
 static int read_document(struct request *request, struct outcome *fault)
 {
@@ -306,13 +301,14 @@ static int read_document(struct request *request, struct outcome *fault)
 	    read_flag(request, "deleted", &read.deleted, fault) ||
 	    read_conditions(request, &if_match, &read.if_none_match, fault))
 		return -EINVAL;
-	if (request_query(request, "revision") || request_query(request, "wait") ||
-	    if_match.present) {
-		*fault = outcome_refusal(501, "not_implemented", "%s is not built yet",
-					 if_match.present ? "If-Match on GET"
-					 : request_query(request, "revision")
-						 ? "reading an old revision (?revision=)"
-						 : "the long poll (?wait=)");
+	if (if_match.present) {
+		*fault = outcome_refusal(400, "invalid_condition",
+					 "If-Match has no meaning for GET");
+		return -EINVAL;
+	}
+	if (request_query(request, "revision") || request_query(request, "wait")) {
+		*fault = outcome_refusal(501, "not_implemented", "?%s= is not built yet",
+					 request_query(request, "wait") ? "wait" : "revision");
 		return -EINVAL;
 	}
 	operations_read(request_worker(request)->operations, &read, request_answer_outcome,
@@ -388,22 +384,13 @@ static int delete_document(struct request *request, struct outcome *fault)
 
 void documents_handle_document(struct request *request)
 {
+	enum http_method method = request_method(request);
 	struct outcome fault;
-	int error;
+	int error = method == HTTP_PUT      ? replace_document(request, &fault)
+		    : method == HTTP_PATCH  ? patch_document(request, &fault)
+		    : method == HTTP_DELETE ? delete_document(request, &fault)
+					    : read_document(request, &fault);
 
-	switch (request_method(request)) {
-	case HTTP_PUT:
-		error = replace_document(request, &fault);
-		break;
-	case HTTP_PATCH:
-		error = patch_document(request, &fault);
-		break;
-	case HTTP_DELETE:
-		error = delete_document(request, &fault);
-		break;
-	default:
-		error = read_document(request, &fault);
-	}
 	if (error)
 		request_answer_problem(request, &fault);
 }

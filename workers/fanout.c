@@ -17,7 +17,7 @@ struct fanout {
 	size_t memory_len;
 	struct ring_reader reader;
 	struct buffer record; /* the record being looked at */
-	struct text *arena;   /* a copy of it that batches may keep; made for the first large frame */
+	struct text *arena; /* a copy of it that batches may keep; made for the first large frame */
 	struct buffer position;
 	bool mark_came;
 
@@ -30,7 +30,8 @@ struct fanout {
 	ev_io wake;
 };
 
-/* --- building batches -------------------------------------------------------------------------------- */
+/* --- building batches
+ * -------------------------------------------------------------------------------- */
 
 static struct batch *audience_batch(struct fanout *fanout, struct audience *audience)
 {
@@ -40,7 +41,8 @@ static struct batch *audience_batch(struct fanout *fanout, struct audience *audi
 		return *slot;
 	if (fanout->touched_count == fanout->touched_cap) {
 		fanout->touched_cap = fanout->touched_cap ? fanout->touched_cap * 2 : 64;
-		fanout->touched = reallocarray(fanout->touched, fanout->touched_cap, sizeof(*fanout->touched));
+		fanout->touched = reallocarray(fanout->touched, fanout->touched_cap,
+					       sizeof(*fanout->touched));
 		MUST(fanout->touched);
 	}
 	fanout->touched[fanout->touched_count++] = audience;
@@ -54,7 +56,8 @@ static void move_to_arena(struct fanout *fanout, struct iovec *parts, unsigned p
 	if (!fanout->arena)
 		fanout->arena = text_create(buffer_span(&fanout->record));
 	for (unsigned i = 0; i < part_count; i++)
-		parts[i].iov_base = fanout->arena->at + ((char *)parts[i].iov_base - fanout->record.at);
+		parts[i].iov_base =
+			fanout->arena->at + ((char *)parts[i].iov_base - fanout->record.at);
 }
 
 struct match {
@@ -102,7 +105,8 @@ static void fan_out_record(struct fanout *fanout)
 	fanout->arena = NULL;
 }
 
-/* --- sending ----------------------------------------------------------------------------------------- */
+/* --- sending
+ * ----------------------------------------------------------------------------------------- */
 
 static void send_batches(struct fanout *fanout)
 {
@@ -112,7 +116,8 @@ static void send_batches(struct fanout *fanout)
 		size_t members = audience_member_count(audience);
 
 		*audience_slot(audience) = NULL;
-		stat_add(fanout->worker->slot, STAT_deliveries_total, members * batch_events(batch));
+		stat_add(fanout->worker->slot, STAT_deliveries_total,
+			 members * batch_events(batch));
 		for (size_t place = 0; place < members; place++)
 			fanout->send(audience_member_at(audience, place), batch, fanout->send_arg);
 		batch_put(batch);
@@ -120,7 +125,8 @@ static void send_batches(struct fanout *fanout)
 	fanout->touched_count = 0;
 }
 
-/* --- lapped ------------------------------------------------------------------------------------------ */
+/* --- lapped
+ * ------------------------------------------------------------------------------------------ */
 
 static void append_resync(const struct subscription_spec *spec, void *arg)
 {
@@ -173,13 +179,15 @@ static void announce_lapped(struct fanout *fanout)
 	subscription_match(fanout->index, &everybody, on_lapped_audience, fanout);
 }
 
-/* --- passes ------------------------------------------------------------------------------------------ */
+/* --- passes
+ * ------------------------------------------------------------------------------------------ */
 
 static void fanout_pass(struct fanout *fanout)
 {
 	size_t bytes = 0;
 
-	for (unsigned records = 0; records < FANOUT_PASS_RECORDS && bytes < FANOUT_PASS_BYTES; records++) {
+	for (unsigned records = 0; records < FANOUT_PASS_RECORDS && bytes < FANOUT_PASS_BYTES;
+	     records++) {
 		uint16_t type;
 
 		fanout->record.len = 0;
@@ -196,7 +204,8 @@ static void fanout_pass(struct fanout *fanout)
 	}
 	send_batches(fanout);
 	/* relaxed: a figure for /metrics. */
-	atomic_store_explicit(&fanout->worker->slot->ring_cursor, fanout->reader.cursor, memory_order_relaxed);
+	atomic_store_explicit(&fanout->worker->slot->ring_cursor, fanout->reader.cursor,
+			      memory_order_relaxed);
 	if (fanout->mark_came && fanout->on_mark) {
 		fanout->mark_came = false;
 		fanout->on_mark(fanout->on_mark_arg);
@@ -243,7 +252,8 @@ static void on_wake(struct ev_loop *loop, ev_io *watcher, int events)
 		log_error("ring: wake-up descriptor: %s", strerror(errno));
 }
 
-/* --- life -------------------------------------------------------------------------------------------- */
+/* --- life
+ * -------------------------------------------------------------------------------------------- */
 
 static int map_ring(struct fanout *fanout)
 {
@@ -272,7 +282,8 @@ static void start_watchers(struct fanout *fanout)
 	ev_io_start(loop, &fanout->wake);
 }
 
-struct fanout *fanout_create(struct worker *worker, struct subscription_index *index, fanout_send_fn send, void *arg)
+struct fanout *fanout_create(struct worker *worker, struct subscription_index *index,
+			     fanout_send_fn send, void *arg)
 {
 	struct fanout *fanout = calloc(1, sizeof(*fanout));
 

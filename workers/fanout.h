@@ -1,5 +1,6 @@
-/* fanout.h — drains the ring, builds one batch per audience, sends it to each of its connections with one sendmsg.
- * While a pass is being sent new events pile up, so load turns into batches: that is where the throughput comes from. */
+/* fanout.h — drains the ring, builds one batch per audience, sends it to each of its connections
+ * with one sendmsg. While a pass is being sent new events pile up, so load turns into batches: that
+ * is where the throughput comes from. */
 #ifndef SYNCDOC_FANOUT_H
 #define SYNCDOC_FANOUT_H
 
@@ -13,15 +14,20 @@
 
 struct fanout;
 
-/* Sends to one connection; must not change the subscription index (closing is deferred to the next loop turn). */
+/* Sends to one connection; must not change the subscription index (closing is deferred to the next
+ * loop turn). */
 typedef void (*fanout_send_fn)(struct audience_member *member, struct batch *batch, void *arg);
 
-/* Maps the ring (read-only) and starts at its tail. `send` gets each batch. NULL: the ring does not map; logged. */
-struct fanout *fanout_create(struct worker *worker, struct subscription_index *index, fanout_send_fn send, void *arg);
+/* Maps the ring (read-only) and starts at its tail. `send` gets each batch. NULL: the ring does not
+ * map; logged. */
+struct fanout *fanout_create(struct worker *worker, struct subscription_index *index,
+			     fanout_send_fn send, void *arg);
 void fanout_destroy(struct fanout *fanout); /* NULL is fine */
-/* The last mark drained: `position` for `subscribed`; empty before the first one. Valid until the loop turns. */
+/* The last mark drained: `position` for `subscribed`; empty before the first one. Valid until the
+ * loop turns. */
 struct span fanout_position(const struct fanout *fanout);
-/* Called by fanout after each pass in which a mark came or the subscription's state changed, so that waiting subscribes go on. */
+/* Called by fanout after each pass in which a mark came or the subscription's state changed, so
+ * that waiting subscribes go on. */
 void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void *arg);
 
 #endif

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #define WEBSOCKET_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
-#define KEY_LEN 24                                          /* base64 of 16 bytes */
+#define KEY_LEN 24                                            /* base64 of 16 bytes */
 #define ACCEPT_MAX 32
 #define SUBPROTOCOL "syncdoc.v1"
 
@@ -28,7 +28,8 @@ static bool header_has(const char *header, const char *item, bool ignore_case)
 
 		while (trimmed && (header[trimmed - 1] == ' ' || header[trimmed - 1] == '\t'))
 			trimmed--;
-		if (trimmed == item_len && (ignore_case ? strncasecmp(header, item, len) : strncmp(header, item, item_len)) == 0)
+		if (trimmed == item_len && (ignore_case ? strncasecmp(header, item, len)
+							: strncmp(header, item, item_len)) == 0)
 			return true;
 		header += len;
 	}
@@ -72,39 +73,48 @@ static int check_headers(struct request *request, struct outcome *ret_refusal)
 	const char *version = request_header(request, "Sec-WebSocket-Version");
 
 	if (!header_has(request_header(request, "Upgrade"), "websocket", true))
-		return refuse(ret_refusal, 400, "not_a_websocket", "this address takes WebSocket handshakes (Upgrade: websocket)");
+		return refuse(ret_refusal, 400, "not_a_websocket",
+			      "this address takes WebSocket handshakes (Upgrade: websocket)");
 	if (!header_has(request_header(request, "Connection"), "upgrade", true))
-		return refuse(ret_refusal, 400, "handshake_invalid", "the Connection header must name Upgrade");
+		return refuse(ret_refusal, 400, "handshake_invalid",
+			      "the Connection header must name Upgrade");
 	if (!version || strcmp(version, "13") != 0) {
 		request_set_header(request, "Sec-WebSocket-Version", "13");
-		return version ? refuse(ret_refusal, 426, "websocket_version", "only WebSocket version 13 is spoken here")
-			       : refuse(ret_refusal, 400, "handshake_invalid", "Sec-WebSocket-Version is missing");
+		return version ? refuse(ret_refusal, 426, "websocket_version",
+					"only WebSocket version 13 is spoken here")
+			       : refuse(ret_refusal, 400, "handshake_invalid",
+					"Sec-WebSocket-Version is missing");
 	}
 	if (!key_is_valid(request_header(request, "Sec-WebSocket-Key")))
-		return refuse(ret_refusal, 400, "handshake_invalid", "Sec-WebSocket-Key must be 16 bytes in base64");
+		return refuse(ret_refusal, 400, "handshake_invalid",
+			      "Sec-WebSocket-Key must be 16 bytes in base64");
 	return 0;
 }
 
 static void peer_address(struct request *request, struct in6_addr *ret)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(request_connection(request), MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request_connection(request), MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 
 	address_of_peer(info ? info->client_addr : NULL, ret);
 }
 
-static int check_limits(struct worker *worker, const struct in6_addr *address, struct outcome *ret_refusal)
+static int check_limits(struct worker *worker, const struct in6_addr *address,
+			struct outcome *ret_refusal)
 {
 	const struct config *config = worker->config;
 	struct websockets *websockets = worker->websockets;
 	int error = 0;
 
 	if (worker->draining)
-		error = refuse(ret_refusal, 503, "shutting_down", "this process is ending; connect again");
+		error = refuse(ret_refusal, 503, "shutting_down",
+			       "this process is ending; connect again");
 	else if (config->limits_connections && websockets->count >= config->limits_connections)
-		error = refuse(ret_refusal, 503, "too_many_connections", "limits.connections is reached");
+		error = refuse(ret_refusal, 503, "too_many_connections",
+			       "limits.connections is reached");
 	else if (address_count_is_full(websockets->addresses, address, config->limits_per_address))
-		error = refuse(ret_refusal, 503, "too_many_connections", "limits.per_address is reached");
+		error = refuse(ret_refusal, 503, "too_many_connections",
+			       "limits.per_address is reached");
 	if (error) {
 		ret_refusal->retry_after_s = 1;
 		stat_add(worker->slot, STAT_connections_refused, 1);
@@ -112,12 +122,15 @@ static int check_limits(struct worker *worker, const struct in6_addr *address, s
 	return error;
 }
 
-/* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection instead of thousands. */
-static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *request_arg, const char *extra, size_t extra_len,
-			MHD_socket mhd_fd, struct MHD_UpgradeResponseHandle *handle)
+/* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection
+ * instead of thousands. */
+static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *request_arg,
+			const char *extra, size_t extra_len, MHD_socket mhd_fd,
+			struct MHD_UpgradeResponseHandle *handle)
 {
 	struct worker *worker = arg;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd_connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd_connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct in6_addr address;
 	int fd = fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3), one = 1;
 
@@ -127,7 +140,8 @@ static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *
 		stat_add(worker->slot, STAT_connections_refused, 1);
 	} else {
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* a unix socket refuses it, and needs none */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+			   sizeof(one)); /* a unix socket refuses it, and needs none */
 		websockets_add(worker->websockets, fd, &address, span_of(extra, extra_len));
 	}
 	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
@@ -158,8 +172,10 @@ void websocket_handle_upgrade(struct request *request)
 	int error = check_headers(request, &refusal);
 
 	/* No Origin: not a browser, so no page of somebody else's can be behind it. */
-	if (!error && origin && !cors_origin_is_allowed(worker, origin, request_header(request, "Host")))
-		error = refuse(&refusal, 403, "origin_not_allowed", "the Origin is not in cors_origins");
+	if (!error && origin &&
+	    !cors_origin_is_allowed(worker, origin, request_header(request, "Host")))
+		error = refuse(&refusal, 403, "origin_not_allowed",
+			       "the Origin is not in cors_origins");
 	if (error) {
 		stat_add(worker->slot, STAT_handshakes_failed, 1);
 	} else {

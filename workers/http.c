@@ -1,4 +1,4 @@
-/* http.c — the MHD daemon inside the worker's loop: its callbacks, its clock, drain. */
+/* http.c — the MHD daemon inside the worker's loop: its callbacks and its clock. */
 #include "http_private.h"
 
 #include "host_check.h"
@@ -6,7 +6,6 @@
 #include "request_private.h"
 
 #include <limits.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -15,11 +14,8 @@
 #define IDLE_TIMEOUT_S 75u     /* without any byte; suspended requests do not count */
 #define RUNS_MAX 16            /* MHD_run() calls before the rest of the loop has its turn */
 #define DESCRIPTOR_HEADROOM 64 /* for Redis, files and what libraries open */
-#define DRAIN_SWEEP_S 0.1
-#define DRAIN_FRESH_S 1. /* a new connection may still bring its first request that long */
 
-/* --- the loop
- * ---------------------------------------------------------------------------------------- */
+/* --- the loop -------------------------------------------------------------- */
 
 /* MHD's next wish, in milliseconds. False: it has none. */
 static bool next_run(struct http *http, uint64_t *ret_ms)
@@ -128,8 +124,7 @@ static void watch_deadline(struct http *http)
 	ev_timer_start(http->worker->loop, &http->deadline);
 }
 
-/* --- callbacks of MHD
- * -------------------------------------------------------------------------------- */
+/* --- callbacks of MHD ------------------------------------------------------ */
 
 static struct client *client_of(struct MHD_Connection *connection)
 {
@@ -138,53 +133,6 @@ static struct client *client_of(struct MHD_Connection *connection)
 
 	MUST(info && info->socket_context);
 	return info->socket_context;
-}
-
-static struct client *client_create(struct http *http, struct MHD_Connection *connection)
-{
-	const union MHD_ConnectionInfo *fd =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const union MHD_ConnectionInfo *address =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	struct client *client = calloc(1, sizeof(*client));
-
-	MUST(client && fd);
-	client->fd = fd->connect_fd;
-	client->local =
-		!address || !address->client_addr || address->client_addr->sa_family == AF_UNIX;
-	client->since = ev_now(http->worker->loop);
-	client->next = http->clients;
-	if (client->next)
-		client->next->previous = client;
-	http->clients = client;
-	http->client_count++;
-	return client;
-}
-
-static void client_destroy(struct http *http, struct client *client)
-{
-	MUST(!client->request);
-	if (client->previous)
-		client->previous->next = client->next;
-	else
-		http->clients = client->next;
-	if (client->next)
-		client->next->previous = client->previous;
-	http->client_count--;
-	free(client);
-}
-
-static void on_connection_change(void *arg, struct MHD_Connection *connection,
-				 void **socket_context, enum MHD_ConnectionNotificationCode code)
-{
-	struct http *http = arg;
-
-	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		*socket_context = client_create(http, connection);
-	} else if (*socket_context) {
-		client_destroy(http, *socket_context);
-		*socket_context = NULL;
-	}
 }
 
 /* The first line has come, still as it was sent: MHD's own decoding would hide bad escapes and
@@ -261,48 +209,7 @@ static void on_panic(void *arg, const char *file, unsigned line, const char *rea
 	abort();
 }
 
-/* --- drain
- * ------------------------------------------------------------------------------------------- */
-
-/* Between two requests, and not even the first bytes of the next one are there. */
-static bool is_idle(const struct http *http, const struct client *client)
-{
-	int unread = 0;
-	bool fresh =
-		!client->answered && ev_now(http->worker->loop) - client->since < DRAIN_FRESH_S;
-
-	return !client->request && !client->upgraded && !fresh &&
-	       ioctl(client->fd, FIONREAD, &unread) == 0 && !unread;
-}
-
-static void on_drain_sweep(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct http *http = CONTAINER_OF(timer, struct http, drain_sweep);
-
-	(void)events;
-	for (struct client *client = http->clients; client; client = client->next)
-		if (is_idle(http, client))
-			shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
-	if (!http->client_count)
-		ev_timer_stop(loop, timer);
-}
-
-void http_drain(struct http *http)
-{
-	http_listen_stop(http);
-	on_drain_sweep(http->worker->loop, &http->drain_sweep, 0);
-	if (http->client_count)
-		ev_timer_again(http->worker->loop, &http->drain_sweep);
-}
-
-/* In a drain a connection counts until it is closed: its request may be on the way. */
-size_t http_active(const struct http *http)
-{
-	return http->worker->draining ? http->client_count : http->active;
-}
-
-/* --- life
- * -------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------ */
 
 static unsigned connection_max(const struct config *config)
 {
@@ -335,7 +242,7 @@ static struct MHD_Daemon *start_daemon(struct http *http)
 	return MHD_start_daemon(
 		flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection_change, http,
+		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, http_connection_changed, http,
 		MHD_OPTION_CONNECTION_LIMIT, http->connection_max,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->limits_per_address,
 		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -369,7 +276,6 @@ static void start_watchers(struct http *http)
 	ev_set_priority(&http->prepare, EV_MINPRI); /* behind all others that may answer */
 	ev_prepare_start(loop, &http->prepare);
 	ev_timer_init(&http->deadline, on_deadline, 0., 0.);
-	ev_timer_init(&http->drain_sweep, on_drain_sweep, DRAIN_SWEEP_S, DRAIN_SWEEP_S);
 }
 
 struct http *http_create(struct worker *worker)
@@ -398,11 +304,11 @@ static void stop_watchers(struct http *http)
 	struct ev_loop *loop = http->worker->loop;
 
 	http_listen_stop(http);
+	ev_timer_stop(loop, &http->drain_sweep);
 	ev_io_stop(loop, &http->watcher);
 	ev_timer_stop(loop, &http->timer);
 	ev_prepare_stop(loop, &http->prepare);
 	ev_timer_stop(loop, &http->deadline);
-	ev_timer_stop(loop, &http->drain_sweep);
 }
 
 void http_destroy(struct http *http)

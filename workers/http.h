@@ -1,7 +1,8 @@
-/* http.h — libmicrohttpd inside the worker's loop: requests in, answers out. One request is answered exactly once.
+/* http.h — libmicrohttpd inside the worker's loop: requests in, answers out. One request is
+ * answered exactly once.
  *
- * While a handler waits for Redis the connection is suspended; request_answer() resumes it. Handlers see struct request only, so they
- * can be tested without sockets. */
+ * While a handler waits for Redis the connection is suspended; request_answer() resumes it.
+ * Handlers see struct request only, so they can be tested without sockets. */
 #ifndef SYNCDOC_HTTP_H
 #define SYNCDOC_HTTP_H
 
@@ -22,38 +23,55 @@ void http_destroy(struct http *http);
 /* MHD must run once more: after resume, and after an upgraded socket was taken over (FACTS.md). */
 void http_run_soon(struct http *http);
 
-enum http_method { HTTP_GET = 1, HTTP_HEAD = 2, HTTP_POST = 4, HTTP_PUT = 8, HTTP_PATCH = 16, HTTP_DELETE = 32, HTTP_OPTIONS = 64 };
+enum http_method {
+	HTTP_GET = 1,
+	HTTP_HEAD = 2,
+	HTTP_POST = 4,
+	HTTP_PUT = 8,
+	HTTP_PATCH = 16,
+	HTTP_DELETE = 32,
+	HTTP_OPTIONS = 64
+};
 
 #define REQUEST_ID_LEN 20
 
 struct request; /* private to http.c, request.c; handlers use what follows */
 
 struct worker *request_worker(const struct request *request);
-enum http_method request_method(const struct request *request); /* HEAD is seen as GET by handlers of GET */
+enum http_method
+request_method(const struct request *request); /* HEAD is seen as GET by handlers of GET */
 struct span request_body(const struct request *request);
-/* Percent-decoded path parameter of the route, "" where the route has none; always valid UTF-8 without NUL. */
+/* Percent-decoded path parameter of the route, "" where the route has none; always valid UTF-8
+ * without NUL. */
 struct span request_path_service(const struct request *request);
 struct span request_path_id(const struct request *request);
 /* Decoded query value or header, NULL if absent. */
 const char *request_query(const struct request *request, const char *name);
 const char *request_header(const struct request *request, const char *name);
-/* -EINVAL with a 400 refusal in *ret_fault if a query parameter outside the NULL-terminated list is given, or one twice. */
-int request_check_query(const struct request *request, const char *const *known, struct outcome *ret_fault);
+/* -EINVAL with a 400 refusal in *ret_fault if a query parameter outside the NULL-terminated list is
+ * given, or one twice. */
+int request_check_query(const struct request *request, const char *const *known,
+			struct outcome *ret_fault);
 struct MHD_Connection;
 struct MHD_Connection *request_connection(const struct request *request);
 
 /* Header added to the answer; both are copied. Before request_answer(). */
 void request_set_header(struct request *request, const char *name, const char *value);
-/* Answers 101 with what MHD_create_response_for_upgrade() made (taken over); the caller has added Upgrade, MHD adds Connection. Only inside
- * the handler. What the socket gets afterwards is the business of the response's upgrade handler. */
+/* Answers 101 with what MHD_create_response_for_upgrade() made (taken over); the caller has added
+ * Upgrade, MHD adds Connection. Only inside the handler. What the socket gets afterwards is the
+ * business of the response's upgrade handler. */
 struct MHD_Response;
 void request_answer_upgrade(struct request *request, struct MHD_Response *response);
-/* Answers; body is copied (or, `_owned`, taken over). content_type NULL: no body. HEAD sends the headers only. */
-void request_answer(struct request *request, int status, const char *content_type, struct span body);
-void request_answer_owned(struct request *request, int status, const char *content_type, struct buffer *body);
+/* Answers; body is copied (or, `_owned`, taken over). content_type NULL: no body. HEAD sends the
+ * headers only. */
+void request_answer(struct request *request, int status, const char *content_type,
+		    struct span body);
+void request_answer_owned(struct request *request, int status, const char *content_type,
+			  struct buffer *body);
 /* application/problem+json from a refusal, with Retry-After, currentRevision… */
 void request_answer_problem(struct request *request, const struct outcome *outcome);
-/* An operation_done_fn whose arg is the request: success → the envelope (or list) as JSON with ETag, refusal → problem. */
+/* An operation_done_fn whose arg is the request: success → the envelope (or list) as JSON with
+ * ETag, refusal → problem. */
 void request_answer_outcome(const struct outcome *outcome, void *request);
 
 #endif

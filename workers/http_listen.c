@@ -1,5 +1,6 @@
-/* http_listen.c — accepts on the inherited listeners. MHD can take one listen socket only, and
- * stops asking where it cannot accept; so it runs without, and gets connections from here. */
+/* http_listen.c — connections: accepted on the inherited listeners, counted, closed at a drain. MHD
+ * could take one listen socket only, and spins when it is out of descriptors; so it runs without,
+ * and gets its connections from here. */
 #define _GNU_SOURCE
 #include "http_private.h"
 
@@ -7,11 +8,16 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define ACCEPT_TURN 64     /* per listener and loop turn, so that old connections are served, too */
 #define ACCEPT_PAUSE_S 0.1 /* out of descriptors or memory */
+#define DRAIN_SWEEP_S 0.1
+#define DRAIN_FRESH_S 1. /* a new connection may still bring its first request that long */
+
+/* --- accept ---------------------------------------------------------------- */
 
 static void start_listeners(struct http *http)
 {
@@ -97,10 +103,85 @@ static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
+/* --- connections ----------------------------------------------------------- */
+
+static struct client *client_create(struct http *http, struct MHD_Connection *connection)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	const union MHD_ConnectionInfo *info;
+
+	MUST(client);
+	/* Each answer is copied before the next question: 1.0 gives all of them the same memory. */
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	MUST(info);
+	client->fd = info->connect_fd;
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
+	client->since = ev_now(http->worker->loop);
+	client->next = http->clients;
+	if (client->next)
+		client->next->previous = client;
+	http->clients = client;
+	http->client_count++;
+	return client;
+}
+
+static void client_destroy(struct http *http, struct client *client)
+{
+	MUST(!client->request);
+	if (client->previous)
+		client->previous->next = client->next;
+	else
+		http->clients = client->next;
+	if (client->next)
+		client->next->previous = client->previous;
+	http->client_count--;
+	free(client);
+}
+
+void http_connection_changed(void *arg, struct MHD_Connection *connection, void **socket_context,
+			     enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = arg;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*socket_context = client_create(http, connection);
+	} else if (*socket_context) {
+		client_destroy(http, *socket_context);
+		*socket_context = NULL;
+	}
+}
+
+/* Between two requests, and not even the first bytes of the next one are there. */
+static bool is_idle(const struct http *http, const struct client *client)
+{
+	int unread = 0;
+	bool fresh =
+		!client->answered && ev_now(http->worker->loop) - client->since < DRAIN_FRESH_S;
+
+	return !client->request && !client->upgraded && !fresh &&
+	       ioctl(client->fd, FIONREAD, &unread) == 0 && !unread;
+}
+
+static void on_drain_sweep(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct http *http = CONTAINER_OF(timer, struct http, drain_sweep);
+
+	(void)events;
+	for (struct client *client = http->clients; client; client = client->next)
+		if (is_idle(http, client))
+			shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
+	if (!http->client_count)
+		ev_timer_stop(loop, timer);
+}
+
+/* --- life ------------------------------------------------------------------ */
+
 void http_listen_start(struct http *http)
 {
 	const struct inherit *inherit = http->worker->inherit;
 
+	ev_timer_init(&http->drain_sweep, on_drain_sweep, DRAIN_SWEEP_S, DRAIN_SWEEP_S);
 	ev_timer_init(&http->accept_pause, on_pause_over, 0., 0.);
 	http->listener_count = inherit->listener_count;
 	for (unsigned i = 0; i < inherit->listener_count; i++) {
@@ -119,4 +200,18 @@ void http_listen_stop(struct http *http)
 {
 	stop_listeners(http);
 	ev_timer_stop(http->worker->loop, &http->accept_pause);
+}
+
+void http_drain(struct http *http)
+{
+	http_listen_stop(http);
+	on_drain_sweep(http->worker->loop, &http->drain_sweep, 0);
+	if (http->client_count)
+		ev_timer_again(http->worker->loop, &http->drain_sweep);
+}
+
+/* In a drain a connection counts until it is closed: its request may be on the way. */
+size_t http_active(const struct http *http)
+{
+	return http->worker->draining ? http->client_count : http->active;
 }

@@ -54,8 +54,11 @@ struct http {
 	size_t active; /* requests that are not over */
 };
 
-/* http_listen.c: accepts on the inherited listeners and hands the connections to MHD. */
+/* http_listen.c: connections come and go. */
 void http_listen_start(struct http *http);
 void http_listen_stop(struct http *http);
+/* MHD_NotifyConnectionCallback; arg is the struct http. */
+void http_connection_changed(void *arg, struct MHD_Connection *connection, void **socket_context,
+			     enum MHD_ConnectionNotificationCode code);
 
 #endif

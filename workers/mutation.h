@@ -1,4 +1,5 @@
-/* mutation.h — one write on one base, in memory: judge, apply, diff. No I/O; the write queue calls it for each write of a batch. */
+/* mutation.h — one write on one base, in memory: judge, apply, diff. No I/O; the write queue calls
+ * it for each write of a batch. */
 #ifndef SYNCDOC_MUTATION_H
 #define SYNCDOC_MUTATION_H
 
@@ -6,7 +7,8 @@
 #include "revision.h"
 #include "topic.h"
 
-/* Kept between writes so that their memory, and the tokens of a base that was just made, are used again. All zero to start. */
+/* Kept between writes so that their memory, and the tokens of a base that was just made, are used
+ * again. All zero to start. */
 struct mutation_scratch {
 	struct json base;
 	struct text *base_text; /* owned reference: what `base` was parsed from; NULL: nothing */
@@ -22,7 +24,7 @@ struct mutation_limits {
 
 /* What a write makes of its base. */
 struct mutation {
-	struct revision next; /* owned */
+	struct revision next;  /* owned */
 	const char *operation; /* of the history: "create"… */
 	enum topic_event event;
 	bool created;             /* answers 201 */
@@ -33,14 +35,17 @@ struct mutation {
 void mutation_scratch_fini(struct mutation_scratch *scratch);
 void mutation_fini(struct mutation *mutation);
 
-/* Unknown 404, tombstone 410, preconditions 412 and 409, in that order. `base` is past its expiry write already.
- * 0, or -EPERM with the refusal (without envelope: the caller adds the base's where has_current_revision is set). */
-int mutation_judge(const struct revision *base, const struct write_request *request, struct outcome *ret_refusal);
+/* Unknown 404, tombstone 410, preconditions 412 and 409, in that order. `base` is past its expiry
+ * write already. 0, or -EPERM with the refusal (without envelope: the caller adds the base's where
+ * has_current_revision is set). */
+int mutation_judge(const struct revision *base, const struct write_request *request,
+		   struct outcome *ret_refusal);
 
 /* Apply, then diff. `data` is the request's data as a text that may be kept as the new revision's.
  * 0, or -EPERM with the refusal: failed patch, result too large or too deep. */
-int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limits *limits, const struct revision *base,
-		   const struct write_request *request, struct text *data, int64_t now_ms, struct mutation *ret,
+int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limits *limits,
+		   const struct revision *base, const struct write_request *request,
+		   struct text *data, int64_t now_ms, struct mutation *ret,
 		   struct outcome *ret_refusal);
 
 /* The tombstone that comes before a write which finds its document past its time. */

@@ -24,7 +24,8 @@ struct pending {
 	struct tag_condition if_none_match;
 };
 
-static struct pending *pending_create(struct operations *operations, operation_done_fn done, void *arg)
+static struct pending *pending_create(struct operations *operations, operation_done_fn done,
+				      void *arg)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
 
@@ -47,7 +48,8 @@ static int check_service(struct span service, struct outcome *ret)
 {
 	if (document_service_is_valid(service))
 		return 0;
-	*ret = outcome_refusal(400, "invalid_service", "a service name is 1 to %d of [A-Za-z0-9_-]", DOCUMENT_SERVICE_MAX);
+	*ret = outcome_refusal(400, "invalid_service", "a service name is 1 to %d of [A-Za-z0-9_-]",
+			       DOCUMENT_SERVICE_MAX);
 	return -EINVAL;
 }
 
@@ -55,11 +57,13 @@ static int check_id(struct span id, struct outcome *ret)
 {
 	if (document_id_is_valid(id))
 		return 0;
-	*ret = outcome_refusal(400, "invalid_id", "a document id is 1 to %d of [A-Za-z0-9_.:@-]", DOCUMENT_ID_MAX);
+	*ret = outcome_refusal(400, "invalid_id", "a document id is 1 to %d of [A-Za-z0-9_.:@-]",
+			       DOCUMENT_ID_MAX);
 	return -EINVAL;
 }
 
-/* --- read -------------------------------------------------------------------------------------------- */
+/* --- read
+ * -------------------------------------------------------------------------------------------- */
 
 static bool tag_matches(const struct tag_condition *condition, const struct document *document)
 {
@@ -87,7 +91,8 @@ static struct outcome judge_read(const struct pending *pending, struct span enve
 		uint64_t revision = outcome.document.revision;
 
 		outcome = outcome_refusal(410, expired ? "document_expired" : "document_deleted",
-					  expired ? "the document has expired" : "the document was deleted");
+					  expired ? "the document has expired"
+						  : "the document was deleted");
 		outcome.has_current_revision = true;
 		outcome.current_revision = revision;
 		return outcome;
@@ -100,13 +105,15 @@ static struct outcome judge_read(const struct pending *pending, struct span enve
 static void on_read(int error, struct span envelope, void *arg)
 {
 	struct pending *pending = arg;
-	struct outcome outcome = error ? outcome_of_store_error(error) : judge_read(pending, envelope);
+	struct outcome outcome =
+		error ? outcome_of_store_error(error) : judge_read(pending, envelope);
 
 	stat_add(pending->operations->worker->slot, STAT_reads_total, 1);
 	pending_finish(pending, &outcome);
 }
 
-void operations_read(struct operations *operations, const struct read_request *request, operation_done_fn done, void *arg)
+void operations_read(struct operations *operations, const struct read_request *request,
+		     operation_done_fn done, void *arg)
 {
 	struct outcome refusal;
 
@@ -151,19 +158,22 @@ static void on_read_many(int error, const struct span *envelopes, size_t count, 
 }
 
 /* Decodes the array into `names`, one after the other; spans are made when it no longer moves. */
-static int read_ids(const struct json *doc, uint32_t array, struct buffer *names, struct span ids[BATCH_GET_MAX],
-		    size_t *ret_count, struct outcome *ret_refusal)
+static int read_ids(const struct json *doc, uint32_t array, struct buffer *names,
+		    struct span ids[BATCH_GET_MAX], size_t *ret_count, struct outcome *ret_refusal)
 {
 	size_t ends[BATCH_GET_MAX], count = 0;
 
 	if (!array || doc->tokens[array].type != JSON_ARRAY || !doc->tokens[array].count ||
 	    doc->tokens[array].count > BATCH_GET_MAX) {
-		*ret_refusal = outcome_refusal(422, "invalid_member", "\"ids\" must be an array of 1 to %d ids", BATCH_GET_MAX);
+		*ret_refusal =
+			outcome_refusal(422, "invalid_member",
+					"\"ids\" must be an array of 1 to %d ids", BATCH_GET_MAX);
 		return -EINVAL;
 	}
 	for (uint32_t i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next) {
 		if (json_string(doc, i, names)) {
-			*ret_refusal = outcome_refusal(422, "invalid_member", "\"ids\" must hold strings");
+			*ret_refusal =
+				outcome_refusal(422, "invalid_member", "\"ids\" must hold strings");
 			return -EINVAL;
 		}
 		ends[count++] = names->len;
@@ -179,8 +189,8 @@ static int read_ids(const struct json *doc, uint32_t array, struct buffer *names
 	return 0;
 }
 
-void operations_read_many(struct operations *operations, struct span service, const struct json *doc, uint32_t ids,
-			  operation_done_fn done, void *arg)
+void operations_read_many(struct operations *operations, struct span service,
+			  const struct json *doc, uint32_t ids, operation_done_fn done, void *arg)
 {
 	struct outcome refusal;
 	struct buffer names = {0};
@@ -197,16 +207,19 @@ void operations_read_many(struct operations *operations, struct span service, co
 
 static void on_list(int error, struct span items, struct span next_page_token, void *arg)
 {
-	struct outcome outcome = {.status = 200, .items = items, .next_page_token = next_page_token};
+	struct outcome outcome = {
+		.status = 200, .items = items, .next_page_token = next_page_token};
 
 	if (error == -EINVAL)
-		outcome = outcome_refusal(400, "invalid_page_token", "the page token is not from a page of this list");
+		outcome = outcome_refusal(400, "invalid_page_token",
+					  "the page token is not from a page of this list");
 	else if (error)
 		outcome = outcome_of_store_error(error);
 	pending_finish(arg, &outcome);
 }
 
-void operations_list(struct operations *operations, const struct store_list_query *query, operation_done_fn done, void *arg)
+void operations_list(struct operations *operations, const struct store_list_query *query,
+		     operation_done_fn done, void *arg)
 {
 	struct outcome refusal;
 	bool refused = check_service(query->service, &refusal);
@@ -216,7 +229,8 @@ void operations_list(struct operations *operations, const struct store_list_quer
 	if (refused)
 		done(&refusal, arg);
 	else
-		store_list(operations->worker->store, query, on_list, pending_create(operations, done, arg));
+		store_list(operations->worker->store, query, on_list,
+			   pending_create(operations, done, arg));
 }
 
 static void on_services(int error, struct span items, void *arg)
@@ -230,29 +244,36 @@ static void on_services(int error, struct span items, void *arg)
 
 void operations_services(struct operations *operations, operation_done_fn done, void *arg)
 {
-	store_services(operations->worker->store, on_services, pending_create(operations, done, arg));
+	store_services(operations->worker->store, on_services,
+		       pending_create(operations, done, arg));
 }
 
-/* --- write ------------------------------------------------------------------------------------------- */
+/* --- write
+ * ------------------------------------------------------------------------------------------- */
 
 static int check_expiry(const struct write_request *request, struct outcome *ret)
 {
 	int64_t now_ms = worker_now_ms();
 
-	if (request->expiry == EXPIRY_TTL && (request->expiry_value < 1 || request->expiry_value > TTL_MAX_S)) {
-		*ret = outcome_refusal(400, "invalid_member", "\"ttl\" must be 1 to %d seconds", TTL_MAX_S);
+	if (request->expiry == EXPIRY_TTL &&
+	    (request->expiry_value < 1 || request->expiry_value > TTL_MAX_S)) {
+		*ret = outcome_refusal(400, "invalid_member", "\"ttl\" must be 1 to %d seconds",
+				       TTL_MAX_S);
 		return -EINVAL;
 	}
 	if (request->expiry == EXPIRY_AT &&
-	    (request->expiry_value <= now_ms || request->expiry_value > now_ms + TTL_MAX_S * INT64_C(1000))) {
-		*ret = outcome_refusal(400, "invalid_member",
-				       "\"expiresAt\" must be Unix milliseconds after now and within a year");
+	    (request->expiry_value <= now_ms ||
+	     request->expiry_value > now_ms + TTL_MAX_S * INT64_C(1000))) {
+		*ret = outcome_refusal(
+			400, "invalid_member",
+			"\"expiresAt\" must be Unix milliseconds after now and within a year");
 		return -EINVAL;
 	}
 	return 0;
 }
 
-void operations_write(struct operations *operations, const struct write_request *request, operation_done_fn done, void *arg)
+void operations_write(struct operations *operations, const struct write_request *request,
+		      operation_done_fn done, void *arg)
 {
 	struct write_request write = *request;
 	struct outcome refusal;
@@ -268,8 +289,9 @@ void operations_write(struct operations *operations, const struct write_request 
 		return;
 	}
 	if (write.idempotency_key.len && !operations->worker->config->history_max) {
-		refusal = outcome_refusal(422, "idempotency_unavailable",
-					  "Idempotency-Key needs the history, which is off (history.max = 0)");
+		refusal = outcome_refusal(
+			422, "idempotency_unavailable",
+			"Idempotency-Key needs the history, which is off (history.max = 0)");
 		done(&refusal, arg);
 		return;
 	}
@@ -278,33 +300,40 @@ void operations_write(struct operations *operations, const struct write_request 
 	write_queues_submit(operations->writes, &write, done, arg);
 }
 
-int operations_check_data(struct operations *operations, const struct write_request *request, struct outcome *ret_fault)
+int operations_check_data(struct operations *operations, const struct write_request *request,
+			  struct outcome *ret_fault)
 {
 	size_t size_max = operations->worker->config->documents_max_size;
 
 	if (request->data.len > size_max) {
-		*ret_fault = outcome_refusal(413, "document_too_large", "data is %zu bytes, documents.max_size is %zu",
+		*ret_fault = outcome_refusal(413, "document_too_large",
+					     "data is %zu bytes, documents.max_size is %zu",
 					     request->data.len, size_max);
 		return -EINVAL;
 	}
 	if (request->kind == WRITE_DELETE || !request->data.len)
 		return 0;
-	if (request->kind == WRITE_PATCH ? request->data.at[0] != '[' : request->data.at[0] != '{') {
+	if (request->kind == WRITE_PATCH ? request->data.at[0] != '['
+					 : request->data.at[0] != '{') {
 		*ret_fault = request->kind == WRITE_PATCH
-				     ? outcome_refusal(422, "patch_invalid", "a JSON Patch is an array of operations")
-				     : outcome_refusal(422, "data_not_object", "data must be a JSON object");
+				     ? outcome_refusal(422, "patch_invalid",
+						       "a JSON Patch is an array of operations")
+				     : outcome_refusal(422, "data_not_object",
+						       "data must be a JSON object");
 		return -EINVAL;
 	}
 	return 0;
 }
 
-/* --- members of bodies and messages ------------------------------------------------------------------ */
+/* --- members of bodies and messages
+ * ------------------------------------------------------------------ */
 
-static int read_expiry(const struct json *doc, uint32_t value, bool is_ttl, struct write_request *ret,
-		       struct outcome *ret_fault)
+static int read_expiry(const struct json *doc, uint32_t value, bool is_ttl,
+		       struct write_request *ret, struct outcome *ret_fault)
 {
 	if (ret->expiry != EXPIRY_UNCHANGED) {
-		*ret_fault = outcome_refusal(400, "invalid_member", "\"ttl\" and \"expiresAt\" exclude each other");
+		*ret_fault = outcome_refusal(400, "invalid_member",
+					     "\"ttl\" and \"expiresAt\" exclude each other");
 		return -EINVAL;
 	}
 	if (doc->tokens[value].type == JSON_NULL) {
@@ -312,8 +341,9 @@ static int read_expiry(const struct json *doc, uint32_t value, bool is_ttl, stru
 		return 0;
 	}
 	if (json_int64(doc, value, &ret->expiry_value)) {
-		*ret_fault = outcome_refusal(400, "invalid_member", "\"%s\" must be an integer or null",
-					     is_ttl ? "ttl" : "expiresAt");
+		*ret_fault =
+			outcome_refusal(400, "invalid_member", "\"%s\" must be an integer or null",
+					is_ttl ? "ttl" : "expiresAt");
 		return -EINVAL;
 	}
 	ret->expiry = is_ttl ? EXPIRY_TTL : EXPIRY_AT;
@@ -324,15 +354,16 @@ static int read_expected_revision(const struct json *doc, uint32_t value, struct
 				  struct outcome *ret_fault)
 {
 	if (json_int64(doc, value, &ret->expected_revision) || ret->expected_revision < 0) {
-		*ret_fault = outcome_refusal(400, "invalid_member", "\"expectedRevision\" must be an integer from 0 on");
+		*ret_fault = outcome_refusal(400, "invalid_member",
+					     "\"expectedRevision\" must be an integer from 0 on");
 		return -EINVAL;
 	}
 	ret->has_expected_revision = true;
 	return 0;
 }
 
-static int read_member(const struct json *doc, uint32_t name, const char *const *others, struct write_request *ret,
-		       struct outcome *ret_fault)
+static int read_member(const struct json *doc, uint32_t name, const char *const *others,
+		       struct write_request *ret, struct outcome *ret_fault)
 {
 	uint32_t value = name + 1;
 
@@ -349,15 +380,17 @@ static int read_member(const struct json *doc, uint32_t name, const char *const 
 	for (; *others; others++)
 		if (json_string_equals(doc, name, span_string(*others)))
 			return 0;
-	*ret_fault = outcome_refusal(422, "unknown_member", "unknown member %.*s", SPAN_ARGS(json_raw(doc, name)));
+	*ret_fault = outcome_refusal(422, "unknown_member", "unknown member %.*s",
+				     SPAN_ARGS(json_raw(doc, name)));
 	return -EINVAL;
 }
 
-int operations_parse_members(const struct json *doc, uint32_t object, const char *const *others, bool data_needed,
-			     struct write_request *ret, struct outcome *ret_fault)
+int operations_parse_members(const struct json *doc, uint32_t object, const char *const *others,
+			     bool data_needed, struct write_request *ret, struct outcome *ret_fault)
 {
 	if (doc->tokens[object].type != JSON_OBJECT) {
-		*ret_fault = outcome_refusal(422, "body_not_object", "the body must be a JSON object");
+		*ret_fault =
+			outcome_refusal(422, "body_not_object", "the body must be a JSON object");
 		return -EINVAL;
 	}
 	for (uint32_t i = object + 1; i < doc->tokens[object].next; i = doc->tokens[i + 1].next)
@@ -370,7 +403,8 @@ int operations_parse_members(const struct json *doc, uint32_t object, const char
 	return 0;
 }
 
-/* --- life -------------------------------------------------------------------------------------------- */
+/* --- life
+ * -------------------------------------------------------------------------------------------- */
 
 struct operations *operations_create(struct worker *worker)
 {
@@ -378,9 +412,11 @@ struct operations *operations_create(struct worker *worker)
 
 	MUST(operations);
 	operations->worker = worker;
-	operations->cache = document_cache_create(worker->config->documents_cache, worker->hash_seed);
+	operations->cache =
+		document_cache_create(worker->config->documents_cache, worker->hash_seed);
 	operations->writes = write_queues_create(worker, operations->cache);
-	worker->store = store_create(worker->loop, worker->config, worker->inherit->redis_url, worker->hash_seed);
+	worker->store = store_create(worker->loop, worker->config, worker->inherit->redis_url,
+				     worker->hash_seed);
 	return operations;
 }
 

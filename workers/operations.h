@@ -1,5 +1,6 @@
-/* operations.h — documents as users see them: one layer for REST and WebSocket. Reads go to Redis; a write goes
- * fetch → clone → apply → diff → persist (write_queue.c), refusals are judged in the order of DESIGN.md section 6. */
+/* operations.h — documents as users see them: one layer for REST and WebSocket. Reads go to Redis;
+ * a write goes fetch → clone → apply → diff → persist (write_queue.c), refusals are judged in the
+ * order of DESIGN.md section 6. */
 #ifndef SYNCDOC_OPERATIONS_H
 #define SYNCDOC_OPERATIONS_H
 
@@ -46,8 +47,8 @@ struct tag_condition {
 struct write_request {
 	enum write_kind kind;
 	struct span service, id; /* id empty with WRITE_CREATE: one is made */
-	struct span data;        /* CREATE, REPLACE: object; MERGE: merge patch, an object; PATCH: array of operations. Strict JSON, already
-	                            checked; CREATE with len 0: {} */
+	struct span data; /* CREATE, REPLACE: object; MERGE: merge patch, an object; PATCH: array of
+			     operations. Strict JSON, already checked; CREATE with len 0: {} */
 	bool has_expected_revision;
 	int64_t expected_revision; /* >= 0 */
 	struct tag_condition if_match, if_none_match;
@@ -59,27 +60,34 @@ struct write_request {
 };
 
 /* Names are checked here (400 invalid_service, invalid_id). */
-void operations_write(struct operations *operations, const struct write_request *request, operation_done_fn done, void *arg);
+void operations_write(struct operations *operations, const struct write_request *request,
+		      operation_done_fn done, void *arg);
 
 struct read_request {
 	struct span service, id;
-	bool deleted; /* show tombstones */
+	bool deleted;                       /* show tombstones */
 	struct tag_condition if_none_match; /* holds → 304 with the head only */
 };
-void operations_read(struct operations *operations, const struct read_request *request, operation_done_fn done, void *arg);
-/* `ids` is a JSON array of strings in `doc` (1…100, else 422); items: envelopes of the living ones, in that order; unknown ones are left
- * out. */
-void operations_read_many(struct operations *operations, struct span service, const struct json *doc, uint32_t ids, operation_done_fn done,
-			  void *arg);
-void operations_list(struct operations *operations, const struct store_list_query *query, operation_done_fn done, void *arg);
+void operations_read(struct operations *operations, const struct read_request *request,
+		     operation_done_fn done, void *arg);
+/* `ids` is a JSON array of strings in `doc` (1…100, else 422); items: envelopes of the living ones,
+ * in that order; unknown ones are left out. */
+void operations_read_many(struct operations *operations, struct span service,
+			  const struct json *doc, uint32_t ids, operation_done_fn done, void *arg);
+void operations_list(struct operations *operations, const struct store_list_query *query,
+		     operation_done_fn done, void *arg);
 void operations_services(struct operations *operations, operation_done_fn done, void *arg);
 
-/* Reads `data`, `expectedRevision`, `ttl`, `expiresAt` of a body or message (object `object` of `doc`) into *ret, the data as the
- * client's bytes; members listed in `others` (NULL-terminated) belong to the caller, anything else is 422 unknown_member.
- * `data_needed`: absent is 422 data_missing. Returns 0, or -EINVAL with *ret_fault set. */
-int operations_parse_members(const struct json *doc, uint32_t object, const char *const *others, bool data_needed,
-			     struct write_request *ret, struct outcome *ret_fault);
-/* `size_max` and kind of data: 413 document_too_large, 422 data_not_object / patch_invalid. 0 or -EINVAL. */
-int operations_check_data(struct operations *operations, const struct write_request *request, struct outcome *ret_fault);
+/* Reads `data`, `expectedRevision`, `ttl`, `expiresAt` of a body or message (object `object` of
+ * `doc`) into *ret, the data as the client's bytes; members listed in `others` (NULL-terminated)
+ * belong to the caller, anything else is 422 unknown_member. `data_needed`: absent is 422
+ * data_missing. Returns 0, or -EINVAL with *ret_fault set. */
+int operations_parse_members(const struct json *doc, uint32_t object, const char *const *others,
+			     bool data_needed, struct write_request *ret,
+			     struct outcome *ret_fault);
+/* `size_max` and kind of data: 413 document_too_large, 422 data_not_object / patch_invalid. 0 or
+ * -EINVAL. */
+int operations_check_data(struct operations *operations, const struct write_request *request,
+			  struct outcome *ret_fault);
 
 #endif

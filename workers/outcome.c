@@ -11,7 +11,8 @@ struct outcome outcome_refusal(int status, const char *code, const char *format,
 	int len = vsnprintf(outcome.detail, sizeof(outcome.detail), format, arguments);
 	va_end(arguments);
 
-	/* What was cut in the middle of a character, or quoted from bad input, must not make the answer invalid. */
+	/* What was cut in the middle of a character, or quoted from bad input, must not make the
+	 * answer invalid. */
 	size_t end = len < 0 ? 0 : strlen(outcome.detail);
 	while (end && !json_utf8_is_valid(span_of(outcome.detail, end)))
 		end--;
@@ -21,11 +22,11 @@ struct outcome outcome_refusal(int status, const char *code, const char *format,
 
 struct outcome outcome_of_json_fault(int error, const struct json_fault *fault)
 {
-	const char *code = error == -EBADMSG  ? "json_malformed"
+	const char *code = error == -EBADMSG ? "json_malformed"
 			   : error == -E2BIG ? "json_too_deep"
 					     : "json_not_representable";
-	struct outcome outcome = outcome_refusal(error == -EBADMSG ? 400 : 422, code, "%s at byte %zu",
-						 fault->reason, fault->offset);
+	struct outcome outcome = outcome_refusal(error == -EBADMSG ? 400 : 422, code,
+						 "%s at byte %zu", fault->reason, fault->offset);
 
 	outcome.has_offset = true;
 	outcome.offset = fault->offset;
@@ -45,10 +46,12 @@ struct outcome outcome_of_store_error(int error)
 		outcome.retry_after_s = 1;
 		return outcome;
 	case -EBADMSG:
-		return outcome_refusal(500, "stored_document_invalid",
-				       "what is stored under this key is not a document of syncdoc");
+		return outcome_refusal(
+			500, "stored_document_invalid",
+			"what is stored under this key is not a document of syncdoc");
 	default:
-		return outcome_refusal(500, "internal_error", "Redis refused the command; see the log");
+		return outcome_refusal(500, "internal_error",
+				       "Redis refused the command; see the log");
 	}
 }
 

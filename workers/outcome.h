@@ -8,11 +8,12 @@
 
 /* Spans are borrowed: valid only during the callback that hands the outcome over. */
 struct outcome {
-	int status;       /* HTTP status; < 400: success (200, 201, 304) */
-	const char *code; /* NULL on success; static: "revision_conflict" */
+	int status;                      /* HTTP status; < 400: success (200, 201, 304) */
+	const char *code;                /* NULL on success; static: "revision_conflict" */
 	char detail[OUTCOME_DETAIL_MAX]; /* for humans; valid UTF-8; "" on success */
 
-	struct span envelope;     /* success: the document in stored form; conflict: the current one; or len 0 */
+	struct span envelope; /* success: the document in stored form; conflict: the current one; or
+				 len 0 */
 	struct document document; /* head of `envelope` where it has one; revision 0: none */
 	struct span items;        /* list, services, batchGet: a JSON array; else len 0 */
 	struct span next_page_token;
@@ -30,13 +31,15 @@ struct outcome {
 /* A refusal; detail is cut to what fits. */
 struct outcome outcome_refusal(int status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Maps a json_parse() error (-EBADMSG 400 json_malformed, -ERANGE 422 json_not_representable, -E2BIG 422 json_too_deep). */
+/* Maps a json_parse() error (-EBADMSG 400 json_malformed, -ERANGE 422 json_not_representable,
+ * -E2BIG 422 json_too_deep). */
 struct json_fault;
 struct outcome outcome_of_json_fault(int error, const struct json_fault *fault);
 /* Maps an error of store.h: 503 redis_unavailable, 500 internal_error… */
 struct outcome outcome_of_store_error(int error);
-/* Appends `,"currentRevision":7,"document":{…},"failedOp":0,"offset":12`, each where it is known: the members that problem+json and
- * WebSocket errors share. `with_document` false: without the document (Prefer: return=minimal). */
+/* Appends `,"currentRevision":7,"document":{…},"failedOp":0,"offset":12`, each where it is known:
+ * the members that problem+json and WebSocket errors share. `with_document` false: without the
+ * document (Prefer: return=minimal). */
 void outcome_append_members(struct buffer *ret, const struct outcome *outcome, bool with_document);
 
 #endif

@@ -16,8 +16,7 @@
 #define TIMEOUT_BODY_LEN "108"
 _Static_assert(sizeof(TIMEOUT_BODY) - 1 == 108, "Content-Length of the 408");
 
-/* --- life
- * -------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------ */
 
 struct request *request_create(struct http *http, struct client *client,
 			       struct MHD_Connection *connection, struct span uri)
@@ -94,8 +93,7 @@ void request_set_answered(struct request *request)
 	request->state = REQUEST_ANSWERED;
 }
 
-/* --- arrival
- * ----------------------------------------------------------------------------------------- */
+/* --- arrival --------------------------------------------------------------- */
 
 static enum http_method parse_method(const char *method)
 {
@@ -223,8 +221,7 @@ void request_meet_deadline(struct request *request)
 	shutdown(request->client->fd, SHUT_RDWR);
 }
 
-/* --- what handlers ask
- * ------------------------------------------------------------------------------- */
+/* --- what handlers ask ----------------------------------------------------- */
 
 struct worker *request_worker(const struct request *request)
 {

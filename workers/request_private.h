@@ -13,8 +13,7 @@
 
 #define REQUEST_ID_MAX 64
 #define REQUEST_BODY_SPARE 4096 /* what a body may have around the document */
-#define REQUEST_RESERVE 65536 /* a body's memory grows from here; what is announced need not come  \
-			       */
+#define REQUEST_RESERVE 65536   /* of what is announced: it need not come */
 
 enum request_state {
 	REQUEST_READING,   /* MHD reads it */

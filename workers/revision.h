@@ -1,4 +1,5 @@
-/* revision.h — one revision of a document in a worker's memory. The data is shared and never altered, so a clone costs a count. */
+/* revision.h — one revision of a document in a worker's memory. The data is shared and never
+ * altered, so a clone costs a count. */
 #ifndef SYNCDOC_REVISION_H
 #define SYNCDOC_REVISION_H
 
@@ -13,7 +14,8 @@ struct revision {
 	struct text *data; /* owned reference; NULL when number is 0 */
 };
 
-/* A copy of its own to work on: what happens to it does not reach the cache until it is persisted. */
+/* A copy of its own to work on: what happens to it does not reach the cache until it is persisted.
+ */
 static inline struct revision revision_clone(const struct revision *revision)
 {
 	struct revision clone = *revision;
@@ -36,8 +38,8 @@ static inline void revision_replace(struct revision *revision, struct revision n
 }
 
 /* The stored form's view of it; spans stay borrowed. */
-static inline struct document revision_document(const struct revision *revision, struct span service,
-						struct span id)
+static inline struct document revision_document(const struct revision *revision,
+						struct span service, struct span id)
 {
 	return (struct document){
 		.revision = revision->number,

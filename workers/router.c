@@ -32,8 +32,7 @@ static const struct route routes[] = {
 	{.pattern = "/", .methods = HTTP_GET, .handle = health_handle_root},
 };
 
-/* --- matching
- * ---------------------------------------------------------------------------------------- */
+/* --- matching -------------------------------------------------------------- */
 
 static bool match_route(const struct route *route, const struct target *target,
 			struct span *ret_service, struct span *ret_id)
@@ -101,8 +100,7 @@ void router_format_allow(const struct route *route, char ret[ROUTER_ALLOW_MAX])
 	}
 }
 
-/* --- what is judged before the handler
- * --------------------------------------------------------------- */
+/* --- what is judged before the handler ------------------------------------- */
 
 static int check_host(const struct request *request, struct outcome *ret)
 {
@@ -214,8 +212,7 @@ static int check_representation(struct request *request, const struct route *rou
 	return check_body(request, route, ret);
 }
 
-/* --- dispatch
- * ---------------------------------------------------------------------------------------- */
+/* --- dispatch -------------------------------------------------------------- */
 
 static void answer_options(struct request *request, const struct route *route)
 {

@@ -7,7 +7,8 @@
 #define FAULTS_PER_MINUTE_MAX 10
 #define WRAPPER_DEPTH 2 /* the message around the data, and operations around values */
 
-/* --- answers ----------------------------------------------------------------------------------------- */
+/* --- answers
+ * ----------------------------------------------------------------------------------------- */
 
 struct buffer *session_answer_begin(struct connection *connection, const char *type, struct span id)
 {
@@ -32,7 +33,8 @@ void session_answer_end(struct connection *connection)
 	connection_send_text(connection, buffer_span(text));
 }
 
-void session_send_error(struct connection *connection, struct span id, const struct outcome *outcome)
+void session_send_error(struct connection *connection, struct span id,
+			const struct outcome *outcome)
 {
 	struct buffer *text = session_answer_begin(connection, "error", id);
 
@@ -46,9 +48,11 @@ void session_send_error(struct connection *connection, struct span id, const str
 	session_answer_end(connection);
 }
 
-/* --- members ----------------------------------------------------------------------------------------- */
+/* --- members
+ * ----------------------------------------------------------------------------------------- */
 
-int session_member_string(const struct session_message *message, const char *name, struct buffer *ret)
+int session_member_string(const struct session_message *message, const char *name,
+			  struct buffer *ret)
 {
 	uint32_t value = json_member(message->json, 0, span_string(name));
 
@@ -64,13 +68,15 @@ int session_member_boolean(const struct session_message *message, const char *na
 
 	if (!value || message->json->tokens[value].type == JSON_NULL)
 		return -ENOENT;
-	if (message->json->tokens[value].type != JSON_TRUE && message->json->tokens[value].type != JSON_FALSE)
+	if (message->json->tokens[value].type != JSON_TRUE &&
+	    message->json->tokens[value].type != JSON_FALSE)
 		return -EINVAL;
 	*ret = message->json->tokens[value].type == JSON_TRUE;
 	return 0;
 }
 
-/* --- limits ------------------------------------------------------------------------------------------ */
+/* --- limits
+ * ------------------------------------------------------------------------------------------ */
 
 bool session_has_tokens(struct connection *connection)
 {
@@ -84,7 +90,8 @@ bool session_has_tokens(struct connection *connection)
 	return connection->tokens >= 1.f;
 }
 
-/* Messages that make no sense: a few a minute are a bug of the client's, more are not worth answering. */
+/* Messages that make no sense: a few a minute are a bug of the client's, more are not worth
+ * answering. */
 static void count_fault(struct connection *connection)
 {
 	uint16_t minute = (uint16_t)(worker_monotonic_ms() / 60000);
@@ -98,13 +105,15 @@ static void count_fault(struct connection *connection)
 		connection_close(connection, WS_CLOSE_POLICY, "too many invalid messages", false);
 }
 
-static void refuse_fault(struct connection *connection, struct span id, const struct outcome *outcome)
+static void refuse_fault(struct connection *connection, struct span id,
+			 const struct outcome *outcome)
 {
 	session_send_error(connection, id, outcome);
 	count_fault(connection);
 }
 
-/* --- messages ---------------------------------------------------------------------------------------- */
+/* --- messages
+ * ---------------------------------------------------------------------------------------- */
 
 static void answer_pong(struct connection *connection, const struct session_message *message)
 {
@@ -112,15 +121,18 @@ static void answer_pong(struct connection *connection, const struct session_mess
 	session_answer_end(connection);
 }
 
-static void refuse_later_feature(struct connection *connection, const struct session_message *message)
+static void refuse_later_feature(struct connection *connection,
+				 const struct session_message *message)
 {
-	struct outcome refusal = outcome_refusal(501, "not_implemented", "\"%.*s\" is not supported by this version",
-						 SPAN_ARGS(message->type));
+	struct outcome refusal =
+		outcome_refusal(501, "not_implemented", "\"%.*s\" is not supported by this version",
+				SPAN_ARGS(message->type));
 
 	session_send_error(connection, message->id, &refusal);
 }
 
-/* Without auth there is nothing to prove; a client that sends its token all the same is not an error. */
+/* Without auth there is nothing to prove; a client that sends its token all the same is not an
+ * error. */
 static void answer_auth(struct connection *connection, const struct session_message *message)
 {
 	session_answer_begin(connection, "result", message->id);
@@ -157,10 +169,11 @@ static void dispatch(struct connection *connection, const struct session_message
 			handlers[i].handle(connection, message);
 			return;
 		}
-	struct outcome refusal = message->type.len
-					 ? outcome_refusal(400, "unknown_type", "unknown message type \"%.*s\"",
-							   SPAN_ARGS(message->type))
-					 : outcome_refusal(400, "unknown_type", "the message has no \"type\"");
+	struct outcome refusal =
+		message->type.len
+			? outcome_refusal(400, "unknown_type", "unknown message type \"%.*s\"",
+					  SPAN_ARGS(message->type))
+			: outcome_refusal(400, "unknown_type", "the message has no \"type\"");
 	refuse_fault(connection, message->id, &refusal);
 }
 
@@ -174,21 +187,23 @@ static int read_id(const struct json *json, struct span *ret, struct outcome *re
 	uint8_t type = json->tokens[value].type;
 	if ((type != JSON_STRING && type != JSON_INTEGER && type != JSON_DOUBLE) ||
 	    json->tokens[value].len > SESSION_ID_MAX) {
-		*ret_refusal = outcome_refusal(400, "invalid_message",
-					       "\"id\" must be a string or a number of at most %d bytes", SESSION_ID_MAX);
+		*ret_refusal = outcome_refusal(
+			400, "invalid_message",
+			"\"id\" must be a string or a number of at most %d bytes", SESSION_ID_MAX);
 		return -EINVAL;
 	}
 	*ret = json_raw(json, value);
 	return 0;
 }
 
-static int parse(struct connection *connection, struct span text, struct session_message *ret, struct buffer *type,
-		 struct outcome *ret_refusal)
+static int parse(struct connection *connection, struct span text, struct session_message *ret,
+		 struct buffer *type, struct outcome *ret_refusal)
 {
 	struct websockets *websockets = connection->websockets;
 	struct json_fault fault;
-	int error = json_parse(&websockets->json, text,
-			       websockets->worker->config->documents_max_depth + WRAPPER_DEPTH, &fault);
+	int error =
+		json_parse(&websockets->json, text,
+			   websockets->worker->config->documents_max_depth + WRAPPER_DEPTH, &fault);
 
 	*ret = (struct session_message){.json = &websockets->json};
 	if (error) {
@@ -196,7 +211,8 @@ static int parse(struct connection *connection, struct span text, struct session
 		return error;
 	}
 	if (websockets->json.tokens[0].type != JSON_OBJECT) {
-		*ret_refusal = outcome_refusal(400, "invalid_message", "a message must be a JSON object");
+		*ret_refusal =
+			outcome_refusal(400, "invalid_message", "a message must be a JSON object");
 		return -EINVAL;
 	}
 	if (read_id(&websockets->json, &ret->id, ret_refusal))
@@ -232,7 +248,8 @@ void session_receive(struct connection *connection, struct span text)
 	buffer_fini(&type);
 }
 
-/* The rest of the message has not been read, so this is no JSON text yet: the id is looked for by its name. */
+/* The rest of the message has not been read, so this is no JSON text yet: the id is looked for by
+ * its name. */
 static struct span find_id(struct span head)
 {
 	static const char name[] = "\"id\"";
@@ -241,7 +258,8 @@ static struct span find_id(struct span head)
 
 	if (!at)
 		return SPAN_NONE;
-	for (at += sizeof(name) - 1; at < end && (*at == ' ' || *at == ':' || *at == '\t' || *at == '\n' || *at == '\r');)
+	for (at += sizeof(name) - 1;
+	     at < end && (*at == ' ' || *at == ':' || *at == '\t' || *at == '\n' || *at == '\r');)
 		at++;
 	const char *start = at;
 	if (at < end && *at == '"')
@@ -259,8 +277,9 @@ void session_refuse_too_big(struct connection *connection, struct span head)
 	struct json json = {0};
 	struct json_fault fault;
 	struct span id = head.len ? find_id(head) : SPAN_NONE;
-	struct outcome refusal = outcome_refusal(413, "message_too_big", "a message may have at most %zu bytes",
-						 connection->websockets->worker->config->ws_max_message);
+	struct outcome refusal =
+		outcome_refusal(413, "message_too_big", "a message may have at most %zu bytes",
+				connection->websockets->worker->config->ws_max_message);
 
 	stat_add(connection->websockets->worker->slot, STAT_messages_too_big, 1);
 	if (id.len > SESSION_ID_MAX || json_parse(&json, id, 1, &fault))

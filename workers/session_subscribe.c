@@ -28,7 +28,8 @@ static void subscribe_fini(struct subscribe *subscribe)
 	buffer_fini(&subscribe->prefix);
 }
 
-/* --- reading the message ----------------------------------------------------------------------------- */
+/* --- reading the message
+ * ----------------------------------------------------------------------------- */
 
 static int refuse(struct outcome *ret, const char *code, const char *detail)
 {
@@ -36,16 +37,20 @@ static int refuse(struct outcome *ret, const char *code, const char *detail)
 	return -EINVAL;
 }
 
-static int read_topic(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+static int read_topic(const struct session_message *message, struct subscribe *subscribe,
+		      struct outcome *ret_refusal)
 {
 	if (session_member_string(message, "topic", &subscribe->topic) ||
 	    topic_parse(buffer_span(&subscribe->topic), &subscribe->spec.topic))
 		return refuse(ret_refusal, "invalid_topic",
-			      "\"topic\" must be sync.{service}.{created|updated|deleted|expired|presence}, with * for either");
+			      "\"topic\" must be "
+			      "sync.{service}.{created|updated|deleted|expired|presence}, with * "
+			      "for either");
 	return 0;
 }
 
-static int read_names(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+static int read_names(const struct session_message *message, struct subscribe *subscribe,
+		      struct outcome *ret_refusal)
 {
 	int id_error = session_member_string(message, "documentId", &subscribe->id);
 	int prefix_error = session_member_string(message, "documentPrefix", &subscribe->prefix);
@@ -55,13 +60,16 @@ static int read_names(const struct session_message *message, struct subscribe *s
 	if (id_error != -ENOENT && !document_id_is_valid(subscribe->spec.id))
 		return refuse(ret_refusal, "invalid_id", "\"documentId\" is no document id");
 	if (prefix_error != -ENOENT && !document_id_is_valid(subscribe->spec.prefix))
-		return refuse(ret_refusal, "invalid_id", "\"documentPrefix\" is no beginning of a document id");
+		return refuse(ret_refusal, "invalid_id",
+			      "\"documentPrefix\" is no beginning of a document id");
 	if (!id_error && !prefix_error)
-		return refuse(ret_refusal, "invalid_message", "\"documentId\" and \"documentPrefix\" exclude each other");
+		return refuse(ret_refusal, "invalid_message",
+			      "\"documentId\" and \"documentPrefix\" exclude each other");
 	return 0;
 }
 
-static int read_mode(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+static int read_mode(const struct session_message *message, struct subscribe *subscribe,
+		     struct outcome *ret_refusal)
 {
 	static const struct {
 		const char *name;
@@ -77,10 +85,12 @@ static int read_mode(const struct session_message *message, struct subscribe *su
 			subscribe->spec.mode = modes[i].mode;
 			return 0;
 		}
-	return refuse(ret_refusal, "invalid_return_mode", "\"returnMode\" must be \"full\", \"diff\" or \"both\"");
+	return refuse(ret_refusal, "invalid_return_mode",
+		      "\"returnMode\" must be \"full\", \"diff\" or \"both\"");
 }
 
-static int read_presence(const struct session_message *message, struct subscribe *subscribe, struct outcome *ret_refusal)
+static int read_presence(const struct session_message *message, struct subscribe *subscribe,
+			 struct outcome *ret_refusal)
 {
 	bool presence;
 	int error = session_member_boolean(message, "presence", &presence);
@@ -91,8 +101,10 @@ static int read_presence(const struct session_message *message, struct subscribe
 	return 0;
 }
 
-/* Resume comes with a later version; until then it is refused, for a client that believes it resumed would miss events. */
-static int read_resume(const struct session_message *message, const struct subscribe *subscribe, struct outcome *ret_refusal)
+/* Resume comes with a later version; until then it is refused, for a client that believes it
+ * resumed would miss events. */
+static int read_resume(const struct session_message *message, const struct subscribe *subscribe,
+		       struct outcome *ret_refusal)
 {
 	bool snapshot = false;
 	bool since = json_member(message->json, 0, SPAN("since"));
@@ -100,31 +112,37 @@ static int read_resume(const struct session_message *message, const struct subsc
 	if (session_member_boolean(message, "snapshot", &snapshot) == -EINVAL)
 		return refuse(ret_refusal, "invalid_message", "\"snapshot\" must be true or false");
 	if ((snapshot || since) && !subscribe->spec.id.len)
-		return refuse(ret_refusal, "invalid_message", "\"snapshot\" and \"since\" need a \"documentId\"");
+		return refuse(ret_refusal, "invalid_message",
+			      "\"snapshot\" and \"since\" need a \"documentId\"");
 	if (snapshot || since || json_member(message->json, 0, SPAN("after"))) {
-		*ret_refusal = outcome_refusal(501, "not_implemented",
-					       "\"snapshot\", \"since\" and \"after\" are not supported by this version");
+		*ret_refusal = outcome_refusal(
+			501, "not_implemented",
+			"\"snapshot\", \"since\" and \"after\" are not supported by this version");
 		return -ENOSYS;
 	}
 	return 0;
 }
 
-/* --- subscribe --------------------------------------------------------------------------------------- */
+/* --- subscribe
+ * --------------------------------------------------------------------------------------- */
 
 static bool is_active(const struct websockets *websockets)
 {
 	const struct worker *worker = websockets->worker;
 
-	/* acquire: pairs with the supervisor's release store; a mark that was drained says the rest. */
+	/* acquire: pairs with the supervisor's release store; a mark that was drained says the
+	 * rest. */
 	return atomic_load_explicit(&worker->shared->subscription_active, memory_order_acquire) &&
 	       fanout_position(worker->fanout).len;
 }
 
 static void append_subscription(struct buffer *text, const struct subscription_spec *spec)
 {
-	static const char *const modes[] = {[EVENT_FULL] = "full", [EVENT_DIFF] = "diff", [EVENT_BOTH] = "both"};
+	static const char *const modes[] = {
+		[EVENT_FULL] = "full", [EVENT_DIFF] = "diff", [EVENT_BOTH] = "both"};
 
-	buffer_printf(text, ",\"topic\":\"sync.%.*s.%s\"", SPAN_ARGS(spec->topic.service.len ? spec->topic.service : SPAN("*")),
+	buffer_printf(text, ",\"topic\":\"sync.%.*s.%s\"",
+		      SPAN_ARGS(spec->topic.service.len ? spec->topic.service : SPAN("*")),
 		      topic_event_name(spec->topic.event));
 	if (spec->mode)
 		buffer_printf(text, ",\"returnMode\":\"%s\"", modes[spec->mode]);
@@ -138,15 +156,18 @@ static void append_subscription(struct buffer *text, const struct subscription_s
 	}
 }
 
-/* Nothing of the ring is sent between the entry in the index and the answer: both happen in one callback, outside of a pass. */
-static void subscribe_now(struct connection *connection, const struct subscription_spec *spec, struct span message_id)
+/* Nothing of the ring is sent between the entry in the index and the answer: both happen in one
+ * callback, outside of a pass. */
+static void subscribe_now(struct connection *connection, const struct subscription_spec *spec,
+			  struct span message_id)
 {
 	struct websockets *websockets = connection->websockets;
 	unsigned most = websockets->worker->config->ws_max_subscriptions;
 
 	if (subscription_add(websockets->index, &connection->member, spec, most)) {
-		struct outcome refusal = outcome_refusal(403, "too_many_subscriptions",
-							 "a connection may have at most %u subscriptions", most);
+		struct outcome refusal =
+			outcome_refusal(403, "too_many_subscriptions",
+					"a connection may have at most %u subscriptions", most);
 
 		session_send_error(connection, message_id, &refusal);
 		return;
@@ -159,7 +180,8 @@ static void subscribe_now(struct connection *connection, const struct subscripti
 }
 
 /* Takes the subscribe over. */
-static void wait_for_active(struct connection *connection, struct subscribe *subscribe, struct span message_id)
+static void wait_for_active(struct connection *connection, struct subscribe *subscribe,
+			    struct span message_id)
 {
 	struct websockets *websockets = connection->websockets;
 	struct waiting_subscribe *waiting = calloc(1, sizeof(*waiting));
@@ -177,8 +199,9 @@ void session_subscribe(struct connection *connection, const struct session_messa
 	struct subscribe subscribe = {0};
 	struct outcome refusal;
 
-	if (read_topic(message, &subscribe, &refusal) || read_names(message, &subscribe, &refusal) ||
-	    read_mode(message, &subscribe, &refusal) || read_presence(message, &subscribe, &refusal) ||
+	if (read_topic(message, &subscribe, &refusal) ||
+	    read_names(message, &subscribe, &refusal) || read_mode(message, &subscribe, &refusal) ||
+	    read_presence(message, &subscribe, &refusal) ||
 	    read_resume(message, &subscribe, &refusal)) {
 		session_send_error(connection, message->id, &refusal);
 	} else if (!is_active(connection->websockets)) {
@@ -192,8 +215,9 @@ void session_subscribe(struct connection *connection, const struct session_messa
 
 static bool same_subscription(const struct subscription_spec *a, const struct subscription_spec *b)
 {
-	return a->topic.event == b->topic.event && span_equals(a->topic.service, b->topic.service) &&
-	       span_equals(a->id, b->id) && span_equals(a->prefix, b->prefix);
+	return a->topic.event == b->topic.event &&
+	       span_equals(a->topic.service, b->topic.service) && span_equals(a->id, b->id) &&
+	       span_equals(a->prefix, b->prefix);
 }
 
 static void waiting_remove(struct waiting_subscribes *waiting, struct waiting_subscribe *one)
@@ -215,7 +239,8 @@ static bool unsubscribe_waiting(struct connection *connection, const struct subs
 	{
 		if (one->connection != connection || !same_subscription(&one->subscribe.spec, spec))
 			continue;
-		struct outcome refusal = outcome_refusal(409, "unsubscribed", "unsubscribed before it was active");
+		struct outcome refusal =
+			outcome_refusal(409, "unsubscribed", "unsubscribed before it was active");
 		session_send_error(connection, buffer_span(&one->message_id), &refusal);
 		waiting_remove(waiting, one);
 		found = true;
@@ -232,20 +257,23 @@ void session_unsubscribe(struct connection *connection, const struct session_mes
 	if (!error)
 		error = read_names(message, &subscribe, &refusal);
 	if (!error && !unsubscribe_waiting(connection, &subscribe.spec) &&
-	    subscription_remove(connection->websockets->index, &connection->member, &subscribe.spec)) {
+	    subscription_remove(connection->websockets->index, &connection->member,
+				&subscribe.spec)) {
 		refusal = outcome_refusal(404, "not_subscribed", "there is no such subscription");
 		error = -ENOENT;
 	}
 	if (error) {
 		session_send_error(connection, message->id, &refusal);
 	} else {
-		append_subscription(session_answer_begin(connection, "unsubscribed", message->id), &subscribe.spec);
+		append_subscription(session_answer_begin(connection, "unsubscribed", message->id),
+				    &subscribe.spec);
 		session_answer_end(connection);
 	}
 	subscribe_fini(&subscribe);
 }
 
-/* --- those that wait --------------------------------------------------------------------------------- */
+/* --- those that wait
+ * --------------------------------------------------------------------------------- */
 
 static void on_mark(void *arg)
 {
@@ -264,8 +292,9 @@ void session_expire_waiting(struct websockets *websockets)
 	int64_t now_ms = worker_monotonic_ms();
 
 	while ((one = TAILQ_FIRST(&websockets->waiting->list)) && one->deadline_ms <= now_ms) {
-		struct outcome refusal = outcome_refusal(503, "redis_unavailable",
-							 "events do not come from Redis at the moment; subscribe again");
+		struct outcome refusal = outcome_refusal(
+			503, "redis_unavailable",
+			"events do not come from Redis at the moment; subscribe again");
 
 		session_send_error(one->connection, buffer_span(&one->message_id), &refusal);
 		waiting_remove(websockets->waiting, one);

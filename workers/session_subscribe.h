@@ -1,5 +1,6 @@
-/* session_subscribe.h — subscribe and unsubscribe. A subscribe waits until the host's Redis subscription is active and its first mark has
- * come, so that whoever is told `subscribed` misses nothing from there on. */
+/* session_subscribe.h — subscribe and unsubscribe. A subscribe waits until the host's Redis
+ * subscription is active and its first mark has come, so that whoever is told `subscribed` misses
+ * nothing from there on. */
 #ifndef SYNCDOC_SESSION_SUBSCRIBE_H
 #define SYNCDOC_SESSION_SUBSCRIBE_H
 

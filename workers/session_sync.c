@@ -2,7 +2,8 @@
 
 #include "operations.h"
 
-/* A sync.* message whose answer has not come. The connection's struct outlives it (connection->pending), its socket perhaps not. */
+/* A sync.* message whose answer has not come. The connection's struct outlives it
+ * (connection->pending), its socket perhaps not. */
 struct pending_sync {
 	struct connection *connection;
 	size_t id_len;
@@ -58,7 +59,8 @@ static void on_done(const struct outcome *outcome, void *arg)
 	websockets_release(connection);
 }
 
-/* --- names ------------------------------------------------------------------------------------------- */
+/* --- names
+ * ------------------------------------------------------------------------------------------- */
 
 struct names {
 	struct buffer service, id;
@@ -70,25 +72,29 @@ static void names_fini(struct names *names)
 	buffer_fini(&names->id);
 }
 
-static int read_names(const struct session_message *message, bool id_needed, struct names *ret, struct outcome *ret_refusal)
+static int read_names(const struct session_message *message, bool id_needed, struct names *ret,
+		      struct outcome *ret_refusal)
 {
 	if (session_member_string(message, "service", &ret->service)) {
-		*ret_refusal = outcome_refusal(400, "invalid_service", "\"service\" must be a string");
+		*ret_refusal =
+			outcome_refusal(400, "invalid_service", "\"service\" must be a string");
 		return -EINVAL;
 	}
 	int error = session_member_string(message, "documentId", &ret->id);
 	/* An id that is there and empty is not an id that is absent: sync.create would make one. */
 	if (error == -EINVAL || (error && id_needed) || (!error && !ret->id.len)) {
-		*ret_refusal = outcome_refusal(400, "invalid_id", "\"documentId\" must be a document id");
+		*ret_refusal =
+			outcome_refusal(400, "invalid_id", "\"documentId\" must be a document id");
 		return -EINVAL;
 	}
 	return 0;
 }
 
-/* --- operations -------------------------------------------------------------------------------------- */
+/* --- operations
+ * -------------------------------------------------------------------------------------- */
 
-static int start_write(struct connection *connection, const struct session_message *message, enum write_kind kind,
-		       struct outcome *ret_refusal)
+static int start_write(struct connection *connection, const struct session_message *message,
+		       enum write_kind kind, struct outcome *ret_refusal)
 {
 	static const char *const others[] = {"type", "id", "service", "documentId", NULL};
 	struct operations *operations = connection->websockets->worker->operations;
@@ -98,33 +104,39 @@ static int start_write(struct connection *connection, const struct session_messa
 	int error = read_names(message, kind != WRITE_CREATE, &names, ret_refusal);
 
 	if (!error)
-		error = operations_parse_members(message->json, 0, others, data_needed, &request, ret_refusal);
+		error = operations_parse_members(message->json, 0, others, data_needed, &request,
+						 ret_refusal);
 	if (!error && kind == WRITE_DELETE && request.data.len) {
-		*ret_refusal = outcome_refusal(422, "unknown_member", "sync.delete takes no \"data\"");
+		*ret_refusal =
+			outcome_refusal(422, "unknown_member", "sync.delete takes no \"data\"");
 		error = -EINVAL;
 	}
 	if (!error) {
 		request.service = buffer_span(&names.service);
 		request.id = buffer_span(&names.id);
 		request.connection_id = connection_id(connection);
-		operations_write(operations, &request, on_done, pending_create(connection, message->id));
+		operations_write(operations, &request, on_done,
+				 pending_create(connection, message->id));
 	}
 	names_fini(&names);
 	return error;
 }
 
-static int start_read(struct connection *connection, const struct session_message *message, struct outcome *ret_refusal)
+static int start_read(struct connection *connection, const struct session_message *message,
+		      struct outcome *ret_refusal)
 {
 	struct read_request request = {0};
 	struct names names = {0};
 	int error = read_names(message, true, &names, ret_refusal);
 
 	if (!error && session_member_boolean(message, "deleted", &request.deleted) == -EINVAL) {
-		*ret_refusal = outcome_refusal(400, "invalid_member", "\"deleted\" must be true or false");
+		*ret_refusal =
+			outcome_refusal(400, "invalid_member", "\"deleted\" must be true or false");
 		error = -EINVAL;
 	}
 	if (!error && json_member(message->json, 0, SPAN("revision"))) {
-		*ret_refusal = outcome_refusal(501, "not_implemented", "\"revision\" is not supported by this version");
+		*ret_refusal = outcome_refusal(501, "not_implemented",
+					       "\"revision\" is not supported by this version");
 		error = -ENOSYS;
 	}
 	if (!error) {
@@ -143,14 +155,15 @@ static int refuse_member(struct outcome *ret, const char *text)
 	return -EINVAL;
 }
 
-static int read_list_query(const struct session_message *message, struct store_list_query *query, struct buffer *token,
-			   struct buffer *prefix, struct outcome *ret_refusal)
+static int read_list_query(const struct session_message *message, struct store_list_query *query,
+			   struct buffer *token, struct buffer *prefix, struct outcome *ret_refusal)
 {
 	uint32_t size = json_member(message->json, 0, SPAN("page_size"));
 	uint32_t order = json_member(message->json, 0, SPAN("order"));
 	int64_t page_size = STORE_PAGE_SIZE_DEFAULT;
 
-	if (size && (json_int64(message->json, size, &page_size) || page_size < 1 || page_size > STORE_PAGE_SIZE_MAX))
+	if (size && (json_int64(message->json, size, &page_size) || page_size < 1 ||
+		     page_size > STORE_PAGE_SIZE_MAX))
 		return refuse_member(ret_refusal, "\"page_size\" must be 1 to 1000");
 	query->page_size = (unsigned)page_size;
 	if (order && json_string_equals(message->json, order, SPAN("id")))
@@ -169,14 +182,16 @@ static int read_list_query(const struct session_message *message, struct store_l
 	return 0;
 }
 
-static int start_list(struct connection *connection, const struct session_message *message, struct outcome *ret_refusal)
+static int start_list(struct connection *connection, const struct session_message *message,
+		      struct outcome *ret_refusal)
 {
 	struct store_list_query query = {.order = STORE_ORDER_UPDATED, .now_ms = worker_now_ms()};
 	struct buffer service = {0}, token = {0}, prefix = {0};
 	int error = 0;
 
 	if (session_member_string(message, "service", &service)) {
-		*ret_refusal = outcome_refusal(400, "invalid_service", "\"service\" must be a string");
+		*ret_refusal =
+			outcome_refusal(400, "invalid_service", "\"service\" must be a string");
 		error = -EINVAL;
 	}
 	if (!error)
@@ -198,8 +213,9 @@ void session_sync(struct connection *connection, const struct session_message *m
 		const char *type;
 		enum write_kind kind;
 	} writes[] = {
-		{"sync.create", WRITE_CREATE}, {"sync.replace", WRITE_REPLACE}, {"sync.merge", WRITE_MERGE},
-		{"sync.patch", WRITE_PATCH},   {"sync.delete", WRITE_DELETE},
+		{"sync.create", WRITE_CREATE}, {"sync.replace", WRITE_REPLACE},
+		{"sync.merge", WRITE_MERGE},   {"sync.patch", WRITE_PATCH},
+		{"sync.delete", WRITE_DELETE},
 	};
 	struct outcome refusal;
 	int error = 0;

@@ -1,7 +1,9 @@
-/* subscriptions.h — who wants what. Connections with equal subscription sets form an audience; an event is matched against audiences,
- * never against connections, by a fixed number of hash lookups: what does not match costs nothing.
+/* subscriptions.h — who wants what. Connections with equal subscription sets form an audience; an
+ * event is matched against audiences, never against connections, by a fixed number of hash lookups:
+ * what does not match costs nothing.
  *
- * One index per worker. Knows no sockets: a member is anything that embeds struct audience_member. */
+ * One index per worker. Knows no sockets: a member is anything that embeds struct audience_member.
+ */
 #ifndef SYNCDOC_SUBSCRIPTIONS_H
 #define SYNCDOC_SUBSCRIPTIONS_H
 
@@ -12,13 +14,15 @@
 struct subscription_index;
 struct audience;
 
-/* What a client subscribed to. Two are the same subscription when topic, id and prefix are equal; mode and presence may be replaced. */
+/* What a client subscribed to. Two are the same subscription when topic, id and prefix are equal;
+ * mode and presence may be replaced. */
 struct subscription_spec {
 	struct topic topic;
 	struct span id;     /* one document; empty: all */
 	struct span prefix; /* documents whose id starts so; empty: none. Not both. */
 	enum event_mode mode;
-	int presence; /* -1 not said, 0 no, 1 yes. Not said: yes with an id, and with event `presence` or `*`; else no */
+	int presence; /* -1 not said, 0 no, 1 yes. Not said: yes with an id, and with event
+			 `presence` or `*`; else no */
 };
 
 struct audience_member {
@@ -27,13 +31,16 @@ struct audience_member {
 };
 
 struct subscription_index *subscription_index_create(uint64_t hash_seed);
-void subscription_index_destroy(struct subscription_index *index); /* all members must have left; NULL is fine */
+void subscription_index_destroy(
+	struct subscription_index *index); /* all members must have left; NULL is fine */
 
-/* Moves the member to the audience with this subscription added (or its mode and presence replaced).
- * -ENOSPC: it has subscription_max already, nothing changed. */
-int subscription_add(struct subscription_index *index, struct audience_member *member, const struct subscription_spec *spec, unsigned subscription_max);
+/* Moves the member to the audience with this subscription added (or its mode and presence
+ * replaced). -ENOSPC: it has subscription_max already, nothing changed. */
+int subscription_add(struct subscription_index *index, struct audience_member *member,
+		     const struct subscription_spec *spec, unsigned subscription_max);
 /* -ENOENT: it has no such subscription (mode and presence do not matter). */
-int subscription_remove(struct subscription_index *index, struct audience_member *member, const struct subscription_spec *spec);
+int subscription_remove(struct subscription_index *index, struct audience_member *member,
+			const struct subscription_spec *spec);
 /* Leaves everything. */
 void subscription_leave(struct subscription_index *index, struct audience_member *member);
 
@@ -41,15 +48,18 @@ unsigned audience_subscription_count(const struct audience *audience); /* NULL: 
 size_t audience_member_count(const struct audience *audience);
 struct audience_member *audience_member_at(const struct audience *audience, size_t place);
 size_t subscription_index_audiences(const struct subscription_index *index);
-size_t subscription_index_subscriptions(const struct subscription_index *index); /* over all members */
+size_t
+subscription_index_subscriptions(const struct subscription_index *index); /* over all members */
 
-/* Calls fn once per audience that wants the event, with its modes united. An empty service stands for everybody (resync). fn must not change
- * the index. Returns how many were called. */
+/* Calls fn once per audience that wants the event, with its modes united. An empty service stands
+ * for everybody (resync). fn must not change the index. Returns how many were called. */
 typedef void (*audience_match_fn)(struct audience *audience, enum event_mode mode, void *arg);
-size_t subscription_match(struct subscription_index *index, const struct event_record *record, audience_match_fn fn, void *arg);
+size_t subscription_match(struct subscription_index *index, const struct event_record *record,
+			  audience_match_fn fn, void *arg);
 /* Calls fn for each subscription of the audience, in no order. Spans are valid during the call. */
 typedef void (*subscription_each_fn)(const struct subscription_spec *spec, void *arg);
-void audience_each_subscription(const struct audience *audience, subscription_each_fn fn, void *arg);
+void audience_each_subscription(const struct audience *audience, subscription_each_fn fn,
+				void *arg);
 
 /* One pointer of the fan-out's own per audience: the batch being built. NULL at first. */
 void **audience_slot(struct audience *audience);

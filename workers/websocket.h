@@ -1,4 +1,5 @@
-/* websocket.h — WebSocket connections of one worker: handshake, the taken-over socket, frames in, queue out, close. */
+/* websocket.h — WebSocket connections of one worker: handshake, the taken-over socket, frames in,
+ * queue out, close. */
 #ifndef SYNCDOC_WEBSOCKET_H
 #define SYNCDOC_WEBSOCKET_H
 
@@ -15,7 +16,8 @@ void websockets_drain(struct websockets *websockets);
 size_t websockets_count(const struct websockets *websockets);
 void websockets_destroy(struct websockets *websockets); /* closes what is left; NULL is fine */
 
-/* Handler of GET /v1/realtime: answers 101 and takes the socket over, or a fault (400, 426, 403 origin, 503 limit). */
+/* Handler of GET /v1/realtime: answers 101 and takes the socket over, or a fault (400, 426, 403
+ * origin, 503 limit). */
 void websocket_handle_upgrade(struct request *request);
 
 #endif

@@ -13,17 +13,20 @@
 #define GOAWAY_PATIENCE_MS 3000
 #define PINGS_MISSED_MAX 2
 
-/* --- the set ----------------------------------------------------------------------------------------- */
+/* --- the set
+ * ----------------------------------------------------------------------------------------- */
 
 static void wheel_add(struct websockets *websockets, struct connection *connection)
 {
-	uint32_t slot_number = (websockets->wheel_at + (uint32_t)(websockets->count % websockets->wheel_size)) %
-			       websockets->wheel_size;
+	uint32_t slot_number =
+		(websockets->wheel_at + (uint32_t)(websockets->count % websockets->wheel_size)) %
+		websockets->wheel_size;
 	struct wheel_slot *slot = &websockets->wheel[slot_number];
 
 	if (slot->count == slot->cap) {
 		slot->cap = slot->cap ? slot->cap * 2 : 16;
-		slot->connections = reallocarray(slot->connections, slot->cap, sizeof(*slot->connections));
+		slot->connections =
+			reallocarray(slot->connections, slot->cap, sizeof(*slot->connections));
 		MUST(slot->connections);
 	}
 	connection->wheel_slot = (uint16_t)slot_number;
@@ -40,7 +43,8 @@ static void wheel_remove(struct websockets *websockets, struct connection *conne
 	last->wheel_place = connection->wheel_place;
 }
 
-struct connection *websockets_add(struct websockets *websockets, int fd, const struct in6_addr *address, struct span extra)
+struct connection *websockets_add(struct websockets *websockets, int fd,
+				  const struct in6_addr *address, struct span extra)
 {
 	struct worker *worker = websockets->worker;
 	struct connection *connection = calloc(1, sizeof(*connection));
@@ -143,7 +147,8 @@ static void on_reap(struct ev_loop *loop, ev_prepare *watcher, int events)
 	stat_set(slot, STAT_subscriptions, subscription_index_subscriptions(websockets->index));
 }
 
-/* --- timers ------------------------------------------------------------------------------------------ */
+/* --- timers
+ * ------------------------------------------------------------------------------------------ */
 
 static bool is_past(uint32_t at_ms, int64_t now_ms)
 {
@@ -155,8 +160,8 @@ static void ping(struct connection *connection)
 	if (connection->state != CONNECTION_OPEN)
 		return;
 	if (connection->pings_missed >= PINGS_MISSED_MAX) {
-		log_debug("connection %.*s: %d pings unanswered, dropping it", CONNECTION_ID_LEN, connection->id,
-			  PINGS_MISSED_MAX);
+		log_debug("connection %.*s: %d pings unanswered, dropping it", CONNECTION_ID_LEN,
+			  connection->id, PINGS_MISSED_MAX);
 		websockets_mark_dead(connection);
 		return;
 	}
@@ -174,7 +179,8 @@ static void end_closing(struct websockets *websockets, int64_t now_ms)
 {
 	struct connection *connection;
 
-	while ((connection = TAILQ_FIRST(&websockets->closing)) && is_past(connection->close_at_ms, now_ms))
+	while ((connection = TAILQ_FIRST(&websockets->closing)) &&
+	       is_past(connection->close_at_ms, now_ms))
 		websockets_mark_dead(connection);
 }
 
@@ -207,12 +213,14 @@ static void on_paused_timer(struct ev_loop *loop, ev_timer *timer, int events)
 		ev_timer_stop(loop, timer);
 }
 
-/* --- drain ------------------------------------------------------------------------------------------- */
+/* --- drain
+ * ------------------------------------------------------------------------------------------- */
 
 static void send_goaway(struct connection *connection, int64_t now_ms)
 {
 	char text[80];
-	int len = snprintf(text, sizeof(text), "{\"type\":\"goaway\",\"retryAfterMs\":%d}", (int)(drand48() * GOAWAY_RETRY_MS));
+	int len = snprintf(text, sizeof(text), "{\"type\":\"goaway\",\"retryAfterMs\":%d}",
+			   (int)(drand48() * GOAWAY_RETRY_MS));
 
 	connection->flags |= CONNECTION_GOAWAY;
 	connection->close_at_ms = (uint32_t)now_ms + GOAWAY_RETRY_MS + GOAWAY_PATIENCE_MS;
@@ -236,7 +244,8 @@ static void on_drain_timer(struct ev_loop *loop, ev_timer *timer, int events)
 			if (connection->state != CONNECTION_OPEN)
 				continue;
 			if (over || (told && is_past(connection->close_at_ms, now_ms)))
-				connection_close(connection, WS_CLOSE_RESTART, "server is restarting", false);
+				connection_close(connection, WS_CLOSE_RESTART,
+						 "server is restarting", false);
 			else if (!told && left && left--)
 				send_goaway(connection, now_ms);
 		}
@@ -244,7 +253,8 @@ static void on_drain_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 void websockets_drain(struct websockets *websockets)
 {
-	websockets->drain_until_ms = worker_monotonic_ms() + websockets->worker->config->drain_timeout_ms;
+	websockets->drain_until_ms =
+		worker_monotonic_ms() + websockets->worker->config->drain_timeout_ms;
 	ev_timer_again(websockets->worker->loop, &websockets->drain_timer);
 }
 
@@ -253,7 +263,8 @@ size_t websockets_count(const struct websockets *websockets)
 	return websockets->count;
 }
 
-/* --- life -------------------------------------------------------------------------------------------- */
+/* --- life
+ * -------------------------------------------------------------------------------------------- */
 
 static void send_member(struct audience_member *member, struct batch *batch, void *arg)
 {
@@ -308,7 +319,8 @@ static void end_all(struct websockets *websockets)
 		for (uint32_t i = 0; i < websockets->wheel[s].count; i++) {
 			struct connection *connection = websockets->wheel[s].connections[i];
 
-			connection_close(connection, WS_CLOSE_RESTART, "server is restarting", true);
+			connection_close(connection, WS_CLOSE_RESTART, "server is restarting",
+					 true);
 			websockets_mark_dead(connection);
 		}
 	on_reap(websockets->worker->loop, &websockets->reap, 0);

@@ -1,5 +1,5 @@
-/* websockets_private.h — the set of connections of one worker, for the files that make it up: websockets.c (set, timers, drain),
- * handshake.c, connection.c, session*.c. */
+/* websockets_private.h — the set of connections of one worker, for the files that make it up:
+ * websockets.c (set, timers, drain), handshake.c, connection.c, session*.c. */
 #ifndef SYNCDOC_WEBSOCKETS_PRIVATE_H
 #define SYNCDOC_WEBSOCKETS_PRIVATE_H
 
@@ -42,7 +42,8 @@ struct websockets {
 #define INPUT_LEN 65536
 
 /* websockets.c */
-struct connection *websockets_add(struct websockets *websockets, int fd, const struct in6_addr *address, struct span extra);
+struct connection *websockets_add(struct websockets *websockets, int fd,
+				  const struct in6_addr *address, struct span extra);
 void websockets_mark_dead(struct connection *connection);
 void websockets_mark_closing(struct connection *connection);
 void websockets_mark_paused(struct connection *connection);

@@ -49,7 +49,8 @@ int64_t worker_monotonic_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* 36 does not divide 256: bytes from 252 on are drawn again, or the first letters would come up more often. */
+/* 36 does not divide 256: bytes from 252 on are drawn again, or the first letters would come up
+ * more often. */
 void worker_random_name(char *ret, size_t len)
 {
 	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -68,7 +69,8 @@ void worker_random_name(char *ret, size_t len)
 	ret[len] = '\0';
 }
 
-/* --- life signs -------------------------------------------------------------------------------------- */
+/* --- life signs
+ * -------------------------------------------------------------------------------------- */
 
 static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
@@ -76,7 +78,8 @@ static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 
 	(void)events;
 	/* relaxed: the supervisor only compares it with its own clock. */
-	atomic_store_explicit(&run->worker.slot->heartbeat_ms, (uint64_t)worker_monotonic_ms(), memory_order_relaxed);
+	atomic_store_explicit(&run->worker.slot->heartbeat_ms, (uint64_t)worker_monotonic_ms(),
+			      memory_order_relaxed);
 	(void)loop;
 }
 
@@ -90,7 +93,8 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
 	stat_set(worker->slot, STAT_redis_reconnects, store_reconnects(worker->store));
 }
 
-/* --- drain ------------------------------------------------------------------------------------------- */
+/* --- drain
+ * ------------------------------------------------------------------------------------------- */
 
 static void on_drain_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -103,7 +107,8 @@ static void on_drain_look(struct ev_loop *loop, ev_timer *timer, int events)
 	if (!empty && ev_now(loop) < run->drain_until)
 		return;
 	if (!empty)
-		log_warning("drain: %zu connections and %zu requests left after drain_timeout, closing them",
+		log_warning("drain: %zu connections and %zu requests left after drain_timeout, "
+			    "closing them",
 			    websockets_count(worker->websockets), http_active(worker->http));
 	ev_break(loop, EVBREAK_ALL);
 }
@@ -116,11 +121,12 @@ static void start_drain(struct worker_run *run)
 		return;
 	worker->draining = true;
 	atomic_store_explicit(&worker->slot->draining, 1, memory_order_relaxed);
-	log_info("draining: %zu WebSocket connections, %zu requests", websockets_count(worker->websockets),
-		 http_active(worker->http));
+	log_info("draining: %zu WebSocket connections, %zu requests",
+		 websockets_count(worker->websockets), http_active(worker->http));
 	http_drain(worker->http);
 	websockets_drain(worker->websockets);
-	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. + DRAIN_GRACE_S;
+	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. +
+			   DRAIN_GRACE_S;
 	ev_timer_again(worker->loop, &run->drain_look);
 }
 
@@ -134,7 +140,8 @@ static void on_drain_pipe(struct ev_loop *loop, ev_io *watcher, int events)
 	if (got == 1) {
 		start_drain(run);
 	} else if (got == 0) {
-		/* Without its supervisor a worker gets no events: its clients are better off elsewhere. */
+		/* Without its supervisor a worker gets no events: its clients are better off
+		 * elsewhere. */
 		log_error("the supervisor is gone, ending");
 		ev_io_stop(loop, watcher);
 		run->status = 1;
@@ -150,7 +157,8 @@ static void reopen_log(void)
 		log_error("log: reopening: %s, going on with the old file", strerror(-error));
 }
 
-/* SIGINT and SIGHUP reach the whole process group of a terminal; the supervisor decides what they mean. */
+/* SIGINT and SIGHUP reach the whole process group of a terminal; the supervisor decides what they
+ * mean. */
 static void on_signal(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct worker_run *run = CONTAINER_OF(watcher, struct worker_run, signals);
@@ -166,7 +174,8 @@ static void on_signal(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
-/* --- start ------------------------------------------------------------------------------------------- */
+/* --- start
+ * ------------------------------------------------------------------------------------------- */
 
 static int map_segments(struct worker *worker)
 {
@@ -178,7 +187,8 @@ static int map_segments(struct worker *worker)
 	if (!error)
 		error = shm_map(inherit->slots_fd, 0, slots_len, false, &slots);
 	if (!error)
-		error = shm_map(inherit->slots_fd, (size_t)inherit->slot * SHM_PAGE, SHM_PAGE, true, &slot);
+		error = shm_map(inherit->slots_fd, (size_t)inherit->slot * SHM_PAGE, SHM_PAGE, true,
+				&slot);
 	if (error) {
 		log_error("shared memory: %s", strerror(-error));
 		return error;
@@ -190,7 +200,8 @@ static int map_segments(struct worker *worker)
 	return 0;
 }
 
-/* The page may hold what a former worker left: only its owner writes it, so it is cleared here and not by the supervisor. */
+/* The page may hold what a former worker left: only its owner writes it, so it is cleared here and
+ * not by the supervisor. */
 static void claim_slot(struct slot *slot)
 {
 	atomic_store(&slot->draining, 0);
@@ -202,7 +213,8 @@ static void claim_slot(struct slot *slot)
 	atomic_store(&slot->pid, (uint32_t)getpid());
 }
 
-/* Not ev_signal: libev keeps its signal table per process, and in a forked child it still names the parent's loop. */
+/* Not ev_signal: libev keeps its signal table per process, and in a forked child it still names the
+ * parent's loop. */
 static int watch_signals(struct worker_run *run)
 {
 	sigset_t signals;
@@ -272,7 +284,8 @@ int worker_main(const struct inherit *inherit)
 	start_watchers(&run);
 	if (start_parts(worker))
 		return 1;
-	log_info("serving: slot %u, generation %u, run %s", inherit->slot, inherit->generation, inherit->run_id);
+	log_info("serving: slot %u, generation %u, run %s", inherit->slot, inherit->generation,
+		 inherit->run_id);
 	ev_run(worker->loop, 0);
 	stop_parts(worker);
 	log_info("ended");

@@ -93,8 +93,12 @@ export class Daemon {
 	// listener too), wait (false: do not wait for /readyz).
 	static async start(options = {}) {
 		const daemon = new Daemon(options);
-		await daemon.start();
-		return daemon;
+		try {
+			return await daemon.start();
+		} catch (error) {
+			daemon.process?.kill('SIGKILL');
+			throw error;
+		}
 	}
 
 	arguments() {
@@ -170,12 +174,14 @@ export class Daemon {
 		const wanted = (this.options.settings?.workers ?? 1) * 4;
 		let ready = 0;
 		await until(async () => {
-			assert.ok(!this.process.end, `syncdocd ended: ${JSON.stringify(this.process.end)}\n${this.stderr.slice(-4000)}`);
+			if (this.process.end)
+				return true;
 			const answer = await this.readiness();
 			this.lastReadiness = answer;
 			ready = answer.status === 200 ? ready + 1 : 0;
 			return ready >= wanted;
-		}, deadlineMs, `/readyz says 200; the last lines: ${this.stderr.slice(-2000)}`);
+		}, deadlineMs, () => `/readyz says 200; it says ${this.lastReadiness?.text ?? this.lastReadiness?.error}; the last lines: ${this.stderr.slice(-2000)}`);
+		assert.ok(!this.process.end, `syncdocd ended: ${JSON.stringify(this.process.end)}\n${this.stderr.slice(-4000)}`);
 	}
 
 	workers() {

@@ -60,7 +60,7 @@ export class Process {
 	}
 
 	async waitForExit(deadlineMs = DEADLINE_MS) {
-		const end = await within(this.exited, deadlineMs, `end of ${this.name}; its last words: ${this.stderr.slice(-2000)}`);
+		const end = await within(this.exited, deadlineMs, () => `end of ${this.name}; its last words: ${this.stderr.slice(-2000)}`);
 		if (end.error)
 			throw end.error;
 		return end;

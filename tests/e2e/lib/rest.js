@@ -101,7 +101,7 @@ export function exchange(port, parts, { isDone = () => false, deadlineMs = DEADL
 		socket.on('end', () => finish(true));
 		socket.on('close', () => finish(true));
 	});
-	return within(result, deadlineMs, `end of the exchange; so far: ${bytes.toString('latin1')}`).finally(() => socket.destroy());
+	return within(result, deadlineMs, () => `end of the exchange; so far: ${bytes.toString('latin1')}`).finally(() => socket.destroy());
 }
 
 // True when the bytes hold one whole HTTP answer with a Content-Length.

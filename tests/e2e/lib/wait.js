@@ -7,8 +7,9 @@ const LOOK_MS = 10;
 
 export const turn = (ms = LOOK_MS) => new Promise(resolve => setTimeout(resolve, ms));
 
+// `what`: text, or a function that gives it when time is up.
 // What `condition` returns as soon as that is truthy. Its throw is the reason when time is up.
-export async function until(condition, deadlineMs = DEADLINE_MS, what = String(condition)) {
+export async function until(condition, deadlineMs = DEADLINE_MS, what = () => String(condition)) {
 	const end = Date.now() + deadlineMs;
 	let fault;
 	for (;;) {
@@ -21,7 +22,7 @@ export async function until(condition, deadlineMs = DEADLINE_MS, what = String(c
 			fault = error;
 		}
 		if (Date.now() >= end)
-			throw new Error(`not within ${deadlineMs} ms: ${what}`, { cause: fault });
+			throw new Error(`not within ${deadlineMs} ms: ${typeof what === 'function' ? what() : what}`, { cause: fault });
 		await turn();
 	}
 }
@@ -30,7 +31,7 @@ export async function until(condition, deadlineMs = DEADLINE_MS, what = String(c
 export async function within(promise, deadlineMs, what) {
 	let timer;
 	const late = new Promise((_, reject) => {
-		timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${what}`)), deadlineMs);
+		timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${typeof what === 'function' ? what() : what}`)), deadlineMs);
 	});
 	try {
 		return await Promise.race([promise, late]);

@@ -55,7 +55,7 @@ export class WebSocketClient {
 				throw new Error(`closed with ${this.end.code} ${this.end.reason}`);
 			return undefined;
 		};
-		return until(find, deadlineMs, `message ${fits}; unread: ${JSON.stringify(this.unread).slice(0, 2000)}`);
+		return until(find, deadlineMs, () => `message ${fits}; unread: ${JSON.stringify(this.unread).slice(0, 2000)}`);
 	}
 
 	event(fits = () => true, deadlineMs) {

@@ -44,10 +44,12 @@ static void server_exec(const struct redis_fixture *fixture, const char *const *
 {
 	char port[16], *words[WORDS_MAX];
 	size_t count = 0;
-	const char *fixed[] = {"redis-server", "--port", port, "--bind", "127.0.0.1",
-			       "--unixsocket", fixture->socket, "--save", "", "--appendonly", "no",
-			       "--dir", fixture->directory, "--daemonize", "no", "--loglevel",
-			       "warning"};
+	const char *fixed[] = {"redis-server",     "--port",      port,
+			       "--bind",           "127.0.0.1",   "--unixsocket",
+			       fixture->socket,    "--save",      "",
+			       "--appendonly",     "no",          "--dir",
+			       fixture->directory, "--daemonize", "no",
+			       "--loglevel",       "warning"};
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	int log = open("/dev/null", O_WRONLY);
 	dup2(log, 1);

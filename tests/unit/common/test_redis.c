@@ -183,8 +183,8 @@ Test(redis, a_password_file_logs_in_and_is_read_again_at_every_attempt)
 
 Test(redis, a_user_of_the_acl_logs_in_with_the_password_file)
 {
-	static const char *const extra[] = {"--user", "sync", "on", ">secret", "~*", "&*",
-					    "+@all",  NULL};
+	static const char *const extra[] = {"--user", "sync", "on",    ">secret",
+					    "~*",     "&*",   "+@all", NULL};
 	struct seen seen = {0};
 	char path[128], url[64];
 	fixture_open(&seen.fixture, extra);
@@ -484,6 +484,10 @@ Test(redis, urls_are_taken_apart)
 	redis_url_fini(&url);
 }
 
+#define TOO_LONG                                                                                   \
+	"unix:///0123456789012345678901234567890123456789012345678901234567890123456789"           \
+	"0123456789012345678901234567890123456789"
+
 Test(redis, bad_urls_are_refused_with_a_reason)
 {
 	static const char *const bad[] = {
@@ -513,8 +517,7 @@ Test(redis, bad_urls_are_refused_with_a_reason)
 		"unix:///x?db=",
 		"unix:///x?db=y",
 		"unix:///x?other=1",
-		"unix:///0123456789012345678901234567890123456789012345678901234567890123456789"
-		"0123456789012345678901234567890123456789",
+		TOO_LONG,
 		"embedded",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

@@ -314,8 +314,9 @@ STORE_TEST(without_history_nothing_is_kept_and_an_old_one_goes)
 
 STORE_TEST(empty_arrays_and_large_integers_survive_a_write_and_a_mismatch)
 {
-	static const char data[] = "{\"empty\":[],\"object\":{},\"large\":9007199254740993,"
-				   "\"largest\":9223372036854775807,\"text\":\"\xc3\xa9\xe2\x82\xac\"}";
+	static const char data[] =
+		"{\"empty\":[],\"object\":{},\"large\":9007199254740993,"
+		"\"largest\":9223372036854775807,\"text\":\"\xc3\xa9\xe2\x82\xac\"}";
 	struct writer a = {.id = SPAN("a")}, stale = a;
 	store_fixture_write(f, &a, "create", data, 1);
 	cr_assert(strstr(store_fixture_read(f, "a"), data), "%s", store_fixture_read(f, "a"));
@@ -325,7 +326,8 @@ STORE_TEST(empty_arrays_and_large_integers_survive_a_write_and_a_mismatch)
 
 Test(store, numbers_and_spaces_are_kept_to_the_letter_as_string)
 {
-	static const char data[] = "{ \"a\" : 1.0,\n\"b\":0.1, \"c\":18446744073709551615,\"d\":1E2}";
+	static const char data[] =
+		"{ \"a\" : 1.0,\n\"b\":0.1, \"c\":18446744073709551615,\"d\":1E2}";
 	struct store_fixture fixture, *f = &fixture;
 	store_fixture_open(f, CONFIG_ENCODING_STRING);
 	struct writer a = {.id = SPAN("a")};
@@ -660,7 +662,8 @@ STORE_TEST(destroy_cancels_everything_also_what_is_asked_from_inside)
 					  .request = SPAN("r"),
 					  .reversible = SPAN("{}"),
 					  .event = SPAN("e")};
-	struct store_batch batch = {.service = SERVICE, .id = a.id, .revisions = &revision, .count = 1};
+	struct store_batch batch = {
+		.service = SERVICE, .id = a.id, .revisions = &revision, .count = 1};
 	batch.final = (struct document){.revision = 1,
 					.updated_at_ms = f->now_ms,
 					.created_at_ms = f->now_ms,

@@ -165,7 +165,8 @@ LIST_TEST(items_have_data_only_when_asked)
 	char *read = strdup(store_fixture_read(f, "a"));
 	store_fixture_list(f, query, false);
 	cr_assert_not(strstr(store_fixture_text(&f->envelope), "data"));
-	cr_assert(strstr(store_fixture_text(&f->envelope), "\"service\":\"session\",\"id\":\"a\"}]"));
+	cr_assert(
+		strstr(store_fixture_text(&f->envelope), "\"service\":\"session\",\"id\":\"a\"}]"));
 	query.data = true;
 	store_fixture_list(f, query, false);
 	cr_assert_eq(f->envelope.len, strlen(read) + 2);
@@ -219,8 +220,7 @@ Test(store_list, a_page_ends_after_10000_ids_looked_at)
 	store_fixture_open(f, CONFIG_ENCODING_STRING);
 	create(f, "wanted-1", "{}");
 	create(f, "wanted-2", "{}");
-	fixture_ask(&f->redis,
-		    "EVAL %s 1 syncdoc:index:session",
+	fixture_ask(&f->redis, "EVAL %s 1 syncdoc:index:session",
 		    "for i = 1, 10500 do redis.call('ZADD', KEYS[1], 100 + i, 'other-' .. i) end");
 	query.prefix = SPAN("wanted-");
 	assert_page(f, query, false, "", true);
@@ -236,7 +236,8 @@ Test(store_list, more_than_one_call_is_made_for_a_large_page)
 	fixture_ask(&f->redis, "EVAL %s 1 syncdoc:names:session",
 		    "for i = 1000, 2100 do redis.call('ZADD', KEYS[1], 0, i) "
 		    "redis.call('SET', 'syncdoc:data:session:' .. i, "
-		    "'{\"revision\":1,\"updatedAt\":1,\"createdAt\":1,\"service\":\"session\",\"id\":\"' .. "
+		    "'{\"revision\":1,\"updatedAt\":1,\"createdAt\":1,\"service\":\"session\","
+		    "\"id\":\"' .. "
 		    "i .. '\",\"data\":{}}') end");
 	query.page_size = 1000;
 	store_fixture_list(f, query, false);

@@ -1,0 +1,467 @@
+#!/bin/sh
+# run.sh — all tests, one part after the other. See usage() below. The last line is
+# `N passed, N failed[, N skipped]`; exit status 0 only if something ran and nothing failed.
+set -u
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+logs=$root/build-logs
+cd "$root" || exit 1
+# shellcheck source=packaging/packages.sh
+. packaging/packages.sh
+
+ALL_PARTS="unit stress clang fuzz tsan release e2e"
+BUILD_MAX_S=900 # a part that takes longer than its maximum is ended and has failed
+UNIT_MAX_S=900
+STRESS_MAX_S=300
+STRESS_S=3 # of each stress program under ThreadSanitizer
+FUZZ_S=8   # of each fuzz program, after its seeds
+E2E_MAX_S=1200
+SHOW_LINES=400 # of a failed step's output
+
+usage() {
+	cat <<-END
+	Usage: sh tests/run.sh [PART...]
+
+	Installs what the tests need (apt or dnf; only what is missing), builds, and runs all or the
+	parts named:
+
+	  unit      gcc, ASan and UBSan: Criterion tests, and the style checks
+	  stress    the same build: the ring under stress
+	  clang     clang, ASan and UBSan: Criterion tests
+	  fuzz      the same build: libFuzzer on the seeds, and $FUZZ_S s of search each
+	  tsan      gcc, ThreadSanitizer: the ring under stress
+	  release   an optimised build, without warnings
+	  e2e       node:test against the processes of the first build
+
+	Output of each step is kept in build-logs/.
+	END
+}
+
+# ---- counting ----
+
+passed=0
+failed=0
+skipped=0
+failures='' # names of the steps that failed
+
+count() {
+	passed=$((passed + $1))
+	failed=$((failed + $2))
+	skipped=$((skipped + $3))
+}
+
+counts_text() {
+	echo "$1 passed, $2 failed$([ "$3" -eq 0 ] || echo ", $3 skipped")"
+}
+
+# ---- steps ----
+
+session=''
+
+# Process ids of the living processes of that session. A program's name may hold blanks and brackets.
+session_members() {
+	for stat in /proc/[0-9]*/stat; do
+		{ read -r line <"$stat"; } 2>/dev/null || continue
+		member=${line%% *}
+		# shellcheck disable=SC2086 # state, parent, group, session
+		set -- "$1" ${line##*) }
+		[ "$5" = "$1" ] && [ "$2" != Z ] && echo "$member"
+	done
+}
+
+# What a step leaves behind would disturb the next one, or stay on the machine.
+end_session() {
+	[ -n "$session" ] || return 0
+	for signal in TERM KILL; do
+		tries=0
+		while members=$(session_members "$session") && [ -n "$members" ] && [ "$tries" -lt 50 ]; do
+			# shellcheck disable=SC2086 # one word each
+			[ "$tries" -gt 0 ] || kill -s "$signal" $members 2>/dev/null
+			tries=$((tries + 1))
+			sleep 0.1
+		done
+	done
+	session=''
+}
+
+# in_session MAX_S LOG COMMAND…: a session of its own has no terminal, and can be ended as a whole.
+# A shell starts what is in the background with SIGINT ignored, which some tests send.
+in_session() {
+	max_s=$1
+	log=$2
+	shift 2
+	setsid env --default-signal=INT,QUIT timeout -k 10 "$max_s" "$@" >>"$log" 2>&1 </dev/null &
+	session=$!
+	wait "$session"
+	in_session_status=$?
+	[ "$in_session_status" -ne 124 ] || echo "run.sh: ended after $max_s s" >>"$log"
+	end_session
+	return "$in_session_status"
+}
+
+step_begin() {
+	step_name=$1
+	step_start_s=$(date +%s)
+	step_log=$logs/$(echo "$step_name" | tr -c 'a-z0-9\n' '-' | tr -s '-').log
+	: >"$step_log"
+	printf '%-54s ' "$step_name"
+}
+
+# step_end PASSED FAILED SKIPPED: counts, and shows the output if something failed.
+step_end() {
+	count "$@"
+	printf '%-34s %4d s\n' "$(counts_text "$@")" $(($(date +%s) - step_start_s))
+	[ "$2" -gt 0 ] || return 0
+	failures="$failures
+  $step_name ($step_log)"
+	echo "---- output of: $step_name"
+	tail -n "$SHOW_LINES" "$step_log"
+	echo "---- end of: $step_name ($step_log)"
+	return 1
+}
+
+# step_end_build STATUS: a build is no test, but one that fails is a failure.
+step_end_build() {
+	if [ "$1" -eq 0 ]; then
+		printf '%-34s %4d s\n' built $(($(date +%s) - step_start_s))
+	else
+		step_end 0 1 0
+	fi
+}
+
+# ---- building ----
+
+# configure_and_compile DIRECTORY COMPILER OPTION…
+configure_and_compile() {
+	directory=$1
+	CC=$2
+	export CC
+	shift 2
+	if [ -f "$directory/build.ninja" ]; then
+		# The compiler and a native file count only the first time.
+		meson setup --reconfigure "$directory" "$@"
+	else
+		meson setup "$directory" "$@"
+	fi && meson compile -C "$directory"
+}
+
+# build DIRECTORY DESCRIPTION COMPILER OPTION…: once per run; fails again if it failed before.
+build() {
+	build_directory=$1
+	case " $built " in *" $1 "*) return 0 ;; esac
+	case " $unbuildable " in *" $1 "*) return 1 ;; esac
+	step_begin "build $2"
+	shift 2
+	in_session "$BUILD_MAX_S" "$step_log" sh "$root/tests/run.sh" --build "$build_directory" "$@"
+	if step_end_build $?; then
+		built="$built $build_directory"
+	else
+		unbuildable="$unbuildable $build_directory"
+		return 1
+	fi
+}
+built=''
+unbuildable=''
+
+build_san() {
+	build build-san "with gcc, ASan and UBSan" gcc --native-file tests/dev.ini -Dtests=enabled
+}
+
+# fuzzer-no-link, so that libFuzzer sees which branches of common/ it has reached.
+build_clang() {
+	build build-clang "with clang, ASan and UBSan" clang --native-file tests/dev.ini \
+		-Dtests=enabled -Dfuzz=enabled -Dc_args=-fsanitize=fuzzer-no-link
+}
+
+build_tsan() {
+	build build-tsan "with gcc, TSan" gcc -Dbuildtype=debugoptimized -Dwerror=true \
+		-Db_sanitize=thread -Db_lundef=false -Dtests=disabled
+}
+
+build_release() {
+	build build-release "release" gcc -Dbuildtype=release -Dwerror=true -Dtests=disabled
+}
+
+# ---- what meson runs ----
+
+# Programs by result and subtests (TAP) by suite; a program that fails although none of its subtests
+# did has crashed, leaked or timed out: one failure more. Prints PASSED FAILED SKIPPED.
+meson_counts() {
+	results=$1/meson-logs/testlog.json
+	subtests=$1/meson-logs/testlog.junit.xml
+	[ -f "$results" ] && [ -f "$subtests" ] || {
+		echo 0 1 0
+		return
+	}
+	{
+		tr '\n' ' ' <"$subtests" | grep -o '<testsuite [^>]*>'
+		sed -n 's/^{"name": "\([^"]*\)".*"result": "\([A-Z]*\)", "starttime".*/result \2 \1/p' "$results"
+	} | awk '
+		function attribute(name) {
+			if (!match($0, " " name "=\"[^\"]*\""))
+				return ""
+			return substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4)
+		}
+		$1 == "<testsuite" {
+			name = attribute("name")
+			sub(/^[^.]*\.?/, "", name)
+			if (name == "")
+				next
+			bad[name] = attribute("errors") + attribute("failures")
+			skip[name] = attribute("skipped") + 0
+			good[name] = attribute("tests") - bad[name] - skip[name]
+		}
+		$1 == "result" {
+			result = $2
+			name = $0
+			sub(/^result [A-Z]* /, "", name)
+			sub(/^.* \/ /, "", name)
+			fine = result == "OK" || result == "EXPECTEDFAIL"
+			if (name in good) {
+				passed += good[name]
+				failed += bad[name] + (!fine && result != "SKIP" && !bad[name])
+				skipped += skip[name]
+			} else {
+				passed += fine
+				skipped += result == "SKIP"
+				failed += !fine && result != "SKIP"
+			}
+		}
+		END { print passed + 0, failed + 0, skipped + 0 }'
+}
+
+# meson_tests NAME DIRECTORY MAX_S SUITE…
+meson_tests() {
+	step_begin "$1"
+	directory=$2
+	max_s=$3
+	shift 3
+	for suite; do
+		shift
+		set -- "$@" --suite "$suite"
+	done
+	rm -f "$directory"/meson-logs/testlog.json "$directory"/meson-logs/testlog.junit.xml
+	in_session "$max_s" "$step_log" meson test -C "$directory" --no-rebuild --print-errorlogs \
+		--timeout-multiplier 3 "$@"
+	status=$?
+	# shellcheck disable=SC2046 # three numbers
+	set -- $(meson_counts "$directory")
+	# Also when meson itself fell over, or found no test at all.
+	if [ "$2" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$1" -eq 0 ]; }; then
+		echo "run.sh: meson test ended with status $status after $1 tests" >>"$step_log"
+		set -- "$1" 1 "$3"
+	fi
+	step_end "$@"
+}
+
+part_unit() {
+	build_san || return
+	meson_tests "unit tests and style, gcc, ASan and UBSan" build-san "$UNIT_MAX_S" unit style
+}
+
+part_stress() {
+	build_san || return
+	meson_tests "stress, gcc, ASan and UBSan" build-san "$STRESS_MAX_S" stress
+}
+
+part_clang() {
+	build_clang || return
+	meson_tests "unit tests, clang, ASan and UBSan" build-clang "$UNIT_MAX_S" unit
+}
+
+# ---- what is run here ----
+
+# one_program STATUS: adds it to the three counts; 77 is a skip, as for meson.
+one_program() {
+	case $1 in
+	0) programs_passed=$((programs_passed + 1)) ;;
+	77) programs_skipped=$((programs_skipped + 1)) ;;
+	*) programs_failed=$((programs_failed + 1)) ;;
+	esac
+}
+
+programs_begin() {
+	step_begin "$1"
+	programs_passed=0
+	programs_failed=0
+	programs_skipped=0
+}
+
+programs_end() {
+	if [ $((programs_passed + programs_failed + programs_skipped)) -eq 0 ]; then
+		echo "run.sh: no program found to run" >>"$step_log"
+		programs_failed=1
+	fi
+	step_end "$programs_passed" "$programs_failed" "$programs_skipped"
+}
+
+# fuzz_one PROGRAM SEEDS: what it finds goes to build-logs/, never into the seeds.
+fuzz_one() {
+	fuzz_name=$(basename "$1")
+	fuzz_found=$logs/$fuzz_name
+	rm -rf "$fuzz_found"
+	mkdir "$fuzz_found" || return 1
+	echo "== $fuzz_name" >>"$step_log"
+	if [ -z "$(find "$2" -type f 2>/dev/null | head -n 1)" ]; then
+		echo "run.sh: no seeds in $2" >>"$step_log"
+		return 1
+	fi
+	in_session $((FUZZ_S + 120)) "$step_log" "$1" -max_total_time="$FUZZ_S" -timeout=20 -verbosity=0 \
+		-print_final_stats=1 -artifact_prefix="$fuzz_found/" "$fuzz_found" "$2"
+}
+
+part_fuzz() {
+	build_clang || return
+	programs_begin "fuzz programs, seeds and $FUZZ_S s each"
+	for source in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$source" .c)
+		fuzz_one "$root/build-clang/tests/fuzz/$name" "$root/tests/fuzz/corpus/${name#fuzz_}"
+		one_program $?
+	done
+	programs_end
+}
+
+# Under ThreadSanitizer only silence is good; its runtime of gcc 12 cannot start with the many bits
+# of address randomisation of newer kernels.
+tsan_one() {
+	echo "== $(basename "$1")" >>"$step_log"
+	tsan_log=$logs/$(basename "$1").log
+	: >"$tsan_log"
+	if setarch -R true 2>/dev/null; then
+		set -- setarch -R "$@"
+	fi
+	in_session "$STRESS_MAX_S" "$tsan_log" "$@"
+	tsan_status=$?
+	cat "$tsan_log" >>"$step_log"
+	grep -q ThreadSanitizer "$tsan_log" && return 1
+	return "$tsan_status"
+}
+
+part_tsan() {
+	build_tsan || return
+	programs_begin "stress, gcc, TSan, $STRESS_S s each"
+	for source in tests/stress/*.c; do
+		tsan_one "$root/build-tsan/tests/stress/$(basename "$source" .c)" "$STRESS_S"
+		one_program $?
+	done
+	programs_end
+}
+
+part_release() {
+	build_release || return
+	programs_begin "release build checks the shipped configuration"
+	for config in etc/syncdocd.conf /dev/null; do
+		in_session 30 "$step_log" build-release/daemon/syncdocd -t -c "$config"
+		one_program $?
+	done
+	programs_end
+}
+
+# tap_count WORD FILE: from the last lines of node's report.
+tap_count() {
+	sed -n "s/^# $1 \([0-9][0-9]*\)\$/\1/p" "$2" | tail -n 1 | grep . || echo 0
+}
+
+part_e2e() {
+	build_san || return
+	step_begin "end to end, node:test against build-san"
+	tap=$logs/e2e.tap
+	rm -f "$tap"
+	in_session 300 "$step_log" sh -c 'cd tests/e2e && npm ci --no-audit --no-fund' || {
+		step_end 0 1 0
+		return
+	}
+	# shellcheck disable=SC2016 # for the inner shell
+	SYNCDOC_BUILD=$root/build-san in_session "$E2E_MAX_S" "$step_log" sh -c 'cd tests/e2e && exec node \
+		--test --test-reporter=spec --test-reporter-destination=stdout \
+		--test-reporter=tap --test-reporter-destination="$1" ./*.test.js' sh "$tap"
+	status=$?
+	if [ ! -s "$tap" ]; then
+		step_end 0 1 0
+		return
+	fi
+	set -- "$(tap_count pass "$tap")" \
+		$(($(tap_count fail "$tap") + $(tap_count cancelled "$tap"))) \
+		$(($(tap_count skipped "$tap") + $(tap_count todo "$tap")))
+	if [ "$2" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$1" -eq 0 ]; }; then
+		echo "run.sh: node ended with status $status after $1 tests" >>"$step_log"
+		set -- "$1" 1 "$3"
+	fi
+	step_end "$@"
+}
+
+# ---- all of it ----
+
+groups_of() {
+	case $1 in
+	unit | stress) echo build unit sanitize ;;
+	clang | fuzz) echo build unit clang fuzz ;;
+	tsan) echo build thread ;;
+	release) echo build ;;
+	e2e) echo build unit sanitize e2e ;;
+	esac
+}
+
+install_needed() {
+	groups=$(for part; do groups_of "$part"; done | tr ' ' '\n' | sort -u)
+	# clang before its runtime, whose package is named after the version that it turns out to be.
+	case $groups in *clang*) packages_ensure clang || return 1 ;; esac
+	# shellcheck disable=SC2086 # one word each
+	packages_ensure $groups
+}
+
+clean_up() {
+	trap '' INT TERM HUP
+	end_session
+	rm -rf "$scratch"
+}
+
+finish() {
+	[ -z "$failures" ] || echo "failed:$failures"
+	counts_text "$passed" "$failed" "$skipped"
+	[ "$failed" -eq 0 ] && [ $((passed + skipped)) -gt 0 ] && [ "$passed" -gt 0 ]
+	exit
+}
+
+case ${1:-} in
+-h | --help)
+	usage
+	exit 0
+	;;
+--build) # from build(): as a command of its own it can be ended as a session
+	shift
+	configure_and_compile "$@"
+	exit
+	;;
+esac
+for part; do
+	case " $ALL_PARTS " in
+	*" $part "*) ;;
+	*)
+		usage >&2
+		exit 2
+		;;
+	esac
+done
+# shellcheck disable=SC2086 # one word each
+[ $# -gt 0 ] || set -- $ALL_PARTS
+
+mkdir -p "$logs" && : >"$logs/run" || exit 1
+scratch=$(mktemp -d) || exit 1
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+if ! install_needed "$@"; then
+	count 0 1 0
+	failures="
+  what the tests need could not be installed, see above"
+	finish
+fi
+export TMPDIR="$scratch"
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
+export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
+for part; do
+	"part_$part"
+done
+finish
