@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +102,7 @@ static _Noreturn void exec_server(const struct embedded_redis *embedded, pid_t p
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
+	umask(077); /* documents are nobody else's to read, whatever the mode of the directory */
 	int log = -1, null = open("/dev/null", O_RDWR);
 	if (chdir(embedded->state_dir) == 0)
 		log = open(EMBEDDED_REDIS_LOG, O_WRONLY | O_CREAT | O_APPEND, 0640);

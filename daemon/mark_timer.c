@@ -8,32 +8,6 @@
 
 #include <hiredis/hiredis.h>
 
-static void on_info(const redisReply *reply, int error, void *arg)
-{
-	struct mark_timer *timer = arg;
-	static struct log_limit limit;
-	char run_id[9];
-	timer->asking = false;
-	if (error)
-		return; /* asked again by the next tick, or the next connection */
-	bool refused = reply->type == REDIS_REPLY_ERROR;
-	struct span text = reply->str ? span_of(reply->str, (size_t)reply->len) : SPAN_NONE;
-	if (refused || marks_parse_run_id(text, run_id)) {
-		if (log_allow(&limit))
-			log_error("marks: no run_id from INFO server: %s; trying on",
-				  refused ? reply->str : "not in the answer");
-		return;
-	}
-	marks_set_run_id(timer->marks, run_id);
-	timer->known = true;
-}
-
-static void ask_run_id(struct mark_timer *timer)
-{
-	const char *argv[] = {"INFO", "server"};
-	timer->asking = redis_command(timer->redis, on_info, timer, 2, argv, NULL) == 0;
-}
-
 static void on_script(const redisReply *reply, int error, void *arg)
 {
 	struct mark_timer *timer = arg;
@@ -53,6 +27,35 @@ static void send_mark(struct mark_timer *timer)
 	size_t len[] = {strlen(argv[0]), strlen(argv[1])};
 	timer->sending =
 		script_call(timer->redis, &script_mark, on_script, timer, 1, 2, argv, len) == 0;
+}
+
+static void on_info(const redisReply *reply, int error, void *arg)
+{
+	struct mark_timer *timer = arg;
+	static struct log_limit limit;
+	char run_id[9];
+	timer->asking = false;
+	if (error)
+		return; /* asked again by the next tick, or the next connection */
+	bool refused = reply->type == REDIS_REPLY_ERROR;
+	struct span text = reply->str ? span_of(reply->str, (size_t)reply->len) : SPAN_NONE;
+	if (refused || marks_parse_run_id(text, run_id)) {
+		if (log_allow(&limit))
+			log_error("marks: no run_id from INFO server: %s; trying on",
+				  refused ? reply->str : "not in the answer");
+		return;
+	}
+	marks_set_run_id(timer->marks, run_id);
+	timer->known = true;
+	/* Not at the next tick: until the first mark nobody can subscribe. */
+	if (!timer->sending)
+		send_mark(timer);
+}
+
+static void ask_run_id(struct mark_timer *timer)
+{
+	const char *argv[] = {"INFO", "server"};
+	timer->asking = redis_command(timer->redis, on_info, timer, 2, argv, NULL) == 0;
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)

@@ -45,8 +45,8 @@ packages_links() {
 	[ "$1" = cc ] && packages_compiler=${CC:-cc}
 	packages_source='int main(void) { return 0; }'
 	# libFuzzer brings its own main().
-	[ "$2" = fuzzer ] && packages_source='int LLVMFuzzerTestOneInput(const char *at, unsigned long len);
-		int LLVMFuzzerTestOneInput(const char *at, unsigned long len) { return !at && len; }'
+	[ "$2" = fuzzer ] && packages_source='int LLVMFuzzerTestOneInput(const char *at, unsigned long len)
+		{ return !at && len; }'
 	packages_program=$(mktemp)
 	packages_status=0
 	# shellcheck disable=SC2086 # CC may be two words: ccache gcc
@@ -64,8 +64,7 @@ packages_any_command() {
 }
 
 packages_node_is() {
-	command -v node >/dev/null 2>&1 &&
-		node -e "process.exit(parseInt(process.versions.node, 10) >= $1 ? 0 : 1)" </dev/null 2>/dev/null
+	node -e "process.exit(parseInt(process.versions.node, 10) >= $1 ? 0 : 1)" </dev/null >/dev/null 2>&1
 }
 
 # packages_has KIND:NAME[:VERSION]
@@ -94,7 +93,7 @@ packages_describe() {
 		-e 's/^node:\(.*\)/Node.js >= \1/'
 }
 
-# clang's runtime is packaged by version, and the installed clang need not be the distribution's default.
+# clang's runtime is packaged by version; the clang that is here need not be the default one.
 packages_of_this_clang() {
 	packages_clang=$(clang -dumpversion 2>/dev/null | sed 's/\..*//')
 	sed "s/libclang-rt-@-dev/libclang-rt-${packages_clang:+$packages_clang-}dev/"
@@ -112,9 +111,12 @@ packages_missing() {
 
 # packages_column N: that column of packages_missing, each package once.
 packages_column() {
-	awk -v column="$1" '
-		{ count = split($column, names, ",") }
-		{ for (i = 1; i <= count; i++) if (!seen[names[i]]++) printf "%s%s", started++ ? " " : "", names[i] }'
+	awk -v column="$1" '{
+		count = split($column, names, ",")
+		for (i = 1; i <= count; i++)
+			if (!seen[names[i]]++)
+				printf "%s%s", started++ ? " " : "", names[i]
+	}'
 }
 
 packages_say_missing() {
@@ -141,13 +143,14 @@ packages_may_be_root() {
 }
 
 packages_apt() {
+	set -- env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
+		install -y --no-install-recommends "$@"
 	if [ -z "${packages_updated:-}" ]; then
-		packages_as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update ||
+		packages_as_root apt-get update ||
 			echo "apt-get update failed; trying with the package lists as they are"
 		packages_updated=1
 	fi
-	packages_as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
-		install -y --no-install-recommends "$@"
+	packages_as_root "$@"
 }
 
 packages_dnf() {
@@ -181,12 +184,12 @@ packages_ensure() {
 		packages_names=$(echo "$packages_list" | packages_column 3)
 	else
 		packages_say_missing "$packages_list"
-		echo "there is neither apt-get nor dnf here: install these by hand, then start this again" >&2
+		echo "neither apt-get nor dnf is here: install these by hand, then start again" >&2
 		return 1
 	fi
 	if ! packages_may_be_root; then
 		packages_say_missing "$packages_list"
-		echo "not root, and no sudo that can be used here; let root run this, then start again:" >&2
+		echo "not root, and no sudo that can be used; let root run this, then start again:" >&2
 		echo "  $packages_hint $packages_names" >&2
 		return 1
 	fi

@@ -44,7 +44,7 @@ compile() {
 		meson setup --reconfigure "$build" "$root" -Dbuildtype=release -Dtests=disabled
 	else
 		meson setup "$build" "$root" -Dbuildtype=release -Dtests=disabled
-	fi && meson compile -C "$build"
+	fi && meson compile -C "$build" syncdocd
 }
 
 build_server() {
@@ -52,11 +52,11 @@ build_server() {
 	# Not writable is what a clone of root's looks like to others.
 	{ mkdir -p "$build" && : >"$log"; } 2>/dev/null ||
 		fail "cannot write into $build: run this as its owner, or in a copy of your own"
-	echo "building into $build (about a minute the first time)"
+	echo "building into $build"
 	if ! compile >"$log" 2>&1 </dev/null; then
-		cat "$log" >&2
-		fail "the build failed, see above; if $build comes from another place or version," \
-			"remove it (but $build/state: documents)"
+		tail -n 40 "$log" >&2
+		fail "the build failed, see above and $log; if $build comes from another place or" \
+			"version, remove it (but $build/state, which holds documents)"
 	fi
 }
 
@@ -67,9 +67,10 @@ first_own_folder() {
 		case $folder in /*) ;; *) continue ;; esac
 		[ "$(printf %s "$folder" | wc -c)" -le "$STATE_DIR_MAX" ] || continue
 		(umask 077 && mkdir -p -- "$folder") 2>/dev/null || continue
-		[ -w "$folder" ] && [ -x "$folder" ] || continue
-		printf '%s\n' "$folder"
-		return 0
+		if [ -w "$folder" ] && [ -x "$folder" ]; then
+			printf '%s\n' "$folder"
+			return 0
+		fi
 	done
 	return 1
 }
@@ -109,11 +110,13 @@ is_ready() {
 
 print_welcome() {
 	documents=$1/v1/services/session/documents
-	curl="curl${2:+ --unix-socket '$2'}"
+	curl="curl${2:+ --unix-socket $2}"
 	case $1 in https:*) curl="$curl -k" ;; esac
 	case $1 in *\[*) curl="$curl -g" ;; esac
 	# shellcheck disable=SC2016 # $TOKEN is for the reader's shell
-	case $(setting auth mode) in jwt | token) curl="$curl"' -H "Authorization: Bearer $TOKEN"' ;; esac
+	case $(setting auth mode) in
+	jwt | token) curl="$curl"' -H "Authorization: Bearer $TOKEN"' ;;
+	esac
 	cat <<-END
 
 	syncdoc is up at $1/${2:+ on $2}
@@ -138,7 +141,7 @@ announce() {
 			return
 		fi
 		if [ "$(date +%s)" -ge "$until_s" ]; then
-			echo "quickstart: not ready after $READY_WAIT_S s ($2/readyz), see the log above" >&2
+			echo "quickstart: $2/readyz not ready after $READY_WAIT_S s, see the log" >&2
 			return
 		fi
 		sleep 0.2

@@ -153,7 +153,6 @@ void request_check_headers(struct request *request, const char *method)
 
 	request->headers_seen = true;
 	request->method = parse_method(method);
-	request->has_body = encoding || announced;
 	if (fault)
 		refusal = outcome_refusal(400, "invalid_framing", "%s", fault);
 	else if (announced > body_max(request))

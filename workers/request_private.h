@@ -36,7 +36,6 @@ struct request {
 	enum http_method method; /* 0: one we do not know */
 	bool headers_seen;
 	bool handler_waits;  /* the handler holds a reference and has not answered */
-	bool has_body;       /* announced by Content-Length or Transfer-Encoding */
 	bool body_dropped;   /* too large: counted only */
 	bool body_unread;    /* answered before it was read: the connection lingers */
 	bool prefer_minimal; /* Prefer: return=minimal on a method that writes */

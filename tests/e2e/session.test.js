@@ -49,11 +49,11 @@ describe('operations', () => {
 		const ask = async more => ws.request({ type: 'sync.list', service: 'wslist', ...more });
 		const first = await ask({ order: 'id', page_size: 1, prefix: 'a', deleted: true });
 		assert.equal(first.type, 'result', first.text);
-		assert.deepEqual(first.documents.map(item => item.id), ['a1']);
+		assert.deepEqual(first.items.map(item => item.id), ['a1']);
 		const second = await ask({ order: 'id', page_size: 5, prefix: 'a', deleted: true, page_token: first.next_page_token });
-		assert.deepEqual(second.documents, (await rest.get(`${collectionPath('wslist')}?order=id&prefix=a&deleted=true`)).json.items.slice(1));
+		assert.deepEqual(second.items, (await rest.get(`${collectionPath('wslist')}?order=id&prefix=a&deleted=true`)).json.items.slice(1));
 		assert.equal(second.next_page_token, undefined);
-		assert.deepEqual((await ask({})).documents, (await rest.get(collectionPath('wslist'))).json.items);
+		assert.deepEqual((await ask({})).items, (await rest.get(collectionPath('wslist'))).json.items);
 		for (const more of [{ page_size: 0 }, { page_size: 1001 }, { page_size: '5' }, { order: 'x' }, { page_token: 'x' }, { prefix: 'a b' }, { deleted: 1 }])
 			assert.equal((await ask(more)).status, 400, JSON.stringify(more));
 	});
