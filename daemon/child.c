@@ -99,7 +99,7 @@ static void fill_child(struct children *children, struct child *child, unsigned 
 int child_fork(struct children *children, unsigned slot, unsigned index)
 {
 	struct child *child = &children->list[slot];
-	int drain_read_fd;
+	int drain_read_fd = -1;
 	int error = open_channels(child, &drain_read_fd);
 	if (error)
 		return error;

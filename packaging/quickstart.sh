@@ -49,8 +49,9 @@ compile() {
 
 build_server() {
 	log=$build/quickstart.log
-	# Not writable is what a clone of root's looks like to others.
-	{ mkdir -p "$build" && : >"$log"; } 2>/dev/null ||
+	# Not writable is what a clone of root's looks like to others. Not `:`, at whose failing
+	# redirection the shell would end without a word.
+	{ mkdir -p "$build" && true >"$log"; } 2>/dev/null ||
 		fail "cannot write into $build: run this as its owner, or in a copy of your own"
 	echo "building into $build"
 	if ! compile >"$log" 2>&1 </dev/null; then

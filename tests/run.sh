@@ -446,7 +446,10 @@ done
 # shellcheck disable=SC2086 # one word each
 [ $# -gt 0 ] || set -- $ALL_PARTS
 
-mkdir -p "$logs" && : >"$logs/run" || exit 1
+if ! mkdir -p "$logs" || ! [ -w "$logs" ]; then
+	echo "run.sh: cannot write into $logs: run this as its owner, or in a copy of your own" >&2
+	exit 1
+fi
 scratch=$(mktemp -d) || exit 1
 trap clean_up EXIT
 trap 'exit 130' INT

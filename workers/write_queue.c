@@ -2,7 +2,6 @@
 
 #include "event.h"
 #include "hash.h"
-#include "log.h"
 #include "mutation.h"
 #include <bsd/sys/queue.h>
 
@@ -15,6 +14,7 @@
 #define FIND_AT_LEAST_MS 500
 #define FREE_MISMATCHES 3 /* from the fourth on a random pause: see pause_after_mismatch() */
 #define REQUEST_NAME_LEN 20
+#define NO_SUCH_REVISION INT64_MAX /* no document ever gets there */
 
 struct write {
 	STAILQ_ENTRY(write) link;
@@ -22,9 +22,14 @@ struct write {
 	struct text *data;            /* owned; becomes the revision's data in a replace */
 	operation_done_fn done;
 	void *arg;
-	int64_t deadline_ms;                  /* monotonic */
-	char name[REQUEST_NAME_LEN + 1];      /* `req` of the history entry; ours, never the client's */
-	bool expires_first;                   /* `expiry` comes before `mutation` in the batch */
+	int64_t deadline_ms;             /* monotonic */
+	char name[REQUEST_NAME_LEN + 1]; /* `req` of the history entry; ours, never the client's */
+	uint64_t arrival;                /* counts the writes of its queue */
+	bool key_looked_up;              /* its Idempotency-Key is not in the history */
+	/* In a batch: an earlier write of it with the same Idempotency-Key, whose answer this one
+	 * gets; it has no mutation. */
+	const struct write *twin;
+	bool expires_first; /* `expiry` comes before `mutation` in the batch */
 	struct mutation expiry;
 	struct mutation mutation;
 	struct buffer expiry_event, event; /* texts for the channel */
@@ -41,10 +46,15 @@ struct document_queue {
 	struct write_list waiting;
 	struct write_list batch; /* in the script that is under way */
 	size_t waiting_count;
-	bool busy;            /* a read, a script or a pause is under way, or answers are being given */
+	bool busy; /* a read, a script or a pause is under way, or answers are being given */
 	struct revision base; /* what the next batch stands on */
-	bool base_is_fresh;   /* read from the primary for this very judgement: refusals may be answered */
-	unsigned mismatches;  /* in a row */
+	/* What Redis says may answer a refusal only of writes that were there when it was asked:
+	 * one that came later may know of a newer revision than the answer that was already on its
+	 * way. */
+	uint64_t arrivals;   /* writes so far */
+	uint64_t asked;      /* `arrivals` when the newest read or script was sent */
+	uint64_t fresh_for;  /* `asked` of the answer that `base` came with; 0: from the cache */
+	unsigned mismatches; /* in a row */
 	int64_t find_until_ms;
 	ev_timer pause;
 	void (*after_pause)(struct document_queue *queue);
@@ -69,9 +79,12 @@ static void queue_pump(struct document_queue *queue);
 static void queue_fetch(struct document_queue *queue);
 static void queue_build(struct document_queue *queue);
 static void queue_persist(struct document_queue *queue);
+static void queue_look_for_key(struct document_queue *queue);
 static void queue_find_outcome(struct document_queue *queue);
+static void answer_outcome_unknown(struct document_queue *queue);
 
-/* --- writes ------------------------------------------------------------------------------------------ */
+/* --- writes
+ * ------------------------------------------------------------------------------------------ */
 
 static struct span store_span(char **at, struct span span)
 {
@@ -83,11 +96,12 @@ static struct span store_span(char **at, struct span span)
 	return copy;
 }
 
-static struct write *write_create(const struct write_request *request, operation_done_fn done, void *arg,
-				  int64_t deadline_ms)
+static struct write *write_create(const struct write_request *request, operation_done_fn done,
+				  void *arg, int64_t deadline_ms)
 {
-	struct write *write = calloc(1, sizeof(*write) + request->by.len + request->connection_id.len +
-						request->idempotency_key.len);
+	struct write *write =
+		calloc(1, sizeof(*write) + request->by.len + request->connection_id.len +
+				  request->idempotency_key.len);
 
 	MUST(write);
 	char *at = write->storage;
@@ -111,10 +125,12 @@ static void write_forget_batch(struct write *write)
 	buffer_fini(&write->expiry_event);
 	buffer_fini(&write->event);
 	write->expires_first = false;
+	write->twin = NULL;
 }
 
 /* The write is unlinked by the caller; the callback may start new writes of the same document. */
-static void write_finish(struct document_queue *queue, struct write *write, const struct outcome *outcome)
+static void write_finish(struct document_queue *queue, struct write *write,
+			 const struct outcome *outcome)
 {
 	struct slot *slot = queue->queues->worker->slot;
 
@@ -127,12 +143,14 @@ static void write_finish(struct document_queue *queue, struct write *write, cons
 	free(write);
 }
 
-/* Adds the base's envelope to a refusal that tells the current revision. */
+/* Adds the base's envelope to a refusal that tells its revision. It does not where the base is past
+ * its time and the refusal is judged on the tombstone to come. */
 static void write_refuse(struct document_queue *queue, struct write *write, struct outcome *refusal)
 {
 	struct buffer *envelope = &queue->queues->envelope;
 
-	if (refusal->has_current_revision && queue->base.number) {
+	if (refusal->has_current_revision && queue->base.number &&
+	    refusal->current_revision == queue->base.number) {
 		refusal->document = revision_document(&queue->base, queue->service, queue->id);
 		if (!queue->base.deleted) {
 			envelope->len = 0;
@@ -143,25 +161,32 @@ static void write_refuse(struct document_queue *queue, struct write *write, stru
 	write_finish(queue, write, refusal);
 }
 
-static void list_refuse(struct document_queue *queue, struct write_list *list, const struct outcome *refusal)
+static void list_refuse(struct document_queue *queue, struct write_list *list,
+			const struct outcome *refusal)
 {
+	struct write_list refused = STAILQ_HEAD_INITIALIZER(refused);
 	struct write *write;
 
-	while ((write = STAILQ_FIRST(list))) {
-		STAILQ_REMOVE_HEAD(list, link);
-		if (list == &queue->waiting)
-			queue->waiting_count--;
+	/* Writes that the callbacks start are none of these. */
+	STAILQ_CONCAT(&refused, list);
+	if (list == &queue->waiting)
+		queue->waiting_count = 0;
+	while ((write = STAILQ_FIRST(&refused))) {
+		STAILQ_REMOVE_HEAD(&refused, link);
 		write_finish(queue, write, refusal);
 	}
 }
 
-/* --- queues ------------------------------------------------------------------------------------------ */
+/* --- queues
+ * ------------------------------------------------------------------------------------------ */
 
-static struct document_queue **queue_place(struct write_queues *queues, struct span service, struct span id, uint64_t hash)
+static struct document_queue **queue_place(struct write_queues *queues, struct span service,
+					   struct span id, uint64_t hash)
 {
 	struct document_queue **place = &queues->buckets[hash & (QUEUE_BUCKETS - 1)];
 
-	while (*place && !((*place)->hash == hash && span_equals((*place)->service, service) && span_equals((*place)->id, id)))
+	while (*place && !((*place)->hash == hash && span_equals((*place)->service, service) &&
+			   span_equals((*place)->id, id)))
 		place = &(*place)->next;
 	return place;
 }
@@ -175,14 +200,16 @@ static void on_pause(struct ev_loop *loop, ev_timer *timer, int events)
 	queue->after_pause(queue);
 }
 
-static void queue_pause(struct document_queue *queue, double seconds, void (*after)(struct document_queue *queue))
+static void queue_pause(struct document_queue *queue, double seconds,
+			void (*after)(struct document_queue *queue))
 {
 	queue->after_pause = after;
 	ev_timer_set(&queue->pause, seconds, 0.);
 	ev_timer_start(queue->queues->worker->loop, &queue->pause);
 }
 
-static struct document_queue *queue_get(struct write_queues *queues, struct span service, struct span id)
+static struct document_queue *queue_get(struct write_queues *queues, struct span service,
+					struct span id)
 {
 	uint64_t hash = hash_span(hash_span(queues->worker->hash_seed, service), id);
 	struct document_queue **place = queue_place(queues, service, id, hash);
@@ -206,7 +233,8 @@ static struct document_queue *queue_get(struct write_queues *queues, struct span
 
 static void queue_free(struct document_queue *queue)
 {
-	struct document_queue **place = queue_place(queue->queues, queue->service, queue->id, queue->hash);
+	struct document_queue **place =
+		queue_place(queue->queues, queue->service, queue->id, queue->hash);
 
 	MUST(*place == queue);
 	*place = queue->next;
@@ -216,25 +244,40 @@ static void queue_free(struct document_queue *queue)
 	free(queue);
 }
 
-void write_queues_submit(struct write_queues *queues, const struct write_request *request, operation_done_fn done, void *arg)
+static struct outcome refuse_shutting_down(void)
+{
+	struct outcome refusal = outcome_refusal(
+		503, "shutting_down", "the server is shutting down; nothing was changed");
+
+	refusal.retry_after_s = 1;
+	return refusal;
+}
+
+void write_queues_submit(struct write_queues *queues, const struct write_request *request,
+			 operation_done_fn done, void *arg)
 {
 	struct worker *worker = queues->worker;
-	struct document_queue *queue = queue_get(queues, request->service, request->id);
+	struct outcome refusal;
 
-	if (queues->closing || queue->waiting_count >= QUEUE_WRITES_MAX) {
-		struct outcome refusal = outcome_refusal(503, queues->closing ? "shutting_down" : "write_contention",
-							 "too many writes wait for this document");
-
-		refusal.retry_after_s = 1;
+	if (queues->closing) {
+		refusal = refuse_shutting_down();
 		done(&refusal, arg);
-		if (!queue->busy)
-			queue_free(queue);
 		return;
 	}
-	struct write *write = write_create(request, done, arg,
-					   worker_monotonic_ms() + worker->config->redis_timeout_ms);
+	struct document_queue *queue = queue_get(queues, request->service, request->id);
+	if (queue->waiting_count >= QUEUE_WRITES_MAX) {
+		refusal = outcome_refusal(503, "write_contention",
+					  "too many writes wait for this document");
+		refusal.retry_after_s = 1;
+		stat_add(worker->slot, STAT_write_contention, 1);
+		done(&refusal, arg);
+		return;
+	}
+	struct write *write = write_create(
+		request, done, arg, worker_monotonic_ms() + worker->config->redis_timeout_ms);
 	write->request.service = queue->service;
 	write->request.id = queue->id;
+	write->arrival = ++queue->arrivals;
 	STAILQ_INSERT_TAIL(&queue->waiting, write, link);
 	queue->waiting_count++;
 	queues->pending++;
@@ -248,10 +291,10 @@ void write_queues_submit(struct write_queues *queues, const struct write_request
 static void queue_pump(struct document_queue *queue)
 {
 	queue->busy = true;
+	queue->mismatches = 0;
 	if (queue->queues->closing) {
-		struct outcome refusal = outcome_refusal(503, "shutting_down", "the server is shutting down; nothing was changed");
+		struct outcome refusal = refuse_shutting_down();
 
-		refusal.retry_after_s = 1;
 		list_refuse(queue, &queue->waiting, &refusal);
 	}
 	if (STAILQ_EMPTY(&queue->waiting)) {
@@ -261,7 +304,8 @@ static void queue_pump(struct document_queue *queue)
 	queue_fetch(queue);
 }
 
-/* --- fetch ------------------------------------------------------------------------------------------- */
+/* --- fetch
+ * ------------------------------------------------------------------------------------------- */
 
 static void on_read(int error, struct span envelope, void *arg)
 {
@@ -277,13 +321,15 @@ static void on_read(int error, struct span envelope, void *arg)
 		queue_pump(queue);
 		return;
 	}
-	revision_replace(&queue->base, document.revision ? revision_of_document(&document) : (struct revision){0});
-	queue->base_is_fresh = true;
+	revision_replace(&queue->base, document.revision ? revision_of_document(&document)
+							 : (struct revision){0});
+	queue->fresh_for = queue->asked;
 	queue_build(queue);
 }
 
 static void fetch_fresh(struct document_queue *queue)
 {
+	queue->asked = queue->arrivals;
 	stat_add(queue->queues->worker->slot, STAT_document_cache_misses, 1);
 	store_read(queue->queues->worker->store, queue->service, queue->id, on_read, queue);
 }
@@ -291,7 +337,8 @@ static void fetch_fresh(struct document_queue *queue)
 /* The cache proposes; what it proposes is checked by the script. */
 static void queue_fetch(struct document_queue *queue)
 {
-	const struct revision *cached = document_cache_find(queue->queues->cache, queue->service, queue->id);
+	const struct revision *cached =
+		document_cache_find(queue->queues->cache, queue->service, queue->id);
 
 	if (!cached) {
 		fetch_fresh(queue);
@@ -299,11 +346,12 @@ static void queue_fetch(struct document_queue *queue)
 	}
 	stat_add(queue->queues->worker->slot, STAT_document_cache_hits, 1);
 	revision_replace(&queue->base, revision_clone(cached));
-	queue->base_is_fresh = false;
+	queue->fresh_for = 0;
 	queue_build(queue);
 }
 
-/* --- clone, apply, diff ------------------------------------------------------------------------------ */
+/* --- clone, apply, diff
+ * ------------------------------------------------------------------------------ */
 
 static void format_event(const struct document_queue *queue, const struct write_request *request,
 			 const struct mutation *mutation, struct buffer *ret)
@@ -334,15 +382,16 @@ static int batch_apply(struct document_queue *queue, struct write *write, struct
 	int64_t now_ms = worker_now_ms();
 	const struct revision *base = state;
 
-	if (base->number && !base->deleted && base->expires_at_ms && base->expires_at_ms <= now_ms) {
+	if (base->number && !base->deleted && base->expires_at_ms &&
+	    base->expires_at_ms <= now_ms) {
 		mutation_expire(base, now_ms, &write->expiry);
 		write->expires_first = true;
 		base = &write->expiry.next;
 	}
 	int error = mutation_judge(base, &write->request, ret_refusal);
 	if (!error)
-		error = mutation_apply(&queues->scratch, &queues->limits, base, &write->request, write->data, now_ms,
-				       &write->mutation, ret_refusal);
+		error = mutation_apply(&queues->scratch, &queues->limits, base, &write->request,
+				       write->data, now_ms, &write->mutation, ret_refusal);
 	if (error) {
 		write_forget_batch(write);
 		return error;
@@ -361,7 +410,8 @@ static bool refuse_if_late(struct document_queue *queue, struct write *write)
 	struct outcome refusal = outcome_of_store_error(-EAGAIN);
 	if (queue->mismatches) {
 		refusal = outcome_refusal(503, "write_contention",
-					  "others kept writing this document until the deadline; nothing was changed");
+					  "others kept writing this document until the deadline; "
+					  "nothing was changed");
 		refusal.retry_after_s = 1;
 		stat_add(queue->queues->worker->slot, STAT_write_contention, 1);
 	}
@@ -369,49 +419,88 @@ static bool refuse_if_late(struct document_queue *queue, struct write *write)
 	return true;
 }
 
-/* Takes writes from the queue into a batch that stands on a clone of the base. A refusal is answered only on a fresh base and before
- * anything is in the batch: later ones wait for the batch's end and are judged on what it made. */
+static struct write *find_twin(const struct document_queue *queue, const struct write *write)
+{
+	struct write *first;
+
+	if (!write->request.idempotency_key.len)
+		return NULL;
+	STAILQ_FOREACH(first, &queue->batch, link)
+	if (!first->twin &&
+	    span_equals(first->request.idempotency_key, write->request.idempotency_key))
+		return first;
+	return NULL;
+}
+
+/* May a refusal that was judged on the base be answered? */
+static bool refusal_is_final(const struct document_queue *queue, const struct write *write)
+{
+	return write->arrival <= queue->fresh_for &&
+	       (!write->request.idempotency_key.len || write->key_looked_up);
+}
+
+/* The next write's refusal is not final. */
+static void queue_ask_again(struct document_queue *queue)
+{
+	const struct write *write = STAILQ_FIRST(&queue->waiting);
+
+	if (write->request.idempotency_key.len && !write->key_looked_up)
+		queue_look_for_key(queue);
+	else
+		fetch_fresh(queue);
+}
+
+/* Takes writes from the queue into a batch that stands on a clone of the base. A refusal is
+ * answered only on a fresh base and before anything is in the batch: later ones wait for the
+ * batch's end and are judged on what it made. */
 static void queue_build(struct document_queue *queue)
 {
-	struct revision state = revision_clone(&queue->base);
 	size_t count = 0, bytes = 0;
-	bool stale = false;
+	bool asks_again = false;
 	struct write *write;
 
-	while (count < BATCH_WRITES_MAX && bytes < BATCH_BYTES_MAX && (write = STAILQ_FIRST(&queue->waiting))) {
+	if (queue->queues->closing) {
+		queue_pump(queue);
+		return;
+	}
+	struct revision state = revision_clone(&queue->base);
+	while (count < BATCH_WRITES_MAX && bytes < BATCH_BYTES_MAX &&
+	       (write = STAILQ_FIRST(&queue->waiting))) {
 		struct outcome refusal;
 
 		STAILQ_REMOVE_HEAD(&queue->waiting, link);
 		queue->waiting_count--;
 		if (refuse_if_late(queue, write))
 			continue;
-		if (!batch_apply(queue, write, &state, &refusal)) {
+		write->twin = find_twin(queue, write);
+		if (write->twin || !batch_apply(queue, write, &state, &refusal)) {
 			STAILQ_INSERT_TAIL(&queue->batch, write, link);
 			count++;
 			bytes += write->event.len + write->mutation.reversible.len;
 			continue;
 		}
-		if (!count && queue->base_is_fresh) {
+		if (!count && refusal_is_final(queue, write)) {
 			write_refuse(queue, write, &refusal);
 			continue;
 		}
 		STAILQ_INSERT_HEAD(&queue->waiting, write, link);
 		queue->waiting_count++;
-		stale = !count;
+		asks_again = !count;
 		break;
 	}
 	revision_fini(&state);
 	if (count)
 		queue_persist(queue);
-	else if (stale)
-		fetch_fresh(queue);
+	else if (asks_again)
+		queue_ask_again(queue);
 	else
 		queue_pump(queue);
 }
 
-/* --- persist, broadcast ------------------------------------------------------------------------------ */
+/* --- persist, broadcast
+ * ------------------------------------------------------------------------------ */
 
-/* Bytes of the batch go back to the head of the queue, in their order. */
+/* The batch's writes go back to the head of the queue, in their order. */
 static void batch_requeue(struct document_queue *queue)
 {
 	struct write *write;
@@ -425,25 +514,79 @@ static void batch_requeue(struct document_queue *queue)
 	STAILQ_CONCAT(&queue->waiting, &queue->batch);
 }
 
-static void answer_written(struct document_queue *queue, struct write *write)
+/* What the script has taken; its document is that of the last one that is no twin. */
+static const struct write *batch_last(const struct document_queue *queue)
+{
+	const struct write *write, *last = NULL;
+
+	STAILQ_FOREACH(write, &queue->batch, link)
+	if (!write->twin)
+		last = write;
+	return last;
+}
+
+/* The envelope is valid until the next answer. */
+static struct outcome outcome_of_revision(const struct document_queue *queue,
+					  const struct revision *revision, int status)
 {
 	struct buffer *envelope = &queue->queues->envelope;
-	struct outcome outcome = {.status = write->mutation.created ? 201 : 200};
+	struct outcome outcome = {.status = status};
 
-	outcome.document = revision_document(&write->mutation.next, queue->service, queue->id);
+	outcome.document = revision_document(revision, queue->service, queue->id);
 	envelope->len = 0;
 	document_format(envelope, &outcome.document);
 	outcome.envelope = buffer_span(envelope);
+	return outcome;
+}
+
+static void answer_replay(struct document_queue *queue, struct write *write,
+			  const struct revision *revision)
+{
+	struct outcome outcome = outcome_of_revision(queue, revision, 200);
+
+	outcome.idempotent_replay = true;
+	stat_add(queue->queues->worker->slot, STAT_idempotent_replays, 1);
+	write_finish(queue, write, &outcome);
+}
+
+/* The twins stand behind `write` in the batch. */
+static void take_twins(struct document_queue *queue, const struct write *write,
+		       struct write_list *ret)
+{
+	struct write *twin, *next;
+
+	if (!write->request.idempotency_key.len)
+		return;
+	STAILQ_FOREACH_SAFE(twin, &queue->batch, link, next)
+	if (twin->twin == write) {
+		STAILQ_REMOVE(&queue->batch, twin, write, link);
+		STAILQ_INSERT_TAIL(ret, twin, link);
+	}
+}
+
+static void answer_written(struct document_queue *queue, struct write *write)
+{
+	struct revision written = revision_clone(&write->mutation.next);
+	struct outcome outcome =
+		outcome_of_revision(queue, &written, write->mutation.created ? 201 : 200);
+	struct write_list twins = STAILQ_HEAD_INITIALIZER(twins);
+
+	take_twins(queue, write, &twins);
 	stat_add(queue->queues->worker->slot, STAT_writes_total, 1);
 	write_finish(queue, write, &outcome);
+	while ((write = STAILQ_FIRST(&twins))) {
+		STAILQ_REMOVE_HEAD(&twins, link);
+		answer_replay(queue, write, &written);
+	}
+	revision_fini(&written);
 }
 
 static void batch_answer_written(struct document_queue *queue)
 {
-	struct write *write = STAILQ_LAST(&queue->batch, write, link);
+	struct write *write;
 
-	queue->mismatches = 0;
-	document_cache_put(queue->queues->cache, queue->service, queue->id, &write->mutation.next);
+	document_cache_put(queue->queues->cache, queue->service, queue->id,
+			   &batch_last(queue)->mutation.next);
 	while ((write = STAILQ_FIRST(&queue->batch))) {
 		STAILQ_REMOVE_HEAD(&queue->batch, link);
 		answer_written(queue, write);
@@ -457,8 +600,9 @@ static int adopt_envelope(struct document_queue *queue, struct span envelope)
 
 	if (envelope.len && document_parse(envelope, &document))
 		return -EBADMSG;
-	revision_replace(&queue->base, document.revision ? revision_of_document(&document) : (struct revision){0});
-	queue->base_is_fresh = true;
+	revision_replace(&queue->base, document.revision ? revision_of_document(&document)
+							 : (struct revision){0});
+	queue->fresh_for = queue->asked;
 	if (queue->base.number)
 		document_cache_put(queue->queues->cache, queue->service, queue->id, &queue->base);
 	else
@@ -466,7 +610,8 @@ static int adopt_envelope(struct document_queue *queue, struct span envelope)
 	return 0;
 }
 
-/* Contenders on other hosts and workers: from the fourth mismatch on, wait a random 0…2^n × 100 µs, at most 5 ms. */
+/* Contenders on other hosts and workers: from the fourth mismatch on, wait a random 0…2^n × 100 µs,
+ * at most 5 ms. */
 static void pause_after_mismatch(struct document_queue *queue)
 {
 	unsigned power = queue->mismatches < 10 ? queue->mismatches : 10;
@@ -477,56 +622,128 @@ static void pause_after_mismatch(struct document_queue *queue)
 	queue_pause(queue, most_s * drand48(), queue_build);
 }
 
-static void on_mismatch(struct document_queue *queue, struct span envelope)
+/* Judges again on the newest envelope, which the script returned. */
+static void queue_rebase(struct document_queue *queue, struct span envelope)
 {
-	stat_add(queue->queues->worker->slot, STAT_write_mismatches, 1);
 	batch_requeue(queue);
-	queue->mismatches++;
 	if (adopt_envelope(queue, envelope)) {
 		struct outcome refusal = outcome_of_store_error(-EBADMSG);
 
 		list_refuse(queue, &queue->waiting, &refusal);
 		queue_pump(queue);
-	} else if (queue->mismatches > FREE_MISMATCHES) {
+	} else if (queue->mismatches > FREE_MISMATCHES && !queue->queues->closing) {
 		pause_after_mismatch(queue);
 	} else {
 		queue_build(queue);
 	}
 }
 
-/* Nothing of the batch was written: one of its writes was done before, under the same Idempotency-Key. */
+static void on_mismatch(struct document_queue *queue, struct span envelope)
+{
+	stat_add(queue->queues->worker->slot, STAT_write_mismatches, 1);
+	queue->mismatches++;
+	queue_rebase(queue, envelope);
+}
+
+static void batch_refuse(struct document_queue *queue, int error)
+{
+	struct outcome refusal = outcome_of_store_error(error);
+
+	list_refuse(queue, &queue->batch, &refusal);
+	queue_pump(queue);
+}
+
+/* key_index counts revisions; an expiry that goes before its write is one of its own. NULL: no such
+ * revision. */
+static struct write *batch_write_of(const struct document_queue *queue, size_t key_index)
+{
+	struct write *write;
+	size_t revisions = 0;
+
+	STAILQ_FOREACH(write, &queue->batch, link)
+	{
+		if (write->twin)
+			continue;
+		revisions += write->expires_first ? 2 : 1;
+		if (revisions > key_index)
+			return write;
+	}
+	return NULL;
+}
+
+/* Nothing of the batch was written: one of its writes was done before, under the same
+ * Idempotency-Key. */
 static void on_key_seen(struct document_queue *queue, const struct store_write_result *result)
 {
-	struct write *write = STAILQ_FIRST(&queue->batch);
-	size_t index = 0;
+	struct write *write = batch_write_of(queue, result->key_index);
 
-	/* key_index counts revisions; an expiry that goes before its write is one of its own. */
-	for (; write; write = STAILQ_NEXT(write, link)) {
-		index += write->expires_first ? 2 : 1;
-		if (index > result->key_index)
-			break;
+	if (!write) {
+		batch_refuse(queue, -EIO);
+		return;
 	}
-	MUST(write);
 	STAILQ_REMOVE(&queue->batch, write, write, link);
 	batch_requeue(queue);
-	int error = adopt_envelope(queue, result->envelope);
-	struct outcome outcome = error ? outcome_of_store_error(error) : (struct outcome){.status = 200};
-	if (!error && queue->base.number == result->key_revision) {
-		outcome.idempotent_replay = true;
-		outcome.document = revision_document(&queue->base, queue->service, queue->id);
-		queue->queues->envelope.len = 0;
-		document_format(&queue->queues->envelope, &outcome.document);
-		outcome.envelope = buffer_span(&queue->queues->envelope);
-		stat_add(queue->queues->worker->slot, STAT_idempotent_replays, 1);
-	} else if (!error) {
-		outcome = outcome_refusal(409, "idempotency_key_used",
-					  "this Idempotency-Key made revision %llu, and the document has moved on since",
-					  (unsigned long long)result->key_revision);
-		outcome.has_current_revision = true;
-		outcome.current_revision = queue->base.number;
+	if (adopt_envelope(queue, result->envelope)) {
+		struct outcome refusal = outcome_of_store_error(-EBADMSG);
+
+		write_finish(queue, write, &refusal);
+	} else if (queue->base.number && queue->base.number == result->key_revision) {
+		answer_replay(queue, write, &queue->base);
+	} else {
+		struct outcome refusal = outcome_refusal(409, "idempotency_key_used",
+							 "this Idempotency-Key made revision %llu, "
+							 "and the document has moved on since",
+							 (unsigned long long)result->key_revision);
+
+		refusal.has_current_revision = true;
+		refusal.current_revision = queue->base.number;
+		write_refuse(queue, write, &refusal);
 	}
-	write_finish(queue, write, &outcome);
 	queue_pump(queue);
+}
+
+static void on_key_looked_up(int error, const struct store_write_result *result, void *arg)
+{
+	struct document_queue *queue = arg;
+
+	if (!error && result->answer == STORE_KEY_SEEN)
+		on_key_seen(queue, result);
+	else if (!error && result->answer == STORE_MISMATCH)
+		queue_rebase(queue, result->envelope);
+	else
+		batch_refuse(queue, error ? error : -EIO);
+}
+
+/* A write that would be refused may have been done before, under its Idempotency-Key: a create that
+ * is sent again finds the document it made. Only the write script looks at keys, so it is called on
+ * a base that no document has: that writes nothing and tells the key, or else the newest envelope,
+ * on which the write is judged again. */
+static void queue_look_for_key(struct document_queue *queue)
+{
+	struct write *write = STAILQ_FIRST(&queue->waiting);
+	const struct store_revision revision = {
+		.op = SPAN("replace"),
+		.request = span_string(write->name),
+		.key = write->request.idempotency_key,
+	};
+	const struct store_batch batch = {
+		.service = queue->service,
+		.id = queue->id,
+		.base_revision = NO_SUCH_REVISION,
+		.final = {.revision = NO_SUCH_REVISION + UINT64_C(1),
+			  .service = queue->service,
+			  .id = queue->id,
+			  .data = SPAN("{}")},
+		.revisions = &revision,
+		.count = 1,
+	};
+
+	write->key_looked_up = true;
+	STAILQ_REMOVE_HEAD(&queue->waiting, link);
+	queue->waiting_count--;
+	STAILQ_INSERT_TAIL(&queue->batch, write, link);
+	queue->asked = queue->arrivals;
+	store_write(queue->queues->worker->store, &batch, on_key_looked_up, queue);
 }
 
 static void on_written(int error, const struct store_write_result *result, void *arg)
@@ -541,16 +758,15 @@ static void on_written(int error, const struct store_write_result *result, void 
 		on_key_seen(queue, result);
 	} else if (error == -ETIMEDOUT) {
 		queue_find_outcome(queue);
+	} else if (error == -ECANCELED) { /* the store goes; the script may have been sent */
+		answer_outcome_unknown(queue);
 	} else {
-		struct outcome refusal = outcome_of_store_error(error);
-
-		list_refuse(queue, &queue->batch, &refusal);
-		queue_pump(queue);
+		batch_refuse(queue, error);
 	}
 }
 
-static void add_revision(struct store_revision *revision, const struct mutation *mutation, const struct write *write,
-			 const struct buffer *event, bool is_expiry)
+static void add_revision(struct store_revision *revision, const struct mutation *mutation,
+			 const struct write *write, const struct buffer *event, bool is_expiry)
 {
 	*revision = (struct store_revision){
 		.op = span_string(mutation->operation),
@@ -568,7 +784,7 @@ static void add_revision(struct store_revision *revision, const struct mutation 
 static void queue_persist(struct document_queue *queue)
 {
 	struct store_revision revisions[2 * BATCH_WRITES_MAX];
-	const struct write *write, *last = STAILQ_LAST(&queue->batch, write, link);
+	const struct write *write;
 	struct store_batch batch = {
 		.service = queue->service,
 		.id = queue->id,
@@ -576,29 +792,38 @@ static void queue_persist(struct document_queue *queue)
 		.base_updated_at_ms = queue->base.updated_at_ms,
 		.base_expires_at_ms = queue->base.expires_at_ms,
 		.base_deleted = queue->base.deleted,
-		.final = revision_document(&last->mutation.next, queue->service, queue->id),
+		.final = revision_document(&batch_last(queue)->mutation.next, queue->service,
+					   queue->id),
 		.revisions = revisions,
 	};
 
 	STAILQ_FOREACH(write, &queue->batch, link)
 	{
+		if (write->twin)
+			continue;
 		if (write->expires_first)
-			add_revision(&revisions[batch.count++], &write->expiry, write, &write->expiry_event, true);
-		add_revision(&revisions[batch.count++], &write->mutation, write, &write->event, false);
+			add_revision(&revisions[batch.count++], &write->expiry, write,
+				     &write->expiry_event, true);
+		add_revision(&revisions[batch.count++], &write->mutation, write, &write->event,
+			     false);
 	}
 	stat_add(queue->queues->worker->slot, STAT_write_batches, 1);
+	queue->asked = queue->arrivals;
 	store_write(queue->queues->worker->store, &batch, on_written, queue);
 }
 
-/* --- lost reply: never sent again, looked up in the history ------------------------------------------- */
+/* --- lost reply: never sent again, looked up in the history
+ * ------------------------------------------- */
 
 static void answer_outcome_unknown(struct document_queue *queue)
 {
 	struct outcome refusal = outcome_refusal(503, "outcome_unknown",
-						 "Redis did not answer after the write was sent; it may or may not have been applied");
+						 "Redis did not answer after the write was sent; "
+						 "it may or may not have been applied");
 	struct write *write;
 
-	STAILQ_FOREACH(write, &queue->batch, link) stat_add(queue->queues->worker->slot, STAT_write_outcome_unknown, 1);
+	STAILQ_FOREACH(write, &queue->batch, link)
+	stat_add(queue->queues->worker->slot, STAT_write_outcome_unknown, 1);
 	document_cache_drop(queue->queues->cache, queue->service, queue->id);
 	list_refuse(queue, &queue->batch, &refusal);
 	queue_pump(queue);
@@ -609,11 +834,10 @@ static void look_for_outcome(struct document_queue *queue);
 static void on_found(int error, const struct store_found *found, void *arg)
 {
 	struct document_queue *queue = arg;
-	const struct write *first = STAILQ_FIRST(&queue->batch);
-	const struct revision *planned = first->expires_first ? &first->expiry.next : &first->mutation.next;
+	const struct revision *planned = &batch_last(queue)->mutation.next;
 
-	/* All or none: where the first is, all are. */
-	if (!error && found->found && found->revision == planned->number && found->at_ms == planned->updated_at_ms) {
+	if (!error && found->found && found->revision == planned->number &&
+	    found->at_ms == planned->updated_at_ms) {
 		stat_add(queue->queues->worker->slot, STAT_write_outcome_found, 1);
 		batch_answer_written(queue);
 	} else if (queue->queues->closing || worker_monotonic_ms() >= queue->find_until_ms) {
@@ -623,12 +847,13 @@ static void on_found(int error, const struct store_found *found, void *arg)
 	}
 }
 
+/* All or none: where the last is, all are. The last because a long batch's first entries may have
+ * been trimmed by history.max, and because an expiry shares the name of the write it goes before.
+ */
 static void look_for_outcome(struct document_queue *queue)
 {
-	const struct write *first = STAILQ_FIRST(&queue->batch);
-
-	store_find_request(queue->queues->worker->store, queue->service, queue->id, span_string(first->name), on_found,
-			   queue);
+	store_find_request(queue->queues->worker->store, queue->service, queue->id,
+			   span_string(batch_last(queue)->name), on_found, queue);
 }
 
 static void queue_find_outcome(struct document_queue *queue)
@@ -647,14 +872,17 @@ static void queue_find_outcome(struct document_queue *queue)
 	look_for_outcome(queue);
 }
 
-/* --- all queues -------------------------------------------------------------------------------------- */
+/* --- all queues
+ * -------------------------------------------------------------------------------------- */
 
-/* Writes that wait behind a script which does not answer: surely not applied, so they need not wait longer than their deadline. */
+/* Writes that wait behind a script which does not answer: surely not applied, so they need not wait
+ * longer than their deadline. */
 static void expire_waiting(struct document_queue *queue)
 {
 	struct write *write;
 
-	while ((write = STAILQ_FIRST(&queue->waiting)) && write->deadline_ms <= worker_monotonic_ms()) {
+	while ((write = STAILQ_FIRST(&queue->waiting)) &&
+	       write->deadline_ms <= worker_monotonic_ms()) {
 		STAILQ_REMOVE_HEAD(&queue->waiting, link);
 		queue->waiting_count--;
 		refuse_if_late(queue, write);
@@ -667,7 +895,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	struct document_queue *queue, *next;
 
 	(void)events;
-	stat_set(queues->worker->slot, STAT_document_cache_bytes, document_cache_bytes(queues->cache));
+	stat_set(queues->worker->slot, STAT_document_cache_bytes,
+		 document_cache_bytes(queues->cache));
 	/* A queue that is busy outlives this: only its own callbacks end it. */
 	for (queue = LIST_FIRST(&queues->all); queue; queue = next) {
 		next = LIST_NEXT(queue, all);

@@ -294,7 +294,7 @@ static json_object *parse_with_json_c(struct span text)
 {
 	json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_LIMIT);
 
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* Its strict mode is of no use here: 0.18 refuses every byte from 0x80 on in a string. */
 	json_object *root = json_tokener_parse_ex(tokener, text.at, (int)text.len);
 	/* A number at the end of the text waits for more until it is told that there is none. */
 	if (json_tokener_get_error(tokener) == json_tokener_continue)
