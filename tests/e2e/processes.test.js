@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { Daemon, Redis, assertStatus, childrenOf, documentPath, isAlive, startPair, turn, until, within } from './harness.js';
+import {
+	Daemon,
+	Redis,
+	assertStatus,
+	childrenOf,
+	documentPath,
+	isAlive,
+	startPair,
+	turn,
+	until,
+	within,
+} from './harness.js';
 
 const isEvent = message => message.type === 'event';
 
@@ -48,8 +59,7 @@ test('a worker killed with -9 is replaced; the other goes on, what waits to be a
 		await daemon.waitUntilReady();
 		rest.close();
 		const { revision } = assertStatus(await daemon.client().put(documentPath('p', 'x'), { data: { a: 1 } }), 201);
-		for (const ws of [...left, ...back])
-			assert.equal((await ws.next(isEvent)).payload.revision, revision);
+		for (const ws of [...left, ...back]) assert.equal((await ws.next(isEvent)).payload.revision, revision);
 		assert.match(daemon.stderr, new RegExp(`worker \\d \\(pid ${victim}\\):.*(signal 9|SIGKILL|[Kk]illed)`));
 	}));
 
@@ -59,11 +69,11 @@ test('writes go on while workers are killed again and again; what was acknowledg
 		let writing = true;
 		const writers = Array.from({ length: 4 }, async (_, writer) => {
 			for (let i = 0; writing; i++) {
-				const client = daemon.client({ keepAlive: false }), name = `w${writer}n${i}`;
+				const client = daemon.client({ keepAlive: false }),
+					name = `w${writer}n${i}`;
 				try {
 					const answer = await client.patch(documentPath('p', 'kill'), { data: { [name]: i } });
-					if (answer.status === 200)
-						acknowledged.add(name);
+					if (answer.status === 200) acknowledged.add(name);
 				} catch {
 					// its worker died: the outcome is not known to us
 				}
@@ -81,10 +91,13 @@ test('writes go on while workers are killed again and again; what was acknowledg
 		writing = false;
 		await Promise.all(writers);
 		const { data, revision } = assertStatus(await daemon.client().get(documentPath('p', 'kill')), 200);
-		for (const name of acknowledged)
-			assert.ok(name in data, `${name} was acknowledged`);
+		for (const name of acknowledged) assert.ok(name in data, `${name} was acknowledged`);
 		assert.equal(revision, Object.keys(data).length + 1, 'every write was done once');
-		await until(async () => (await redis.command('SCARD', 'syncdoc:runs')) === 2, undefined, 'the runs of the dead are forgotten');
+		await until(
+			async () => (await redis.command('SCARD', 'syncdoc:runs')) === 2,
+			undefined,
+			'the runs of the dead are forgotten',
+		);
 	}));
 
 test('a worker that hangs is killed after worker_timeout and replaced', () =>
@@ -105,13 +118,11 @@ test('SIGTERM: requests under way are answered, clients get goaway and 1012, exi
 	const answers = Array.from({ length: 20 }, (_, i) => client.put(documentPath('p', `d${i}`), { data: { i } }));
 	await answers[0];
 	daemon.process.kill('SIGTERM');
-	for (const answer of await Promise.all(answers))
-		assertStatus(answer, 201);
+	for (const answer of await Promise.all(answers)) assertStatus(answer, 201);
 	for (const ws of [stays, ...goes]) {
 		const goaway = await ws.next(message => message.type === 'goaway');
 		assert.ok(goaway.retryAfterMs >= 0 && goaway.retryAfterMs < 60000);
-		if (ws !== stays)
-			ws.socket.close(1000);
+		if (ws !== stays) ws.socket.close(1000);
 	}
 	assert.equal((await stays.waitForClose()).code, 1012);
 	assert.deepEqual(await daemon.process.waitForExit(), { code: 0, signal: null });
@@ -131,37 +142,44 @@ test('SIGTERM with nobody there ends at once, a second one does not wait', () =>
 	}));
 
 test('SIGHUP: a new generation serves without a failed request, old clients get goaway, then 1012', () =>
-	withPair({ settings: { workers: 2, drain_timeout: 3 }, config: 'hosts = {"old.example"}\n' }, async ({ daemon, redis }) => {
-		const clients = await subscribers(daemon, 6), before = pidsOf(daemon);
-		const host = name => daemon.client({ keepAlive: false }).get('/v1/services', { Host: name }).then(answer => answer.status);
-		assert.deepEqual([await host('old.example'), await host('new.example')], [200, 421]);
-		fs.writeFileSync(daemon.configFile, 'hosts = {"new.example"}\nring { size = "8MiB" }\n');
+	withPair(
+		{ settings: { workers: 2, drain_timeout: 3 }, config: 'hosts = {"old.example"}\n' },
+		async ({ daemon, redis }) => {
+			const clients = await subscribers(daemon, 6),
+				before = pidsOf(daemon);
+			const host = name =>
+				daemon
+					.client({ keepAlive: false })
+					.get('/v1/services', { Host: name })
+					.then(answer => answer.status);
+			assert.deepEqual([await host('old.example'), await host('new.example')], [200, 421]);
+			fs.writeFileSync(daemon.configFile, 'hosts = {"new.example"}\nring { size = "8MiB" }\n');
 
-		let asking = true, asked = 0;
-		const askers = Array.from({ length: 4 }, async () => {
-			for (; asking; asked++) {
-				const client = daemon.client({ keepAlive: false });
-				const { status, text } = await client.put(documentPath('p', 'reload'), { data: { asked } });
-				assert.ok(status === 200 || status === 201, text);
-				client.close();
-			}
-		});
-		daemon.process.kill('SIGHUP');
-		await until(() => pidsOf(daemon).filter(pid => !before.includes(pid)).length === 2);
-		for (const ws of clients)
-			await ws.next(message => message.type === 'goaway');
-		const fresh = await subscribers(daemon, 4);
-		const closes = await Promise.all(clients.map(ws => ws.waitForClose()));
-		assert.deepEqual(new Set(closes.map(close => close.code)), new Set([1012]));
-		await until(() => !before.some(isAlive), undefined, 'the old generation ends');
-		asking = false;
-		await Promise.all(askers);
-		assert.ok(asked > 20);
-		assert.deepEqual([await host('old.example'), await host('new.example')], [421, 200]);
-		for (const ws of fresh)
-			assert.ok((await ws.next(isEvent)).payload.revision > 0);
-		await until(async () => (await redis.command('SCARD', 'syncdoc:runs')) === 2);
-	}));
+			let asking = true,
+				asked = 0;
+			const askers = Array.from({ length: 4 }, async () => {
+				for (; asking; asked++) {
+					const client = daemon.client({ keepAlive: false });
+					const { status, text } = await client.put(documentPath('p', 'reload'), { data: { asked } });
+					assert.ok(status === 200 || status === 201, text);
+					client.close();
+				}
+			});
+			daemon.process.kill('SIGHUP');
+			await until(() => pidsOf(daemon).filter(pid => !before.includes(pid)).length === 2);
+			for (const ws of clients) await ws.next(message => message.type === 'goaway');
+			const fresh = await subscribers(daemon, 4);
+			const closes = await Promise.all(clients.map(ws => ws.waitForClose()));
+			assert.deepEqual(new Set(closes.map(close => close.code)), new Set([1012]));
+			await until(() => !before.some(isAlive), undefined, 'the old generation ends');
+			asking = false;
+			await Promise.all(askers);
+			assert.ok(asked > 20);
+			assert.deepEqual([await host('old.example'), await host('new.example')], [421, 200]);
+			for (const ws of fresh) assert.ok((await ws.next(isEvent)).payload.revision > 0);
+			await until(async () => (await redis.command('SCARD', 'syncdoc:runs')) === 2);
+		},
+	));
 
 test('SIGHUP with a broken config changes nothing and says so', () =>
 	withPair({ config: 'hosts = {"old.example"}\n' }, async ({ daemon, rest }) => {
@@ -194,7 +212,8 @@ test('SIGHUP three times in a row ends the oldest generation, and the newest ser
 test('supervisor killed with -9: workers are gone, and it starts again on the same place', async () => {
 	const redis = await Redis.start();
 	const daemon = await Daemon.start({ redis, settings: { workers: 2 } });
-	const workers = pidsOf(daemon), [ws] = await subscribers(daemon, 1);
+	const workers = pidsOf(daemon),
+		[ws] = await subscribers(daemon, 1);
 	assertStatus(await daemon.rest.put(documentPath('p', 'x'), { data: { a: 1 } }), 201);
 	await daemon.process.kill9();
 	await until(() => !workers.some(isAlive), 5000, 'the workers end');
@@ -231,10 +250,14 @@ test('embedded Redis: data survives SIGTERM, kill -9 of the supervisor, and kill
 	await check(4);
 	assert.equal((await daemon.rest.get(path)).json.revision, 4);
 	await daemon.waitUntilReady();
-	await until(async () => {
-		await daemon.rest.put(documentPath('p', 'flow'), { data: {} });
-		await turn();
-		return ws.events.some(event => event.payload.documentId === 'flow');
-	}, undefined, 'events flow again');
+	await until(
+		async () => {
+			await daemon.rest.put(documentPath('p', 'flow'), { data: {} });
+			await turn();
+			return ws.events.some(event => event.payload.documentId === 'flow');
+		},
+		undefined,
+		'events flow again',
+	);
 	await daemon.stop();
 });

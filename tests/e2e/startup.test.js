@@ -4,7 +4,20 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { Daemon, Redis, SYNCDOCD, assertNoSanitizerReport, assertProblem, assertStatus, documentPath, freePort, makeDirectory, run, sanitizerEnvironment, until } from './harness.js';
+import {
+	Daemon,
+	Redis,
+	SYNCDOCD,
+	assertNoSanitizerReport,
+	assertProblem,
+	assertStatus,
+	documentPath,
+	freePort,
+	makeDirectory,
+	run,
+	sanitizerEnvironment,
+	until,
+} from './harness.js';
 
 const START_MS = 30000;
 
@@ -21,12 +34,21 @@ const wordsOf = stderr => stderr.split('\n').filter(line => line && !/^\d{4}-\d\
 
 async function assertRefused(settings, code, ...patterns) {
 	const state = path.join(makeDirectory(), 'state');
-	const result = await syncdocd('-f', '-c', '/dev/null', ...options({ state_dir: state, listen: `127.0.0.1:${await freePort()}`, 'redis.url': 'unix:///nowhere', ...settings }));
+	const result = await syncdocd(
+		'-f',
+		'-c',
+		'/dev/null',
+		...options({
+			state_dir: state,
+			listen: `127.0.0.1:${await freePort()}`,
+			'redis.url': 'unix:///nowhere',
+			...settings,
+		}),
+	);
 	assert.equal(result.code, code, result.stderr);
 	const words = wordsOf(result.stderr);
 	assert.equal(words.length, 1, `one line, not: ${result.stderr}`);
-	for (const pattern of patterns)
-		assert.match(words[0], pattern);
+	for (const pattern of patterns) assert.match(words[0], pattern);
 }
 
 function write(text) {
@@ -40,8 +62,18 @@ describe('syncdocd -t', () => {
 		['a value out of its range', 'workers = 2\n\nws {\n\trate = 0\n}\n', 4, 'ws.rate'],
 		['an unknown key', '# a comment\nlisten = {"127.0.0.1:8080"}\nlissten = {"127.0.0.1:8081"}\n', 3, 'lissten'],
 		['a value of the wrong kind', 'redis {\n\ttimeout = "soon"\n}\n', 2, 'redis.timeout'],
-		['values that do not go together', 'documents {\n\tmax_size = "4MiB"\n}\nring {\n\tsize = "64MiB"\n}\n', 5, 'ring.size'],
-		['a listener others can reach, without auth.mode', 'workers = 1\nlisten = {"127.0.0.1:8080", "0.0.0.0:8080"}\n', 2, 'listen'],
+		[
+			'values that do not go together',
+			'documents {\n\tmax_size = "4MiB"\n}\nring {\n\tsize = "64MiB"\n}\n',
+			5,
+			'ring.size',
+		],
+		[
+			'a listener others can reach, without auth.mode',
+			'workers = 1\nlisten = {"127.0.0.1:8080", "0.0.0.0:8080"}\n',
+			2,
+			'listen',
+		],
 		['a bracket that is not closed', 'ws {\n\trate = 5\n', undefined, undefined],
 		['a key that stands twice', 'workers = 1\nworkers = 2\n', 2, 'workers'],
 		['what this version cannot do', 'auth {\n\tmode = "jwt"\n}\n', 2, 'auth.mode'],
@@ -65,7 +97,11 @@ describe('syncdocd -t', () => {
 		});
 
 	test('names the option where that is at fault', async () => {
-		for (const [option, key] of [['ws.rate=0', 'ws.rate'], ['no.such=1', 'no.such'], ['listen=0.0.0.0:80', 'listen']]) {
+		for (const [option, key] of [
+			['ws.rate=0', 'ws.rate'],
+			['no.such=1', 'no.such'],
+			['listen=0.0.0.0:80', 'listen'],
+		]) {
 			const { code, stderr } = await syncdocd('-t', '-c', '/dev/null', '-o', option);
 			assert.equal(code, 2);
 			assert.ok(stderr.includes(key), stderr);
@@ -76,8 +112,18 @@ describe('syncdocd -t', () => {
 	});
 
 	test('prints the effective configuration, which reads back to the same', async () => {
-		const file = write('workers = 3\nhosts = {"a.example", "b.example"}\nredis { url = "redis://:secret@127.0.0.1:6379" }\nws { rate = 77 }\n');
-		const first = await syncdocd('-t', '-c', file, '-o', 'ws.burst=99', '-o', 'cors_origins=https://x.example,https://y.example');
+		const file = write(
+			'workers = 3\nhosts = {"a.example", "b.example"}\nredis { url = "redis://:secret@127.0.0.1:6379" }\nws { rate = 77 }\n',
+		);
+		const first = await syncdocd(
+			'-t',
+			'-c',
+			file,
+			'-o',
+			'ws.burst=99',
+			'-o',
+			'cors_origins=https://x.example,https://y.example',
+		);
 		assert.equal(first.code, 0, first.stderr);
 		assert.equal(first.stderr, '');
 		for (const text of ['rate = 77', 'burst = 99', 'workers = 3', 'a.example', 'https://y.example'])
@@ -93,7 +139,11 @@ describe('syncdocd -t', () => {
 	});
 
 	test('checks no users, paths, ports or Redis', async () => {
-		const { code, stderr } = await syncdocd('-t', '-c', write('user = "nobody-of-that-name"\nstate_dir = "/nowhere/at/all"\nlisten = {"127.0.0.1:1"}\n'));
+		const { code, stderr } = await syncdocd(
+			'-t',
+			'-c',
+			write('user = "nobody-of-that-name"\nstate_dir = "/nowhere/at/all"\nlisten = {"127.0.0.1:1"}\n'),
+		);
 		assert.equal(code, 0, stderr);
 	});
 
@@ -114,12 +164,19 @@ describe('a start that cannot succeed', () => {
 		const server = net.createServer();
 		await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
 		const { port } = server.address();
-		await assertRefused({ listen: `127.0.0.1:${port}` }, 1, new RegExp(`127\\.0\\.0\\.1:${port}`), /Address already in use/);
+		await assertRefused(
+			{ listen: `127.0.0.1:${port}` },
+			1,
+			new RegExp(`127\\.0\\.0\\.1:${port}`),
+			/Address already in use/,
+		);
 		server.close();
 	});
 
 	test('a unix socket path in use, or of a file', async () => {
-		const directory = makeDirectory(), socket = path.join(directory, 'a.sock'), file = path.join(directory, 'file');
+		const directory = makeDirectory(),
+			socket = path.join(directory, 'a.sock'),
+			file = path.join(directory, 'file');
 		const server = net.createServer();
 		await new Promise(resolve => server.listen(socket, resolve));
 		await assertRefused({ listen: `unix:${socket}` }, 1, /a\.sock/, /in use/);
@@ -136,11 +193,15 @@ describe('a start that cannot succeed', () => {
 		await assertRefused({ state_dir: file }, 1, /state_dir/, /Not a directory/);
 	});
 
-	test('a state directory that cannot be written', { skip: process.getuid() === 0 && 'root may write everywhere' }, async () => {
-		const directory = makeDirectory();
-		fs.chmodSync(directory, 0o500);
-		await assertRefused({ state_dir: directory }, 1, /state_dir/, /Permission denied/);
-	});
+	test(
+		'a state directory that cannot be written',
+		{ skip: process.getuid() === 0 && 'root may write everywhere' },
+		async () => {
+			const directory = makeDirectory();
+			fs.chmodSync(directory, 0o500);
+			await assertRefused({ state_dir: directory }, 1, /state_dir/, /Permission denied/);
+		},
+	);
 
 	test('an unknown user', async () => {
 		await assertRefused({ user: 'nobody-of-that-name' }, 1, /nobody-of-that-name/);
@@ -151,7 +212,8 @@ describe('a start that cannot succeed', () => {
 	});
 
 	test('a state directory that another syncdocd uses', async () => {
-		const redis = await Redis.start(), daemon = await Daemon.start({ redis });
+		const redis = await Redis.start(),
+			daemon = await Daemon.start({ redis });
 		await assertRefused({ state_dir: daemon.stateDir }, 1, /state_dir/, new RegExp(`\\b${daemon.pid}\\b`));
 		assertStatus(await daemon.rest.get('/readyz'), 200);
 		await daemon.stop();
@@ -178,7 +240,9 @@ test('Redis away at the start is retried; /readyz is 503 until it is there', asy
 });
 
 test('the log says where it listens, and goes to a file that SIGUSR1 opens again', async () => {
-	const redis = await Redis.start(), directory = makeDirectory(), file = path.join(directory, 'daemon.log');
+	const redis = await Redis.start(),
+		directory = makeDirectory(),
+		file = path.join(directory, 'daemon.log');
 	const daemon = await Daemon.start({ redis, settings: { 'log.target': file } });
 	assert.match(fs.readFileSync(file, 'utf8'), new RegExp(`listening on 127\\.0\\.0\\.1:${daemon.port}`));
 	fs.renameSync(file, `${file}.1`);
