@@ -138,8 +138,7 @@ describe('methods and routes', () => {
 		test(`${route} is 404`, async () => assertProblem(await rest.get(route), 404));
 
 	// What later versions bring must not look as if it were there.
-	const later = [['GET', '/v1/services/s/documents/x/history'], ['POST', '/v1/services/s/documents/x/restore'], ['GET', `${documentPath('input', 'head')}?revision=1`],
-		['GET', `${documentPath('input', 'head')}?wait=30s`], ['GET', '/v1/services/s/documents/x/presence'], ['PUT', '/v1/services/s/documents/x/presence/m'],
+	const later = [['GET', `${documentPath('input', 'head')}?wait=30s`], ['GET', '/v1/services/s/documents/x/presence'], ['PUT', '/v1/services/s/documents/x/presence/m'],
 		['GET', '/v1/services/s/documents/x/events'], ['GET', '/v1/events?topic=sync.*.*'], ['GET', '/v1/connections'], ['DELETE', '/v1/connections/x'],
 		['POST', '/v1/auth/revoke'], ['GET', '/metrics']];
 	for (const [method, route] of later)
