@@ -1,7 +1,7 @@
 /* store_history.h — the history stream of one document. Errors and lifetimes as in store.h.
  *
- * Entries are of the document's present chain of revisions, and never change: what a later call gives is what the
- * former one would have given, or less, for the oldest ones go. */
+ * Entries are of the document's present chain of revisions, and never change: what a later call
+ * gives is what the former one would have given, or less, for the oldest ones go. */
 #ifndef SYNCDOC_STORE_HISTORY_H
 #define SYNCDOC_STORE_HISTORY_H
 
@@ -26,22 +26,26 @@ struct store_history_entry {
 	struct span by; /* may be empty */
 	struct span request;
 	struct span key; /* Idempotency-Key, may be empty */
-	bool has_diff;   /* else it was too large to be kept, and what was before it cannot be rebuilt */
+	bool has_diff; /* else it was too large to be kept, and what was before it cannot be rebuilt
+			*/
 	struct span reversible;
 };
 
 /* Envelope and entries are of one moment. Spans are valid inside the callback. */
 struct store_history {
-	struct document document; /* the newest; revision 0: there is none. Without data where that was not asked for */
+	struct document document; /* the newest; revision 0: there is none. Without data where that
+				     was not asked for */
 	struct span envelope;     /* its stored form; len 0 without data */
-	uint64_t oldest;          /* revision of the oldest entry that is kept at all; 0: there is no history */
-	bool is_end;              /* nothing older in the range asked for */
+	uint64_t oldest; /* revision of the oldest entry that is kept at all; 0: there is no history
+			  */
+	bool is_end;     /* nothing older in the range asked for */
 	const struct store_history_entry *entries; /* newest first */
 	size_t count;
 };
 
 /* On error history is NULL. */
 typedef void (*store_history_fn)(int error, const struct store_history *history, void *arg);
-void store_history(struct store *store, const struct store_history_query *query, store_history_fn fn, void *arg);
+void store_history(struct store *store, const struct store_history_query *query,
+		   store_history_fn fn, void *arg);
 
 #endif

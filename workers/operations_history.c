@@ -107,8 +107,8 @@ static void answer_list(struct listing *listing, const struct store_history *his
 	outcome.items = buffer_span(&items);
 	uint64_t last = history->count ? history->entries[history->count - 1].revision : 0;
 	if (!history->is_end && last > 1)
-		outcome.next_page_token = span_of(
-			token, token_format(listing->service, listing->id, last, token));
+		outcome.next_page_token =
+			span_of(token, token_format(listing->service, listing->id, last, token));
 	operations_pending_finish(listing->pending, &outcome);
 }
 
@@ -119,10 +119,9 @@ static void on_list(int error, const struct store_history *history, void *arg)
 	if (!error && history->document.revision) {
 		answer_list(listing, history);
 	} else {
-		struct outcome refusal =
-			error ? outcome_of_store_error(error)
-			      : outcome_refusal(404, "document_not_found",
-						"there is no such document");
+		struct outcome refusal = error ? outcome_of_store_error(error)
+					       : outcome_refusal(404, "document_not_found",
+								 "there is no such document");
 		operations_pending_finish(listing->pending, &refusal);
 	}
 	free(listing);
