@@ -205,8 +205,7 @@ static int sections_find(const struct json *diff, struct change *ret)
 	};
 	if (diff->tokens[0].count != 3 || diff->text.len > JSON_TREE_TEXT_MAX ||
 	    !is_type(diff, ret->added, JSON_OBJECT) || !is_type(diff, ret->changed, JSON_OBJECT) ||
-	    (!is_type(diff, ret->removed, JSON_OBJECT) &&
-	     !is_type(diff, ret->removed, JSON_ARRAY)))
+	    (!is_type(diff, ret->removed, JSON_OBJECT) && !is_type(diff, ret->removed, JSON_ARRAY)))
 		return -EINVAL;
 	return 0;
 }

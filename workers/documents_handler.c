@@ -158,7 +158,7 @@ struct json *documents_scratch(void)
 }
 
 int documents_parse_body(const struct request *request, unsigned wrapped, struct json *json,
-		      struct outcome *fault)
+			 struct outcome *fault)
 {
 	struct json_fault where;
 	unsigned depth_max = request_worker(request)->config->documents_max_depth + wrapped;
@@ -177,7 +177,7 @@ int documents_check_no_query(const struct request *request, struct outcome *faul
 }
 
 int documents_begin_write(const struct request *request, enum write_kind kind,
-		       struct write_request *ret, struct outcome *fault)
+			  struct write_request *ret, struct outcome *fault)
 {
 	*ret = (struct write_request){
 		.kind = kind,
@@ -240,7 +240,8 @@ static int create_document(struct request *request, struct outcome *fault)
 	CLEANUP(buffer_fini) struct buffer id = {0};
 	struct write_request write;
 
-	if (documents_check_no_query(request, fault) || documents_begin_write(request, WRITE_CREATE, &write, fault) ||
+	if (documents_check_no_query(request, fault) ||
+	    documents_begin_write(request, WRITE_CREATE, &write, fault) ||
 	    read_create(request, &write, &id, fault))
 		return -EINVAL;
 	documents_submit(request, &write);
@@ -261,7 +262,8 @@ static int batch_get(struct request *request, struct outcome *fault)
 {
 	struct json *json = documents_scratch();
 
-	if (documents_check_no_query(request, fault) || documents_parse_body(request, 1, json, fault))
+	if (documents_check_no_query(request, fault) ||
+	    documents_parse_body(request, 1, json, fault))
 		return -EINVAL;
 	uint32_t ids = json_member(json, 0, SPAN("ids"));
 	if (!ids || json->tokens[0].count != 1) {
@@ -332,7 +334,8 @@ static int replace_document(struct request *request, struct outcome *fault)
 	struct json *json = documents_scratch();
 	struct write_request write;
 
-	if (documents_check_no_query(request, fault) || documents_begin_write(request, WRITE_REPLACE, &write, fault) ||
+	if (documents_check_no_query(request, fault) ||
+	    documents_begin_write(request, WRITE_REPLACE, &write, fault) ||
 	    documents_parse_body(request, 1, json, fault) ||
 	    operations_parse_members(json, 0, others, true, &write, fault))
 		return -EINVAL;
@@ -366,7 +369,8 @@ static int patch_document(struct request *request, struct outcome *fault)
 {
 	struct write_request write;
 
-	if (documents_check_no_query(request, fault) || documents_begin_write(request, WRITE_MERGE, &write, fault) ||
+	if (documents_check_no_query(request, fault) ||
+	    documents_begin_write(request, WRITE_MERGE, &write, fault) ||
 	    read_patch(request, &write, fault))
 		return -EINVAL;
 	documents_submit(request, &write);

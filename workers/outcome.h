@@ -40,9 +40,9 @@ struct json_fault;
 struct outcome outcome_of_json_fault(int error, const struct json_fault *fault);
 /* Maps an error of store.h: 503 redis_unavailable, 500 internal_error… */
 struct outcome outcome_of_store_error(int error);
-/* Appends `,"currentRevision":7,"oldestRevision":3,"document":{…},"failedOp":0,"offset":12`, each where it is known:
- * the members that problem+json and WebSocket errors share. `with_document` false: without the
- * document (Prefer: return=minimal). */
+/* Appends `,"currentRevision":7,"oldestRevision":3,"document":{…},"failedOp":0,"offset":12`, each
+ * where it is known: the members that problem+json and WebSocket errors share. `with_document`
+ * false: without the document (Prefer: return=minimal). */
 void outcome_append_members(struct buffer *ret, const struct outcome *outcome, bool with_document);
 
 #endif

@@ -31,7 +31,8 @@ static void append_result(struct buffer *text, const struct outcome *outcome)
 	}
 	if (outcome->items.len) {
 		buffer_append_char(text, ',');
-		buffer_append_json(text, span_string(outcome->items_name ? outcome->items_name : "items"));
+		buffer_append_json(
+			text, span_string(outcome->items_name ? outcome->items_name : "items"));
 		buffer_append_char(text, ':');
 		buffer_append_span(text, outcome->items);
 	}
