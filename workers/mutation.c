@@ -24,8 +24,7 @@ void mutation_fini(struct mutation *mutation)
 	buffer_fini(&mutation->reversible);
 }
 
-/* --- judge
- * ------------------------------------------------------------------------------------------- */
+/* --- judge --- */
 
 static int refuse(struct outcome *ret, struct outcome refusal, uint64_t current_revision)
 {
@@ -125,8 +124,7 @@ int mutation_judge(const struct revision *base, const struct write_request *requ
 	return error;
 }
 
-/* --- apply
- * ------------------------------------------------------------------------------------------- */
+/* --- apply --- */
 
 /* Tokens of the base; a base that the write before has just made is not scanned again. What is
  * stored was checked when it was written, but by another version or hand perhaps: -EBADMSG. */
@@ -254,20 +252,29 @@ static int64_t next_expiry(const struct revision *base, const struct write_reque
 	return created ? 0 : base->expires_at_ms;
 }
 
-/* The result of merge and patch was put together by us, but may be too deep, or no object. */
+/* The result of merge and patch was put together by us, but may be too deep, or no object. Its
+ * offsets mean nothing to the client. */
 static int scan_next(struct mutation_scratch *scratch, const struct mutation_limits *limits,
 		     const struct text *next, struct outcome *ret_refusal)
 {
 	struct json_fault fault;
 	int error = json_parse(&scratch->next, text_span(next), limits->depth_max, &fault);
 
+	if (error == -E2BIG) {
+		*ret_refusal = outcome_refusal(
+			422, "json_too_deep",
+			"the document would be deeper than documents.max_depth (%u)",
+			limits->depth_max);
+		return -EPERM;
+	}
 	if (error) {
 		*ret_refusal = outcome_of_json_fault(error, &fault);
+		ret_refusal->has_offset = false;
 		return -EPERM;
 	}
 	if (scratch->next.tokens[0].type != JSON_OBJECT) {
 		*ret_refusal = outcome_refusal(422, "data_not_object",
-					       "the patched document is not an object");
+					       "the document would not be an object");
 		return -EPERM;
 	}
 	return 0;
@@ -324,7 +331,8 @@ int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limit
 {
 	struct mutation mutation = {.next = next_revision(base, now_ms)};
 
-	if (scan_base(scratch, base)) {
+	/* A tombstone has an empty diff: what is stored can be deleted whatever it is. */
+	if (request->kind != WRITE_DELETE && scan_base(scratch, base)) {
 		*ret_refusal = outcome_of_store_error(-EBADMSG);
 		return -EPERM;
 	}

@@ -63,6 +63,7 @@ const requests = [
 	['a chunk size beyond 64 bits', chunked(`fffffffffffffffffff\r\n${body}`), [400, 413]],
 	['a chunk longer than its size', chunked(`3\r\n${body}\r\n0\r\n\r\n`), [400]],
 	['a chunk size of 2^63', chunked(`8000000000000000\r\n${body}`), [400, 408, 413]],
+	['a request line that never ends', 'GET /liv', [408, null]],
 	['a body that ends too early', put('Content-Length: 500\r\n', body), [408]],
 	['headers that never end', `GET /livez HTTP/1.1\r\n${HOST}X: y`, [408, null]],
 	['Expect: 100-continue with too large a body', put('Content-Length: 100000000\r\nExpect: 100-continue\r\n', ''), [413]],
@@ -81,7 +82,7 @@ const requests = [
 	['a key of another kind as id', get('/v1/services/hostile/documents/x%0aDEL%20y'), [400]],
 	['a glob as id', get('/v1/services/hostile/documents/*'), [400]],
 	['NUL in a query', get('/v1/services/hostile/documents?prefix=a%00'), [400]],
-	['10,000 query parameters', get(`/v1/services?${'a=b&'.repeat(1000)}`), [400, 414, 431]],
+	['1,000 query parameters', get(`/v1/services?${'a=b&'.repeat(1000)}`), [400, 414, 431]],
 	['an Idempotency-Key of 300 bytes', put(`Content-Length: 11\r\nIdempotency-Key: ${'k'.repeat(300)}\r\n`, body), [400]],
 	['an ETag that never ends', put(`Content-Length: 11\r\nIf-Match: "${'x'.repeat(2000)}\r\n`, body), [400]],
 	['a header split to look like two answers', get('/v1/services', 'X-Request-Id: a%0d%0aSet-Cookie: b\r\n'), [200]],
@@ -98,13 +99,13 @@ describe('malformed HTTP', () => {
 			assert.ok(statuses.includes(answer ? answer.status : null), `${answer?.status ?? 'closed'}: ${result.text.slice(0, 500)}`);
 			// What libmicrohttpd refuses before there is a request is its own page; all others are problems.
 			if (answer?.status >= 400 && answer.headers['content-type'] && !answer.headers['content-type'].startsWith('text/html')) {
-				assert.ok(answer.headers['x-request-id'] || answer.status === 408, result.text);
+				assert.ok(answer.headers['x-request-id'], result.text);
 				assertProblem({ ...answer, json: JSON.parse(answer.text) }, answer.status);
 			}
 			if (answer?.status === 201)
 				assertStatus(await rest.delete(documentPath('hostile', 'never')), 200);
-			const missing = await rest.get(documentPath('hostile', 'never'));
-			assert.ok(missing.status === 404 || missing.status === 410, 'nothing of it was done');
+			const { status } = await rest.get(documentPath('hostile', 'never'));
+			assert.ok(status === 404 || status === 410, 'nothing of it was done');
 		});
 
 	test('pipelined requests are answered in their order, a bad one ends it', async () => {
@@ -113,13 +114,17 @@ describe('malformed HTTP', () => {
 		assert.deepEqual(text.match(/HTTP\/1\.1 \d{3}/g), ['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404', 'HTTP/1.1 200']);
 	});
 
-	test('a smuggled request behind a refused body is not run', async () => {
-		const inner = 'DELETE /v1/services/hostile/documents/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
-		for (const headers of ['Content-Length: 0\r\nTransfer-Encoding: chunked\r\n', 'Content-Length: 0\r\nContent-Length: 90\r\n', 'Transfer-Encoding: xchunked\r\n',
-			'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', 'Content-Length : 0\r\n'])
-			await exchange(port, put(headers, inner), { isDone: hasWholeAnswer });
-		assertStatus(await rest.get(documentPath('hostile', 'x')), 200);
-	});
+	// Two answers to where a body ends are how a request gets past a proxy.
+	for (const headers of ['Content-Length: 0\r\nTransfer-Encoding: chunked\r\n', 'Content-Length: 0\r\nContent-Length: 74\r\n', 'Transfer-Encoding: xchunked\r\n',
+		'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', 'Content-Length : 74\r\n', 'Transfer-Encoding : chunked\r\n'])
+		test(`a request hidden behind ${JSON.stringify(headers)} is not run`, async () => {
+			const path = documentPath('hostile', 'smuggled');
+			const inner = `DELETE ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
+			assert.ok((await rest.put(path, { data: {} })).status < 300);
+			const { text } = await exchange(port, put(headers, inner) + get('/livez', 'Connection: close\r\n'));
+			assert.equal(parseAnswer(text).status, 400);
+			assertStatus(await rest.get(path), 200);
+		});
 
 	test('connections that are reset at any byte leave nothing behind', async () => {
 		const bytes = Buffer.from(put('Content-Length: 11\r\n', body.slice(0, -1)));
@@ -129,7 +134,8 @@ describe('malformed HTTP', () => {
 			await new Promise(resolve => socket.write(bytes.subarray(0, length), resolve));
 			socket.resetAndDestroy();
 		}
-		assertProblem(await rest.get(documentPath('hostile', 'never')), (await rest.get(documentPath('hostile', 'never'))).status);
+		const { status } = await rest.get(documentPath('hostile', 'never'));
+		assert.ok(status === 404 || status === 410);
 	});
 });
 
@@ -153,8 +159,8 @@ describe('invalid handshakes', () => {
 	test('by POST 405, by HTTP/1.0 an error', async () => {
 		const post = parseAnswer((await exchange(port, handshake(port).replace('GET', 'POST'), { isDone: hasWholeAnswer })).text);
 		assert.equal(post.status, 405);
-		const old = parseAnswer((await exchange(port, handshake(port).replace('HTTP/1.1', 'HTTP/1.0'), { isDone: hasWholeAnswer })).text);
-		assert.ok(old.status >= 400, `${old.status}`);
+		const old = (await exchange(port, handshake(port).replace('HTTP/1.1', 'HTTP/1.0'), { isDone: hasWholeAnswer })).text;
+		assert.equal(parseAnswer(old)?.status, 400, `${old || 'closed without an answer'}`);
 	});
 });
 
@@ -200,7 +206,7 @@ describe('malformed frames', () => {
 			assert.ok(!raw.frames.some(item => item.payload.includes('behind')), 'nothing behind it is answered');
 			for (const item of raw.frames)
 				assert.ok(!item.masked && item.rsv === 0 && item.fin);
-			raw.write(closeFrame(code));
+			raw.socket.end();
 			await raw.waitForEnd();
 			raw.close();
 		});
