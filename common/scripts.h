@@ -13,6 +13,7 @@ struct script {
 };
 
 extern struct script script_find;
+extern struct script script_history;
 extern struct script script_list;
 extern struct script script_mark;
 extern struct script script_read_many;

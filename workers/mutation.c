@@ -114,7 +114,8 @@ int mutation_judge(const struct revision *base, const struct write_request *requ
 					      "a document with this id lives, at revision %llu",
 					      (unsigned long long)base->number),
 			      base->number);
-	if (request->kind != WRITE_CREATE && request->kind != WRITE_REPLACE)
+	bool revives = request->kind == WRITE_RESTORE && base->number;
+	if (request->kind != WRITE_CREATE && request->kind != WRITE_REPLACE && !revives)
 		error = judge_existence(base, living, ret_refusal);
 	if (!error)
 		error = judge_tags(base, living, request, ret_refusal);
@@ -185,8 +186,27 @@ static int apply_patch(struct mutation_scratch *scratch, const struct mutation_l
 	return 0;
 }
 
-/* The new data: the client's text (replace), or made from base and argument (merge, patch), or the
- * base's (delete). *ret is an owned reference. */
+/* The data was rebuilt before the write came to its turn. A revision does not change, but the
+ * document may be another by now. */
+static int check_restore(const struct mutation_limits *limits, const struct revision *base,
+			 const struct write_request *request, const struct text *data,
+			 struct outcome *ret_refusal)
+{
+	struct history_finding found = request->found;
+
+	if (found.state == HISTORY_REBUILT && request->found_created_at_ms != base->created_at_ms) {
+		found.state = HISTORY_NOT_KEPT;
+		found.oldest = base->number;
+	}
+	if (found.state != HISTORY_REBUILT) {
+		*ret_refusal = history_refusal(&found);
+		return -EPERM;
+	}
+	return data->len > limits->size_max ? refuse_too_large(limits, ret_refusal) : 0;
+}
+
+/* The new data: the client's text (replace), an old revision's (restore), or made from base and
+ * argument (merge, patch), or the base's (delete). *ret is an owned reference. */
 static int apply_data(struct mutation_scratch *scratch, const struct mutation_limits *limits,
 		      const struct revision *base, const struct write_request *request,
 		      struct text *data, struct text **ret, struct outcome *ret_refusal)
@@ -194,8 +214,10 @@ static int apply_data(struct mutation_scratch *scratch, const struct mutation_li
 	struct json_fault fault;
 	int error;
 
-	if (request->kind == WRITE_DELETE || request->kind == WRITE_CREATE ||
-	    request->kind == WRITE_REPLACE) {
+	if (request->kind == WRITE_RESTORE &&
+	    check_restore(limits, base, request, data, ret_refusal))
+		return -EPERM;
+	if (request->kind != WRITE_MERGE && request->kind != WRITE_PATCH) {
 		*ret = text_get(request->kind == WRITE_DELETE ? base->data : data);
 		return 0;
 	}
@@ -262,10 +284,12 @@ static void name_operation(struct mutation *mutation, const struct write_request
 {
 	static const char *const operations[] = {
 		[WRITE_CREATE] = "create", [WRITE_REPLACE] = "replace", [WRITE_MERGE] = "merge",
-		[WRITE_PATCH] = "patch",   [WRITE_DELETE] = "delete",
+		[WRITE_PATCH] = "patch",   [WRITE_DELETE] = "delete",   [WRITE_RESTORE] = "restore",
 	};
 
-	mutation->operation = mutation->created ? "create" : operations[request->kind];
+	bool makes = mutation->created && request->kind != WRITE_RESTORE;
+
+	mutation->operation = makes ? "create" : operations[request->kind];
 	mutation->event = mutation->created               ? TOPIC_CREATED
 			  : request->kind == WRITE_DELETE ? TOPIC_DELETED
 							  : TOPIC_UPDATED;
@@ -317,8 +341,8 @@ int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limit
 	if (request->kind != WRITE_DELETE &&
 	    scan_next(scratch, limits, mutation.next.data, ret_refusal))
 		goto fail;
-	mutation.created = request->kind == WRITE_CREATE ||
-			   (request->kind == WRITE_REPLACE && (!base->number || base->deleted));
+	/* Each other kind that gets here has a living base. */
+	mutation.created = request->kind == WRITE_CREATE || !base->number || base->deleted;
 	mutation.next.deleted = request->kind == WRITE_DELETE;
 	mutation.next.expires_at_ms =
 		next_expiry(base, request, mutation.created, mutation.next.updated_at_ms);

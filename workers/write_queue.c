@@ -669,13 +669,41 @@ static struct write *batch_write_of(const struct document_queue *queue, size_t k
 	return NULL;
 }
 
+/* The write is the batch, alone. What it made is gone from the history only where that is shorter
+ * than the keys that are remembered. */
+static void on_key_rebuilt(int error, const struct history_answer *answer, void *arg)
+{
+	struct document_queue *queue = arg;
+	struct write *write = STAILQ_FIRST(&queue->batch);
+
+	STAILQ_REMOVE_HEAD(&queue->batch, link);
+	if (error) {
+		struct outcome refusal = outcome_of_store_error(error);
+
+		write_finish(queue, write, &refusal);
+	} else if (answer->finding.state == HISTORY_REBUILT) {
+		answer_replay(queue, write, &answer->revision);
+	} else {
+		struct outcome refusal =
+			outcome_refusal(409, "idempotency_key_used",
+					"this Idempotency-Key made revision %llu, which is no "
+					"longer kept",
+					(unsigned long long)answer->finding.wanted);
+
+		refusal.has_current_revision = true;
+		refusal.current_revision = queue->base.number;
+		write_refuse(queue, write, &refusal);
+	}
+	queue_pump(queue);
+}
+
 /* Nothing of the batch was written: one of its writes was done before, under the same
  * Idempotency-Key. */
 static void on_key_seen(struct document_queue *queue, const struct store_write_result *result)
 {
 	struct write *write = batch_write_of(queue, result->key_index);
 
-	if (!write) {
+	if (!write || !result->key_revision) {
 		batch_refuse(queue, -EIO);
 		return;
 	}
@@ -685,19 +713,16 @@ static void on_key_seen(struct document_queue *queue, const struct store_write_r
 		struct outcome refusal = outcome_of_store_error(-EBADMSG);
 
 		write_finish(queue, write, &refusal);
+		queue_pump(queue);
 	} else if (queue->base.number && queue->base.number == result->key_revision) {
 		answer_replay(queue, write, &queue->base);
+		queue_pump(queue);
 	} else {
-		struct outcome refusal = outcome_refusal(409, "idempotency_key_used",
-							 "this Idempotency-Key made revision %llu, "
-							 "and the document has moved on since",
-							 (unsigned long long)result->key_revision);
-
-		refusal.has_current_revision = true;
-		refusal.current_revision = queue->base.number;
-		write_refuse(queue, write, &refusal);
+		write_forget_batch(write);
+		STAILQ_INSERT_TAIL(&queue->batch, write, link);
+		history_rebuild(queue->queues->worker, queue->service, queue->id,
+				result->key_revision, on_key_rebuilt, queue);
 	}
-	queue_pump(queue);
 }
 
 static void on_key_looked_up(int error, const struct store_write_result *result, void *arg)

@@ -221,9 +221,6 @@ describe('methods and routes', () => {
 
 	// What later versions bring must not look as if it were there.
 	const later = [
-		['GET', '/v1/services/s/documents/x/history'],
-		['POST', '/v1/services/s/documents/x/restore'],
-		['GET', `${documentPath('input', 'head')}?revision=1`],
 		['GET', `${documentPath('input', 'head')}?wait=30s`],
 		['GET', '/v1/services/s/documents/x/presence'],
 		['PUT', '/v1/services/s/documents/x/presence/m'],

@@ -157,8 +157,6 @@ describe('operations', () => {
 	});
 
 	for (const type of [
-		'sync.restore',
-		'sync.history',
 		'presence.join',
 		'presence.update',
 		'presence.leave',

@@ -6,7 +6,7 @@
 #define FATES_MAX 4096
 #define KEYS_LOOKED_AT 20
 
-enum fake_kind { FAKE_READ, FAKE_WRITE, FAKE_FIND };
+enum fake_kind { FAKE_READ, FAKE_WRITE, FAKE_FIND, FAKE_HISTORY };
 
 /* The answer of a command that has been executed. */
 struct fake_reply {
@@ -16,6 +16,10 @@ struct fake_reply {
 	struct buffer envelope;
 	struct store_write_result written;
 	struct store_found found;
+	struct store_history history;
+	struct store_history_entry *entries; /* owned */
+	char *texts;                         /* owned; of the entries */
+	store_history_fn history_fn;
 	store_read_fn read_fn;
 	store_write_fn write_fn;
 	store_find_fn find_fn;
@@ -163,6 +167,18 @@ const struct fake_document *fake_store_document(struct store *store, struct span
 
 /* --- replies --- */
 
+static void deliver_history(struct fake_reply *reply)
+{
+	struct store_history *history = &reply->history;
+
+	history->entries = reply->entries;
+	if (reply->envelope.len) {
+		history->envelope = buffer_span(&reply->envelope);
+		MUST(!document_parse(history->envelope, &history->document));
+	}
+	reply->history_fn(reply->error, reply->error ? NULL : history, reply->arg);
+}
+
 static void deliver(struct fake_reply *reply, int error)
 {
 	if (error)
@@ -174,8 +190,12 @@ static void deliver(struct fake_reply *reply, int error)
 			       reply->arg);
 	else if (reply->kind == FAKE_WRITE)
 		reply->write_fn(reply->error, reply->error ? NULL : &reply->written, reply->arg);
+	else if (reply->kind == FAKE_HISTORY)
+		deliver_history(reply);
 	else
 		reply->find_fn(reply->error, reply->error ? NULL : &reply->found, reply->arg);
+	free(reply->entries);
+	free(reply->texts);
 	buffer_fini(&reply->envelope);
 	free(reply);
 }
@@ -363,6 +383,62 @@ void store_find_request(struct store *store, struct span service, struct span id
 		store->hidden--;
 	if (reply.found.found)
 		buffer_append_span(&reply.envelope, buffer_span(&document->envelope));
+	answer(store, reply);
+}
+
+static struct span keep_text(char **at, struct span text)
+{
+	struct span copy = span_of(*at, text.len);
+
+	if (text.len)
+		memcpy(*at, text.at, text.len);
+	*at += text.len;
+	return copy;
+}
+
+static struct store_history_entry keep_entry(char **at, const struct fake_entry *entry)
+{
+	return (struct store_history_entry){
+		.revision = entry->revision,
+		.at_ms = entry->at_ms,
+		.op = keep_text(at, span_string(entry->op)),
+		.key = keep_text(at, span_string(entry->key)),
+		.has_diff = entry->reversible.len > 0,
+		.reversible = keep_text(at, buffer_span(&entry->reversible)),
+	};
+}
+
+/* Without a limit of bytes, and the envelope always whole. */
+void store_history(struct store *store, const struct store_history_query *query,
+		   store_history_fn fn, void *arg)
+{
+	struct fake_reply reply = {.kind = FAKE_HISTORY, .history_fn = fn, .arg = arg};
+	const struct fake_document *document = document_of(store, query->service, query->id);
+	size_t room = 1;
+
+	store->counts.histories++;
+	buffer_append_span(&reply.envelope, buffer_span(&document->envelope));
+	for (size_t e = 0; e < document->entry_count; e++)
+		room += sizeof(struct fake_entry) + document->entries[e].reversible.len;
+	char *at = reply.texts = malloc(room);
+	reply.entries = calloc(document->entry_count + 1, sizeof(*reply.entries));
+	MUST(at && reply.entries);
+	reply.history.is_end = true;
+	reply.history.oldest = document->entry_count ? document->entries[0].revision : 0;
+	for (size_t e = document->entry_count; e-- > 0 && reply.history.is_end;) {
+		const struct fake_entry *entry = &document->entries[e];
+		if (entry->revision <= query->above ||
+		    (query->below && entry->revision >= query->below))
+			continue;
+		if (reply.history.count == query->count)
+			reply.history.is_end = false;
+		else
+			reply.entries[reply.history.count++] = keep_entry(&at, entry);
+	}
+	if (store->read_errors) {
+		store->read_errors--;
+		reply.error = store->read_error;
+	}
 	answer(store, reply);
 }
 

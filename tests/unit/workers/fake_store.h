@@ -8,6 +8,7 @@
 
 #include "event.h"
 #include "store.h"
+#include "store_history.h"
 
 enum fake_delivery {
 	FAKE_NEXT_TURN, /* at the earliest, as the real one's; the default */
@@ -40,9 +41,9 @@ struct fake_document {
 };
 
 struct fake_counts {
-	size_t reads, writes, finds; /* commands called */
-	size_t batches;              /* writes that were written */
-	size_t largest;              /* revisions in one of them */
+	size_t reads, writes, finds, histories; /* commands called */
+	size_t batches;                         /* writes that were written */
+	size_t largest;                         /* revisions in one of them */
 };
 
 /* Ends with store_destroy(): what is not yet delivered comes with -ECANCELED. */
@@ -53,6 +54,7 @@ size_t fake_store_release(struct store *store, size_t most);
 size_t fake_store_held(const struct store *store);
 /* The next `count` writes meet `fate`, after those already scripted. */
 void fake_store_fate(struct store *store, enum fake_fate fate, unsigned count);
+/* Of documents and of histories. */
 void fake_store_fail_reads(struct store *store, int error, unsigned count);
 /* The next `count` lookups of a request find nothing. */
 void fake_store_hide(struct store *store, unsigned count);

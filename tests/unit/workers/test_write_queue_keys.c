@@ -141,10 +141,11 @@ Test(write_queue_keys, seen_key_in_the_middle_of_a_batch_stops_only_its_own_writ
 	fake_store_deliver(fixture.store, FAKE_NEXT_TURN);
 	fake_store_release(fixture.store, SIZE_MAX);
 	run();
-	/* By its turn the document has moved on: its own revision is not at hand any more. */
-	cr_expect_eq(answers[2].outcome.status, 409);
-	cr_expect_str_eq(code_of(&answers[2]), "idempotency_key_used");
-	cr_expect_eq(answers[2].outcome.current_revision, answers[2].document.revision);
+	/* By its turn the document has moved on: its own revision is rebuilt. */
+	cr_expect_eq(answers[2].outcome.status, 200);
+	cr_expect(answers[2].outcome.idempotent_replay);
+	cr_expect_eq(answers[2].document.revision, 2);
+	cr_expect(span_equals(answers[2].document.data, SPAN("{\"a\":1}")));
 	cr_expect_eq(answers[0].outcome.status, 200);
 	cr_expect_eq(answers[1].outcome.status, 200);
 	cr_expect_eq(current().revision, 4);
@@ -175,6 +176,81 @@ Test(write_queue_keys, seen_key_behind_an_expiry_finds_its_write)
 	cr_expect_eq(answers[1].outcome.status, 201);
 	cr_expect_eq(answers[1].document.revision, 3);
 	buffer_fini(&data);
+}
+
+/* Revision 2 has the key; after it come others. */
+static void write_keyed_and_move_on(void)
+{
+	struct answer first = {0}, next[3] = {0};
+
+	put_document(1, NULL);
+	cr_assert_eq(submit_and_run(&first, keyed(REPLACE("{\"a\":1}"), "k")), 200);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(submit_and_run(&next[i], REPLACE("{\"b\":[1,2]}")), 200);
+}
+
+Test(write_queue_keys, seen_key_of_a_document_that_moved_on_gets_its_revision_rebuilt)
+{
+	struct answer again = {0}, behind = {0};
+
+	write_keyed_and_move_on();
+	int64_t at_ms = history(0)->at_ms;
+	submit(&again, keyed(REPLACE("{\"a\":1}"), "k"));
+	submit(&behind, MERGE("{\"c\":1}"));
+	run();
+	cr_expect_eq(again.outcome.status, 200);
+	cr_expect(again.outcome.idempotent_replay);
+	cr_expect_eq(again.document.revision, 2);
+	cr_expect_eq(again.document.updated_at_ms, at_ms);
+	cr_expect(span_equals(again.document.data, SPAN("{\"a\":1}")));
+	cr_expect_eq(behind.document.revision, 6);
+	cr_expect_eq(behind.calls, 1);
+	cr_expect_eq(fake_store_counts(fixture.store).histories, 1);
+}
+
+Test(write_queue_keys, key_whose_revision_cannot_be_rebuilt_is_409)
+{
+	struct answer again = {0};
+
+	write_keyed_and_move_on();
+	/* Somebody else wrote an entry without a diff. */
+	fake_store_rival(fixture.store, SPAN("s"), SPAN("d"));
+	cr_expect_eq(submit_and_run(&again, keyed(REPLACE("{\"a\":1}"), "k")), 409);
+	cr_expect_str_eq(code_of(&again), "idempotency_key_used");
+	cr_expect_eq(again.outcome.current_revision, 6);
+	cr_expect_eq(again.document.revision, 6);
+	cr_expect_eq(current().revision, 6);
+}
+
+Test(write_queue_keys, history_that_cannot_be_read_is_503_and_the_queue_goes_on)
+{
+	struct answer again = {0}, behind = {0};
+
+	write_keyed_and_move_on();
+	fake_store_fail_reads(fixture.store, -EAGAIN, 1);
+	submit(&again, keyed(REPLACE("{\"a\":1}"), "k"));
+	submit(&behind, MERGE("{\"c\":1}"));
+	run();
+	cr_expect_eq(again.outcome.status, 503);
+	cr_expect_eq(behind.outcome.status, 200);
+	cr_expect_eq(current().revision, 6);
+}
+
+Test(write_queue_keys, closing_while_a_revision_is_rebuilt_answers_all)
+{
+	struct answer again = {0}, behind = {0};
+
+	write_keyed_and_move_on();
+	fake_store_deliver(fixture.store, FAKE_HELD);
+	submit(&again, keyed(REPLACE("{\"a\":1}"), "k"));
+	submit(&behind, MERGE("{\"c\":1}"));
+	for (int i = 0; i < 10 && !fake_store_counts(fixture.store).histories; i++)
+		fake_store_release(fixture.store, 1);
+	cr_assert_eq(fake_store_counts(fixture.store).histories, 1);
+	fixture_close();
+	cr_expect_eq(again.calls, 1);
+	cr_expect_eq(behind.calls, 1);
+	cr_expect_eq(again.outcome.status, 503);
 }
 
 Test(write_queue_keys, key_index_that_cannot_be_is_an_error_not_a_crash)

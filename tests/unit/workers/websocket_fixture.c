@@ -82,6 +82,20 @@ int operations_parse_members(const struct json *doc, uint32_t object, const char
 	return data || !data_needed ? 0 : -EINVAL;
 }
 
+void operations_history(struct operations *operations, const struct history_query *query,
+			operation_done_fn done, void *arg)
+{
+	(void)operations;
+	(void)query;
+	ask(done, arg);
+}
+
+int operations_parse_restore(const struct json *doc, uint32_t object, const char *const *others,
+			     struct write_request *ret, struct outcome *ret_fault)
+{
+	return operations_parse_members(doc, object, others, false, ret, ret_fault);
+}
+
 void fixture_answer(const char *envelope)
 {
 	struct outcome outcome = {.status = 200, .envelope = span_string(envelope)};
