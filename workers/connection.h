@@ -29,6 +29,7 @@ struct connection {
 	struct ws_reader reader;
 	struct websockets *websockets;
 	struct send_queue *queue;     /* owned; NULL: nothing waits */
+	struct presence_entry *presence; /* presence.c: where it is present */
 	TAILQ_ENTRY(connection) list; /* websockets.c: closing, paused or dead */
 	float tokens;                 /* of ws.rate */
 	uint32_t tokens_at_ms;        /* low bits of the monotonic clock */

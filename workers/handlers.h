@@ -16,4 +16,8 @@ void documents_handle_collection(struct request *request);
 void documents_handle_batch_get(struct request *request);
 void documents_handle_document(struct request *request);
 
+/* …/documents/{id}/presence, …/presence/{member} */
+void presence_handle_list(struct request *request);
+void presence_handle_member(struct request *request);
+
 #endif

@@ -43,7 +43,7 @@ struct request {
 	struct request *older, *newer; /* http->oldest…, until it is answered */
 	double since;
 
-	struct span path_service, path_id;
+	struct span path_service, path_id, path_member;
 	struct buffer body;
 	size_t body_seen;
 	struct buffer headers;        /* of the answer: name NUL value NUL … */

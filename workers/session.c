@@ -2,6 +2,7 @@
 
 #include "log.h"
 #include "operations.h"
+#include "session_presence.h"
 #include "session_subscribe.h"
 
 #define FAULTS_PER_MINUTE_MAX 10
@@ -154,10 +155,10 @@ static const struct {
 	{"sync.list", session_sync},
 	{"sync.restore", refuse_later_feature},
 	{"sync.history", refuse_later_feature},
-	{"presence.join", refuse_later_feature},
-	{"presence.update", refuse_later_feature},
-	{"presence.leave", refuse_later_feature},
-	{"presence.list", refuse_later_feature},
+	{"presence.join", session_presence},
+	{"presence.update", session_presence},
+	{"presence.leave", session_presence},
+	{"presence.list", session_presence},
 	{"auth", answer_auth},
 	{"ping", answer_pong},
 };

@@ -1,6 +1,7 @@
 #include "fanout.h"
 #include "http.h"
 #include "log.h"
+#include "presence.h"
 #include "session_subscribe.h"
 #include "websockets_private.h"
 #include <sys/socket.h>
@@ -93,6 +94,7 @@ void websockets_mark_closing(struct connection *connection)
 	struct websockets *websockets = connection->websockets;
 
 	unlist(connection);
+	presence_leave_all(connection);
 	connection->flags &= (uint8_t)~CONNECTION_PAUSED; /* the peer's Close must be seen */
 	connection->state = CONNECTION_CLOSING;
 	connection->close_at_ms = (uint32_t)worker_monotonic_ms() + CLOSE_PATIENCE_MS;
@@ -133,6 +135,7 @@ static void on_reap(struct ev_loop *loop, ev_prepare *watcher, int events)
 	while ((connection = TAILQ_FIRST(&websockets->dead))) {
 		TAILQ_REMOVE(&websockets->dead, connection, list);
 		session_forget_waiting(connection);
+		presence_leave_all(connection);
 		subscription_leave(websockets->index, &connection->member);
 		wheel_remove(websockets, connection);
 		address_count_remove(websockets->addresses, &connection->address);
