@@ -185,6 +185,9 @@ static void on_added(const redisReply *reply, int error, void *arg)
 		is_refused(reply, "SADD " KEY_RUNS);
 	if (--reaper->adding == 0 && reaper->must_publish && reaper->is_leased) {
 		reaper->must_publish = false;
+		/* Until then workers have put what is left of their presence under the new run ids, and
+		 * nobody sees it go and come. */
+		reaper->settle_ticks = PRESENCE_SETTLE_TICKS;
 		reaper->options.publish_incarnation(reaper->incarnation, reaper->options.arg);
 	}
 }
@@ -228,9 +231,7 @@ static void on_leased(const redisReply *reply, int error, void *arg)
 	reaper->was_leased = reaper->is_leased = true;
 	if (is_first)
 		reaper->options.for_each_run(send_run, reaper, reaper->options.arg);
-	/* After a loss the next round is early enough: until then workers have put what is left of their
-	 * presence under the new run ids, and nobody sees it go and come. */
-	if (!reaper->must_publish)
+	if (is_first && !reaper->must_publish)
 		reap(reaper);
 }
 
@@ -298,8 +299,13 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 		return;
 	if (!reaper->is_expiring)
 		expire(reaper);
-	if (++reaper->ticks % PRESENCE_RENEW_TICKS == 0 || !reaper->is_leased)
+	reaper->ticks++;
+	if (reaper->ticks % PRESENCE_RENEW_TICKS == 0 || !reaper->is_leased)
 		lease(reaper);
+	if (reaper->settle_ticks)
+		reaper->settle_ticks--;
+	else if (reaper->ticks % PRESENCE_REAP_TICKS == 0 && !reaper->is_reaping && !reaper->must_publish)
+		reap(reaper);
 }
 
 /* ---- start and end ---- */

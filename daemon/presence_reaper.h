@@ -12,7 +12,9 @@
 
 #define PRESENCE_LEASE_S 15
 #define PRESENCE_TICK_MS 500     /* REST members whose time is up */
-#define PRESENCE_RENEW_TICKS 10  /* lease, and a look at all runs */
+#define PRESENCE_RENEW_TICKS 10  /* the lease */
+#define PRESENCE_REAP_TICKS 2    /* a look at all runs */
+#define PRESENCE_SETTLE_TICKS 10 /* after a new incarnation: until then workers have put all again */
 #define PRESENCE_CLEAN_BATCH 500 /* entries that one script call takes away */
 #define PRESENCE_ENDED_MAX 256   /* runs cleaned in one round; the others come with the next */
 
@@ -47,6 +49,7 @@ struct presence_reaper {
 	unsigned adding;       /* SADDs on their way */
 	bool is_stopping;
 	unsigned ticks;
+	unsigned settle_ticks; /* still to pass before the next look */
 	ev_timer timer;
 	struct buffer ended;   /* run ids to be cleaned, NUL-terminated, one after the other */
 	size_t ended_at;
