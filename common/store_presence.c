@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
-/* store_presence.c — see store_presence.h; what is stored stands at the head of scripts/presence_put.lua. */
+/* store_presence.c — see store_presence.h; what is stored stands at the head of
+ * scripts/presence_put.lua. */
 #include "store_presence.h"
 
 #include "store_internal.h"
@@ -183,12 +184,8 @@ void store_presence_leave(struct store *store, const struct store_presence *pres
 			      KEY_PRESENCE_PREFIX,
 			      KEY_CHANNEL_PREFIX,
 			      entry.at};
-	size_t len[] = {strlen(argv[0]),
-			strlen(argv[1]),
-			rest ? 0 : presence->run_id.len,
-			strlen(argv[3]),
-			strlen(argv[4]),
-			entry.len};
+	size_t len[] = {strlen(argv[0]), strlen(argv[1]), rest ? 0 : presence->run_id.len,
+			strlen(argv[3]), strlen(argv[4]), entry.len};
 	if (store_script(store_lane_of(store, presence->service, presence->id),
 			 &script_presence_remove, on_leave, request, 1, ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);

@@ -1,5 +1,5 @@
-/* store_presence.h — who is present at a document: commands of a worker. Errors as in store.h; a put that was sent and not
- * answered is -ETIMEDOUT: it may or may not be done. */
+/* store_presence.h — who is present at a document: commands of a worker. Errors as in store.h; a
+ * put that was sent and not answered is -ETIMEDOUT: it may or may not be done. */
 #ifndef SYNCDOC_STORE_PRESENCE_H
 #define SYNCDOC_STORE_PRESENCE_H
 
@@ -24,21 +24,24 @@ struct store_presence_result {
 	struct span member; /* put, read: as clients see it; len 0: none */
 };
 
-/* -ESTALE: the run id is not alive, -EEXIST: REST, and the member is a socket's or another user's, -ENOSPC: the document has too many
- * members; nothing was done. On error result is NULL. */
+/* -ESTALE: the run id is not alive, -EEXIST: REST, and the member is a socket's or another user's,
+ * -ENOSPC: the document has too many members; nothing was done. On error result is NULL. */
 typedef void (*store_presence_fn)(int error, const struct store_presence_result *result, void *arg);
-void store_presence_put(struct store *store, const struct store_presence *presence, store_presence_fn fn, void *arg);
+void store_presence_put(struct store *store, const struct store_presence *presence,
+			store_presence_fn fn, void *arg);
 
-/* Takes away what run_id (`rest`: a REST client) put down under that name, and nothing else: is_new is false when there
- * was no such. */
-void store_presence_leave(struct store *store, const struct store_presence *presence, bool rest, store_presence_fn fn, void *arg);
+/* Takes away what run_id (`rest`: a REST client) put down under that name, and nothing else: is_new
+ * is false when there was no such. */
+void store_presence_leave(struct store *store, const struct store_presence *presence, bool rest,
+			  store_presence_fn fn, void *arg);
 
 /* One member. */
-void store_presence_read(struct store *store, struct span service, struct span id, struct span member, store_presence_fn fn,
-			 void *arg);
+void store_presence_read(struct store *store, struct span service, struct span id,
+			 struct span member, store_presence_fn fn, void *arg);
 
 /* `members`: JSON array, in no order. */
 typedef void (*store_presence_list_fn)(int error, struct span members, uint64_t users, void *arg);
-void store_presence_list(struct store *store, struct span service, struct span id, store_presence_list_fn fn, void *arg);
+void store_presence_list(struct store *store, struct span service, struct span id,
+			 store_presence_list_fn fn, void *arg);
 
 #endif

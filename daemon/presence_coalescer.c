@@ -11,8 +11,8 @@ struct presence_item {
 	TAILQ_ENTRY(presence_item) link;
 	struct presence_document *document;
 	enum item_kind kind;
-	bool is_gone;            /* UPDATED: this connection has gone, the user has others */
-	struct span user;        /* JSON strings with their quotes, in `text` */
+	bool is_gone;     /* UPDATED: this connection has gone, the user has others */
+	struct span user; /* JSON strings with their quotes, in `text` */
 	struct span connection;
 	size_t text_len;
 	char text[]; /* JSON object */
@@ -34,7 +34,8 @@ void presence_coalescer_init(struct presence_coalescer *coalescer, uint64_t seed
 {
 	*coalescer = (struct presence_coalescer){.seed = seed};
 	TAILQ_INIT(&coalescer->documents);
-	coalescer->document_buckets = calloc(PRESENCE_BUCKETS, sizeof(*coalescer->document_buckets));
+	coalescer->document_buckets =
+		calloc(PRESENCE_BUCKETS, sizeof(*coalescer->document_buckets));
 	coalescer->item_buckets = calloc(PRESENCE_BUCKETS, sizeof(*coalescer->item_buckets));
 	MUST(coalescer->document_buckets && coalescer->item_buckets);
 }
@@ -46,8 +47,7 @@ static struct presence_document *document_get(struct presence_coalescer *coalesc
 {
 	struct span service = segments->service, id = segments->id;
 	uint64_t hash = hash_span(hash_span(coalescer->seed, service), id);
-	struct presence_document **bucket =
-		&coalescer->document_buckets[hash % PRESENCE_BUCKETS];
+	struct presence_document **bucket = &coalescer->document_buckets[hash % PRESENCE_BUCKETS];
 	for (struct presence_document *document = *bucket; document; document = document->next)
 		if (document->hash == hash && span_equals(document->service, service) &&
 		    span_equals(document->id, id))
@@ -67,14 +67,15 @@ static struct presence_document *document_get(struct presence_coalescer *coalesc
 }
 
 static struct presence_item **item_bucket(const struct presence_coalescer *coalescer,
-					  const struct presence_document *document, struct span user)
+					  const struct presence_document *document,
+					  struct span user)
 {
 	return &coalescer->item_buckets[hash_span(document->hash, user) % PRESENCE_BUCKETS];
 }
 
 /* The next item of that user in the bucket's chain, from `item` on. */
-static struct presence_item *item_of_user(struct presence_item *item,
-					  const struct presence_document *document, struct span user)
+static struct presence_item *
+item_of_user(struct presence_item *item, const struct presence_document *document, struct span user)
 {
 	while (item && !(item->document == document && span_equals(item->user, user)))
 		item = item->next;
@@ -115,7 +116,8 @@ static struct presence_item *item_add(struct presence_coalescer *coalescer,
 	TAILQ_INSERT_TAIL(&document->items, item, link);
 	document->bytes += text.len + 1;
 	coalescer->items++;
-	if (coalescer->items >= PRESENCE_ITEMS_MAX || document->bytes >= PRESENCE_DOCUMENT_BYTES_MAX)
+	if (coalescer->items >= PRESENCE_ITEMS_MAX ||
+	    document->bytes >= PRESENCE_DOCUMENT_BYTES_MAX)
 		coalescer->full = true;
 	return item;
 }
@@ -149,7 +151,8 @@ struct change {
 	struct span text, user, connection;
 };
 
-/* The user was there before, left and is back: for others that connection has gone, not the user. */
+/* The user was there before, left and is back: for others that connection has gone, not the user.
+ */
 static void turn_left_into_gone(struct presence_coalescer *coalescer, struct presence_item *left)
 {
 	CLEANUP(buffer_fini) struct buffer text = {0};
@@ -197,8 +200,7 @@ static void add_updated(struct presence_coalescer *coalescer, struct presence_do
 static void add_joined(struct presence_coalescer *coalescer, struct presence_document *document,
 		       const struct change *change)
 {
-	struct presence_item *left =
-		item_find(coalescer, document, change->user, ITEM_LEFT, NULL);
+	struct presence_item *left = item_find(coalescer, document, change->user, ITEM_LEFT, NULL);
 	if (left) {
 		turn_left_into_gone(coalescer, left);
 		add_updated(coalescer, document, change);
@@ -243,8 +245,8 @@ static int change_read(const struct json *json, uint32_t object, enum item_kind 
 static int list_read(struct presence_coalescer *coalescer, struct presence_document *document,
 		     struct span list, enum item_kind kind)
 {
-	static void (*const add[ITEM_KINDS])(struct presence_coalescer *, struct presence_document *,
-					     const struct change *) = {
+	static void (*const add[ITEM_KINDS])(struct presence_coalescer *,
+					     struct presence_document *, const struct change *) = {
 		[ITEM_JOINED] = add_joined,
 		[ITEM_UPDATED] = add_updated,
 		[ITEM_LEFT] = add_left,

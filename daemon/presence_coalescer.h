@@ -18,9 +18,9 @@ struct presence_document;
 
 struct presence_coalescer {
 	uint64_t seed;
-	TAILQ_HEAD(, presence_document) documents; /* in the order of their first event */
+	TAILQ_HEAD(, presence_document) documents;   /* in the order of their first event */
 	struct presence_document **document_buckets; /* owned; PRESENCE_BUCKETS */
-	struct presence_item **item_buckets;         /* owned; PRESENCE_BUCKETS, by document and user */
+	struct presence_item **item_buckets; /* owned; PRESENCE_BUCKETS, by document and user */
 	size_t items;
 	bool full; /* a maximum is reached: flush now */
 	struct json scratch;

@@ -80,8 +80,14 @@ static void clean_next(struct presence_reaper *reaper)
 	size_t run_len = strlen(run);
 	key_node_presence(node, span_of(run, run_len));
 	int digits = snprintf(most, sizeof(most), "%d", PRESENCE_CLEAN_BATCH);
-	const char *argv[] = {node, KEY_RUNS,            KEY_RUNS_ENDED,     "ended",
-			      run,  KEY_PRESENCE_PREFIX, KEY_CHANNEL_PREFIX, most};
+	const char *argv[] = {node,
+			      KEY_RUNS,
+			      KEY_RUNS_ENDED,
+			      "ended",
+			      run,
+			      KEY_PRESENCE_PREFIX,
+			      KEY_CHANNEL_PREFIX,
+			      most};
 	size_t len[] = {strlen(node),
 			strlen(KEY_RUNS),
 			strlen(KEY_RUNS_ENDED),
@@ -145,7 +151,7 @@ static void send_reap(struct presence_reaper *reaper, const struct run_list *liv
 	snprintf(host, sizeof(host), "%s.%" PRIu64, reaper->node, reaper->incarnation);
 	snprintf(forks, sizeof(forks), "%" PRIu64, reaper->options.forks(reaper->options.arg));
 	snprintf(most, sizeof(most), "%d", PRESENCE_ENDED_MAX);
-	const char *head[REAP_HEAD] = {KEY_RUNS, KEY_RUNS_ENDED, KEY_NODE_LEASE_PREFIX,
+	const char *head[REAP_HEAD] = {KEY_RUNS, KEY_RUNS_ENDED,      KEY_NODE_LEASE_PREFIX,
 				       host,     reaper->lease_value, forks,
 				       most};
 	memcpy(argv, head, sizeof(head));
@@ -185,8 +191,8 @@ static void on_added(const redisReply *reply, int error, void *arg)
 		is_refused(reply, "SADD " KEY_RUNS);
 	if (--reaper->adding == 0 && reaper->must_publish && reaper->is_leased) {
 		reaper->must_publish = false;
-		/* Until then workers have put what is left of their presence under the new run ids, and
-		 * nobody sees it go and come. */
+		/* Until then workers have put what is left of their presence under the new run ids,
+		 * and nobody sees it go and come. */
 		reaper->settle_ticks = PRESENCE_SETTLE_TICKS;
 		reaper->options.publish_incarnation(reaper->incarnation, reaper->options.arg);
 	}
@@ -286,8 +292,8 @@ static void expire(struct presence_reaper *reaper)
 			      KEY_PRESENCE_PREFIX, KEY_CHANNEL_PREFIX, most};
 	size_t len[] = {strlen(argv[0]), strlen(argv[1]), 0,
 			strlen(argv[3]), strlen(argv[4]), (size_t)digits};
-	reaper->is_expiring = script_call(reaper->options.redis, &script_presence_remove, on_expired,
-					  reaper, 1, ARRAY_LEN(argv), argv, len) == 0;
+	reaper->is_expiring = script_call(reaper->options.redis, &script_presence_remove,
+					  on_expired, reaper, 1, ARRAY_LEN(argv), argv, len) == 0;
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -304,13 +310,15 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 		lease(reaper);
 	if (reaper->settle_ticks)
 		reaper->settle_ticks--;
-	else if (reaper->ticks % PRESENCE_REAP_TICKS == 0 && !reaper->is_reaping && !reaper->must_publish)
+	else if (reaper->ticks % PRESENCE_REAP_TICKS == 0 && !reaper->is_reaping &&
+		 !reaper->must_publish)
 		reap(reaper);
 }
 
 /* ---- start and end ---- */
 
-/* The same for each supervisor that holds this lock, and different from any that can live at the same time. */
+/* The same for each supervisor that holds this lock, and different from any that can live at the
+ * same time. */
 static void name_place(int lock_fd, char *ret, size_t len)
 {
 	char boot[40] = "";

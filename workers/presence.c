@@ -192,7 +192,8 @@ static void entry_destroy(struct presence_entry *entry)
 
 /* ---- answers ---- */
 
-/* Those whose goal is reached, or, `all`, everybody. A caller may do anything but destroy entries. */
+/* Those whose goal is reached, or, `all`, everybody. A caller may do anything but destroy entries.
+ */
 static void answer_waiters(struct presence_entry *entry, const struct outcome *outcome, bool all)
 {
 	struct waiter *waiter;
@@ -237,7 +238,8 @@ static void settle(struct presence_entry *entry)
 	}
 }
 
-/* The client was told that it did not happen, so it shall not. A leave stands, whatever the client was told. */
+/* The client was told that it did not happen, so it shall not. A leave stands, whatever the client
+ * was told. */
 static void give_up(struct presence_entry *entry, int error)
 {
 	bool had_waiters = !STAILQ_EMPTY(&entry->waiters);
@@ -353,9 +355,9 @@ static int check_limits(struct presence *presence, const struct connection *conn
 					      "a connection may be present at %d documents",
 					      PRESENCE_CONNECTION_MAX));
 	if (presence->count >= PRESENCE_WORKER_MAX)
-		return refuse(presence, ret,
-			      outcome_refusal(503, "overloaded",
-					      "too much presence on this server"));
+		return refuse(
+			presence, ret,
+			outcome_refusal(503, "overloaded", "too much presence on this server"));
 	return 0;
 }
 
@@ -459,7 +461,8 @@ static void put_all_again(struct presence *presence, const char *why)
 	}
 }
 
-/* {node}.{incarnation}.{n}: the incarnation is the supervisor's present one, which changes with a lost lease. */
+/* {node}.{incarnation}.{n}: the incarnation is the supervisor's present one, which changes with a
+ * lost lease. */
 static void name_run(struct presence *presence)
 {
 	const char *inherited = presence->worker->inherit->run_id;
@@ -475,8 +478,8 @@ static void name_run(struct presence *presence)
 struct span presence_run_id(struct presence *presence)
 {
 	/* acquire: pairs with the supervisor's release store; by then Redis knows the run id. */
-	uint64_t incarnation = atomic_load_explicit(&presence->worker->shared->incarnation,
-						    memory_order_acquire);
+	uint64_t incarnation =
+		atomic_load_explicit(&presence->worker->shared->incarnation, memory_order_acquire);
 
 	if (incarnation != presence->incarnation) {
 		presence->incarnation = incarnation;

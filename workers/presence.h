@@ -8,19 +8,20 @@
 #include "connection.h"
 #include "outcome.h"
 
-#define PRESENCE_DATA_MAX 1024          /* bytes of the JSON text */
-#define PRESENCE_CONNECTION_MAX 100     /* documents a connection may be present at */
-#define PRESENCE_WORKER_MAX 100000      /* the same of all connections of a worker */
-#define PRESENCE_WAITING_MAX 16         /* requests of one connection and document under way */
-#define PRESENCE_IN_FLIGHT_MAX 256      /* commands at Redis at a time */
-#define PRESENCE_GRACE_MS 500           /* between the end of a socket and `left`: reloads do not flicker */
+#define PRESENCE_DATA_MAX 1024      /* bytes of the JSON text */
+#define PRESENCE_CONNECTION_MAX 100 /* documents a connection may be present at */
+#define PRESENCE_WORKER_MAX 100000  /* the same of all connections of a worker */
+#define PRESENCE_WAITING_MAX 16     /* requests of one connection and document under way */
+#define PRESENCE_IN_FLIGHT_MAX 256  /* commands at Redis at a time */
+#define PRESENCE_GRACE_MS 500 /* between the end of a socket and `left`: reloads do not flicker */
 
 struct presence;
 
 struct presence *presence_create(struct worker *worker);
 /* Sends nothing more; before the store goes. */
 void presence_stop(struct presence *presence);
-void presence_destroy(struct presence *presence); /* NULL is fine; what is left is the supervisor's to clean */
+void presence_destroy(
+	struct presence *presence); /* NULL is fine; what is left is the supervisor's to clean */
 
 /* The run id that entries of this worker name now; valid until the loop turns. */
 struct span presence_run_id(struct presence *presence);
@@ -44,11 +45,13 @@ void presence_leave_all(struct connection *connection);
 
 /* 400 invalid_service, invalid_id. */
 int presence_check_names(struct span service, struct span id, struct outcome *ret_refusal);
-/* Reads mode and data from an object (a message, a body), in which `others` (NULL-terminated) may stand too. 422 for what they
- * may not be and for unknown members, 413 for data that is too large. */
+/* Reads mode and data from an object (a message, a body), in which `others` (NULL-terminated) may
+ * stand too. 422 for what they may not be and for unknown members, 413 for data that is too large.
+ */
 struct json;
-int presence_parse_members(const struct json *json, uint32_t object, const char *const *others, struct span *ret_mode,
-			   struct span *ret_data, struct outcome *ret_refusal);
+int presence_parse_members(const struct json *json, uint32_t object, const char *const *others,
+			   struct span *ret_mode, struct span *ret_data,
+			   struct outcome *ret_refusal);
 /* What an error of store_presence.h means for the client. */
 struct outcome presence_outcome_of_error(int error);
 /* Appends `{"service":…,"documentId":…,"count":N`. */

@@ -35,7 +35,8 @@ static struct pending_presence *pending_create(struct request *request)
 static void format_head(struct buffer *ret, const struct pending_presence *pending, uint64_t users)
 {
 	presence_format_head(ret, span_of(pending->names, pending->service_len),
-			     span_of(pending->names + pending->service_len, pending->id_len), users);
+			     span_of(pending->names + pending->service_len, pending->id_len),
+			     users);
 }
 
 static void answer_error(struct pending_presence *pending, int error)
@@ -152,8 +153,8 @@ static int read_body(const struct request *request, struct store_presence *ret,
 	struct json *json = scratch();
 	struct json_fault where;
 	struct span body = request_body(request).len ? request_body(request) : SPAN("{}");
-	int error = json_parse(json, body,
-			       request_worker(request)->config->documents_max_depth + 1, &where);
+	int error = json_parse(json, body, request_worker(request)->config->documents_max_depth + 1,
+			       &where);
 
 	if (error) {
 		*fault = outcome_of_json_fault(error, &where);

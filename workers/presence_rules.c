@@ -92,7 +92,8 @@ struct outcome presence_outcome_of_error(int error)
 	struct outcome outcome;
 
 	switch (error) {
-	case -ESTALE: /* our supervisor has not told Redis of us yet, or another one has declared us dead */
+	case -ESTALE: /* our supervisor has not told Redis of us yet, or another one has declared us
+			 dead */
 		outcome = outcome_refusal(
 			503, "redis_unavailable",
 			"this worker is not known in Redis at the moment; nothing was changed");
