@@ -34,7 +34,8 @@ struct supervisor {
 	char mark_channel[KEY_MAX];
 	struct publisher publisher;
 	struct embedded_redis *embedded; /* owned; NULL: Redis is somebody else's */
-	const char *redis_url;           /* the effective one */
+	char *redis_url; /* owned: the effective one; outlives the config, which a reload replaces
+			  */
 	struct upstream commands;
 	struct relay relay;
 	struct marks marks;
@@ -272,15 +273,17 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 static int start_redis(struct supervisor *supervisor, char *ret_error, size_t error_len)
 {
 	const char *reason;
-	supervisor->redis_url = supervisor->config->redis_url;
-	if (strcmp(supervisor->redis_url, "embedded") == 0) {
+	const char *url = supervisor->config->redis_url;
+	if (strcmp(url, "embedded") == 0) {
 		int error = embedded_redis_start(supervisor->loop, supervisor->config->state_dir,
 						 supervisor->options->lock_fd,
 						 &supervisor->embedded, ret_error, error_len);
 		if (error)
 			return error;
-		supervisor->redis_url = embedded_redis_url(supervisor->embedded);
+		url = embedded_redis_url(supervisor->embedded);
 	}
+	supervisor->redis_url = strdup(url);
+	MUST(supervisor->redis_url);
 	struct inherit inherit;
 	if (strlen(supervisor->redis_url) >= sizeof(inherit.redis_url)) {
 		snprintf(ret_error, error_len, "redis.url: must be shorter than %zu bytes",
@@ -363,6 +366,7 @@ int supervisor_run(const struct supervisor_options *options, char *ret_error, si
 	if (!error)
 		run(&supervisor);
 	embedded_redis_destroy(supervisor.embedded);
+	free(supervisor.redis_url);
 	publisher_fini(&supervisor.publisher);
 	config_destroy(supervisor.config);
 	ev_loop_destroy(supervisor.loop);

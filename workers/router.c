@@ -118,7 +118,7 @@ static int check_host(const struct request *request, struct outcome *ret)
 
 	/* Only HTTP/1.0 comes here without one, and no browser speaks that; who reaches a unix
 	 * socket is on this machine. */
-	if (!host.len || request->client->local ||
+	if (!host.at || request->client->local ||
 	    host_check_allows(request->http->host_check, host))
 		return 0;
 	*ret = outcome_refusal(421, "misdirected_request",

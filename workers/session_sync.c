@@ -59,8 +59,7 @@ static void on_done(const struct outcome *outcome, void *arg)
 	websockets_release(connection);
 }
 
-/* --- names
- * ------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------- */
 
 struct names {
 	struct buffer service, id;
@@ -90,8 +89,7 @@ static int read_names(const struct session_message *message, bool id_needed, str
 	return 0;
 }
 
-/* --- operations
- * -------------------------------------------------------------------------------------- */
+/* --- operations -------------------------------------------------------------- */
 
 static int start_write(struct connection *connection, const struct session_message *message,
 		       enum write_kind kind, struct outcome *ret_refusal)
@@ -106,9 +104,10 @@ static int start_write(struct connection *connection, const struct session_messa
 	if (!error)
 		error = operations_parse_members(message->json, 0, others, data_needed, &request,
 						 ret_refusal);
-	if (!error && kind == WRITE_DELETE && request.data.len) {
-		*ret_refusal =
-			outcome_refusal(422, "unknown_member", "sync.delete takes no \"data\"");
+	if (!error && kind == WRITE_DELETE &&
+	    (request.data.len || request.expiry != EXPIRY_UNCHANGED)) {
+		*ret_refusal = outcome_refusal(422, "unknown_member", "sync.delete takes no \"%s\"",
+					       request.data.len ? "data" : "ttl\" or \"expiresAt");
 		error = -EINVAL;
 	}
 	if (!error) {
