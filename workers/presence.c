@@ -1,11 +1,8 @@
-/* presence.c — see presence.h.
+/* presence.c — requests, the end of sockets, and putting all again; see presence.h.
  *
- * An entry is one connection at one document. `goal` is what shall be in Redis, `known` what Redis
- * has confirmed. At most one command of an entry is under way, so that they cannot overtake each
- * other. After a lost reply (`doubt`) late bytes may still be executed behind our back: once a
- * command has succeeded again, it is repeated a moment later. */
+ * An entry is one connection at one document; see presence_entry.c. */
 #define _GNU_SOURCE
-#include "presence.h"
+#include "presence_private.h"
 
 #include "log.h"
 #include "websockets_private.h"
@@ -13,111 +10,7 @@
 
 #define LOOK_S 1. /* lost leases, new connections to Redis, repetitions */
 
-struct state {
-	bool is_present;
-	bool is_editing;
-	struct text *data; /* owned reference; NULL: {} */
-};
-
-/* A request that waits for its command. */
-struct waiter {
-	STAILQ_ENTRY(waiter) link;
-	uint32_t version; /* of the goal it made */
-	presence_done_fn done;
-	void *arg;
-};
-
-enum place { PLACE_NONE, PLACE_DIRTY, PLACE_LATER, PLACE_SENT };
-
-struct presence_entry {
-	struct presence *presence;
-	struct presence_entry *next;   /* of the same connection */
-	struct connection *connection; /* NULL: its socket has ended */
-	TAILQ_ENTRY(presence_entry) all;
-	TAILQ_ENTRY(presence_entry) queue;   /* dirty or later, as `place` says */
-	TAILQ_ENTRY(presence_entry) leaving; /* while is_leaving */
-	STAILQ_HEAD(, waiter) waiters;
-	unsigned waiter_count;
-	enum place place;
-	bool is_leaving;
-	bool may_exist; /* in Redis, under our name */
-	bool doubt;
-	bool announce; /* the next put says so to others even if nothing is new */
-	struct state goal, sent, known;
-	uint32_t version, sent_version;
-	int64_t leave_at_ms;
-	char member[CONNECTION_ID_LEN];
-	struct span service, id; /* in names */
-	char names[];
-};
-
-TAILQ_HEAD(entry_list, presence_entry);
-
-struct presence {
-	struct worker *worker;
-	bool is_stopped;
-	struct entry_list all, dirty, later, leaving;
-	size_t count;
-	unsigned in_flight;
-	uint64_t reconnects;  /* of the store, when last looked */
-	uint64_t incarnation; /* under which the entries are put */
-	char run_id[INHERIT_RUN_ID_MAX + 24];
-	ev_timer look;
-	ev_timer grace;
-	struct buffer text; /* of answers */
-};
-
-static void pump(struct presence *presence);
-
-/* ---- states ---- */
-
-static void state_set(struct state *to, const struct state *from)
-{
-	struct text *data = text_get(from->data);
-
-	text_put(to->data);
-	*to = *from;
-	to->data = data;
-}
-
-static void state_set_data(struct state *state, struct span data)
-{
-	text_put(state->data);
-	state->data = data.len ? text_create(data) : NULL;
-}
-
-/* ---- queues ---- */
-
-static void unqueue(struct presence_entry *entry)
-{
-	struct presence *presence = entry->presence;
-
-	if (entry->place == PLACE_DIRTY)
-		TAILQ_REMOVE(&presence->dirty, entry, queue);
-	else if (entry->place == PLACE_LATER)
-		TAILQ_REMOVE(&presence->later, entry, queue);
-	entry->place = PLACE_NONE;
-}
-
-/* What is under way is looked at again when its reply comes. */
-static void make_dirty(struct presence_entry *entry)
-{
-	if (entry->place == PLACE_SENT || entry->place == PLACE_DIRTY)
-		return;
-	unqueue(entry);
-	entry->place = PLACE_DIRTY;
-	TAILQ_INSERT_TAIL(&entry->presence->dirty, entry, queue);
-}
-
-static void make_later(struct presence_entry *entry)
-{
-	unqueue(entry);
-	entry->place = PLACE_LATER;
-	TAILQ_INSERT_TAIL(&entry->presence->later, entry, queue);
-	stat_add(entry->presence->worker->slot, STAT_presence_retries, 1);
-}
-
-/* ---- entries ---- */
+/* ---- requests ---- */
 
 static struct presence_entry *entry_find(const struct connection *connection, struct span service,
 					 struct span id)
@@ -137,190 +30,6 @@ static unsigned entry_count(const struct connection *connection)
 		count += entry->goal.is_present;
 	return count;
 }
-
-static struct presence_entry *entry_create(struct presence *presence, struct connection *connection,
-					   struct span service, struct span id)
-{
-	struct presence_entry *entry = calloc(1, sizeof(*entry) + service.len + id.len);
-
-	MUST(entry);
-	entry->presence = presence;
-	STAILQ_INIT(&entry->waiters);
-	memcpy(entry->names, service.at, service.len);
-	memcpy(entry->names + service.len, id.at, id.len);
-	entry->service = span_of(entry->names, service.len);
-	entry->id = span_of(entry->names + service.len, id.len);
-	memcpy(entry->member, connection->id, CONNECTION_ID_LEN);
-	entry->connection = connection;
-	entry->next = connection->presence;
-	connection->presence = entry;
-	TAILQ_INSERT_TAIL(&presence->all, entry, all);
-	presence->count++;
-	stat_set(presence->worker->slot, STAT_presence_entries, presence->count);
-	return entry;
-}
-
-static void unlink_from_connection(struct presence_entry *entry)
-{
-	struct presence_entry **place;
-
-	if (!entry->connection)
-		return;
-	for (place = &entry->connection->presence; *place != entry;)
-		place = &(*place)->next;
-	*place = entry->next;
-	entry->connection = NULL;
-}
-
-static void entry_destroy(struct presence_entry *entry)
-{
-	struct presence *presence = entry->presence;
-
-	MUST(STAILQ_EMPTY(&entry->waiters));
-	unqueue(entry);
-	unlink_from_connection(entry);
-	if (entry->is_leaving)
-		TAILQ_REMOVE(&presence->leaving, entry, leaving);
-	TAILQ_REMOVE(&presence->all, entry, all);
-	text_put(entry->goal.data);
-	text_put(entry->sent.data);
-	text_put(entry->known.data);
-	free(entry);
-	presence->count--;
-	stat_set(presence->worker->slot, STAT_presence_entries, presence->count);
-}
-
-/* ---- answers ---- */
-
-/* Those whose goal is reached, or, `all`, everybody. A caller may do anything but destroy entries.
- */
-static void answer_waiters(struct presence_entry *entry, const struct outcome *outcome, bool all)
-{
-	struct waiter *waiter;
-
-	while ((waiter = STAILQ_FIRST(&entry->waiters)) &&
-	       (all || (int32_t)(waiter->version - entry->sent_version) <= 0)) {
-		STAILQ_REMOVE_HEAD(&entry->waiters, link);
-		entry->waiter_count--;
-		waiter->done(outcome, waiter->arg);
-		free(waiter);
-	}
-}
-
-static void answer_success(struct presence_entry *entry, const struct store_presence_result *result)
-{
-	struct buffer *text = &entry->presence->text;
-
-	text->len = 0;
-	presence_format_head(text, entry->service, entry->id, result->users);
-	if (result->member.len) {
-		buffer_append_string(text, ",\"member\":");
-		buffer_append_span(text, result->member);
-	}
-	buffer_append_char(text, '}');
-	struct outcome outcome = {.status = 200, .envelope = buffer_span(text)};
-	answer_waiters(entry, &outcome, false);
-}
-
-/* ---- replies ---- */
-
-/* What next, after a command that Redis has executed. */
-static void settle(struct presence_entry *entry)
-{
-	if (entry->version != entry->sent_version) {
-		make_dirty(entry);
-	} else if (entry->doubt) {
-		entry->doubt = false;
-		entry->may_exist = true;
-		make_later(entry);
-	} else if (!entry->goal.is_present) {
-		entry_destroy(entry);
-	}
-}
-
-/* The client was told that it did not happen, so it shall not. A leave stands, whatever the client
- * was told. */
-static void give_up(struct presence_entry *entry, int error)
-{
-	bool had_waiters = !STAILQ_EMPTY(&entry->waiters);
-	struct outcome outcome = presence_outcome_of_error(error);
-
-	answer_waiters(entry, &outcome, true);
-	if (had_waiters && entry->goal.is_present && !entry->is_leaving)
-		state_set(&entry->goal, &entry->known);
-	entry->version++; /* whatever was sent, it is not the goal any more */
-	if (error == -ETIMEDOUT)
-		entry->doubt = entry->may_exist = true;
-	if (!entry->goal.is_present && !entry->may_exist)
-		entry_destroy(entry);
-	else
-		make_later(entry);
-}
-
-static void on_reply(struct presence_entry *entry, int error,
-		     const struct store_presence_result *result)
-{
-	struct presence *presence = entry->presence;
-
-	presence->in_flight--;
-	entry->place = PLACE_NONE;
-	if (error) {
-		stat_add(presence->worker->slot, STAT_redis_errors, 1);
-		give_up(entry, error);
-	} else {
-		state_set(&entry->known, &entry->sent);
-		entry->may_exist = entry->known.is_present;
-		answer_success(entry, result);
-		settle(entry);
-	}
-	pump(presence);
-}
-
-static void on_store_reply(int error, const struct store_presence_result *result, void *arg)
-{
-	on_reply(arg, error, result);
-}
-
-/* ---- commands ---- */
-
-static void send_entry(struct presence_entry *entry)
-{
-	struct presence *presence = entry->presence;
-	struct span member = span_of(entry->member, CONNECTION_ID_LEN);
-	struct store_presence command = {
-		.service = entry->service,
-		.id = entry->id,
-		.run_id = presence_run_id(presence),
-		.member = member,
-		.user = member, /* without auth each connection is a user of its own */
-		.mode = entry->goal.is_editing ? SPAN("editing") : SPAN("viewing"),
-		.data = entry->goal.data ? text_span(entry->goal.data) : SPAN("{}"),
-		.quiet = !entry->announce,
-	};
-
-	unqueue(entry);
-	entry->place = PLACE_SENT;
-	entry->announce = false;
-	entry->sent_version = entry->version;
-	state_set(&entry->sent, &entry->goal);
-	presence->in_flight++;
-	if (entry->goal.is_present)
-		store_presence_put(presence->worker->store, &command, on_store_reply, entry);
-	else
-		store_presence_leave(presence->worker->store, &command, false, on_store_reply,
-				     entry);
-}
-
-static void pump(struct presence *presence)
-{
-	struct presence_entry *entry;
-
-	while (!presence->is_stopped && presence->in_flight < PRESENCE_IN_FLIGHT_MAX &&
-	       (entry = TAILQ_FIRST(&presence->dirty)))
-		send_entry(entry);
-}
-
-/* ---- requests ---- */
 
 static int refuse(struct presence *presence, struct outcome *ret, struct outcome refusal)
 {
@@ -363,13 +72,13 @@ static int check_limits(struct presence *presence, const struct connection *conn
 
 static void set_goal(struct presence_entry *entry, const struct presence_request *request)
 {
-	struct state *goal = &entry->goal;
+	struct presence_state *goal = &entry->goal;
 
 	goal->is_present = request->kind != PRESENCE_LEAVE;
 	if (request->kind == PRESENCE_JOIN || request->mode.len)
 		goal->is_editing = span_equals(request->mode, SPAN("editing"));
 	if (request->kind == PRESENCE_JOIN || request->data.len)
-		state_set_data(goal, request->data);
+		presence_entry_set_data(entry, request->data);
 	entry->announce = true;
 	entry->version++;
 }
@@ -386,15 +95,15 @@ void presence_change(struct presence *presence, struct connection *connection,
 		return;
 	}
 	if (!entry)
-		entry = entry_create(presence, connection, request->service, request->id);
+		entry = presence_entry_create(presence, connection, request->service, request->id);
 	set_goal(entry, request);
-	struct waiter *waiter = malloc(sizeof(*waiter));
+	struct presence_waiter *waiter = malloc(sizeof(*waiter));
 	MUST(waiter);
-	*waiter = (struct waiter){.version = entry->version, .done = done, .arg = arg};
+	*waiter = (struct presence_waiter){.version = entry->version, .done = done, .arg = arg};
 	STAILQ_INSERT_TAIL(&entry->waiters, waiter, link);
 	entry->waiter_count++;
-	make_dirty(entry);
-	pump(presence);
+	presence_entry_make_dirty(entry);
+	presence_pump(presence);
 }
 
 /* ---- the end of sockets ---- */
@@ -416,7 +125,7 @@ void presence_leave_all(struct connection *connection)
 	struct presence *presence = connection->websockets->worker->presence;
 
 	while ((entry = connection->presence)) {
-		unlink_from_connection(entry);
+		presence_entry_unlink(entry);
 		if (!entry->goal.is_present)
 			continue;
 		entry->is_leaving = true;
@@ -440,10 +149,10 @@ static void on_grace(struct ev_loop *loop, ev_timer *timer, int events)
 		entry->is_leaving = false;
 		entry->goal.is_present = false;
 		entry->version++;
-		make_dirty(entry);
+		presence_entry_make_dirty(entry);
 	}
 	arm_grace(presence);
-	pump(presence);
+	presence_pump(presence);
 }
 
 /* ---- once more ---- */
@@ -457,7 +166,7 @@ static void put_all_again(struct presence *presence, const char *why)
 	TAILQ_FOREACH(entry, &presence->all, all)
 	{
 		entry->version++; /* what is under way may have been meant for the former one */
-		make_dirty(entry);
+		presence_entry_make_dirty(entry);
 	}
 }
 
@@ -506,8 +215,8 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
 		put_all_again(presence, "Redis was away");
 	}
 	while ((entry = TAILQ_FIRST(&presence->later)))
-		make_dirty(entry);
-	pump(presence);
+		presence_entry_make_dirty(entry);
+	presence_pump(presence);
 }
 
 /* ---- life ---- */
@@ -544,7 +253,7 @@ void presence_stop(struct presence *presence)
 	/* What is under way is answered by the store when it goes. */
 	TAILQ_FOREACH_SAFE(entry, &presence->all, all, next)
 	if (entry->place != PLACE_SENT)
-		answer_waiters(entry, &outcome, true);
+		presence_entry_answer(entry, &outcome, true);
 }
 
 void presence_destroy(struct presence *presence)
@@ -555,7 +264,7 @@ void presence_destroy(struct presence *presence)
 		return;
 	MUST(presence->is_stopped && !presence->in_flight);
 	while ((entry = TAILQ_FIRST(&presence->all)))
-		entry_destroy(entry);
+		presence_entry_destroy(entry);
 	buffer_fini(&presence->text);
 	free(presence);
 }
