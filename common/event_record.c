@@ -97,10 +97,12 @@ void event_record_format(struct buffer *ret, const struct event_segments *segmen
 		both_header[WS_HEADER_MAX];
 	struct record_head head = head_of(segments, epoch);
 	head.kind = EVENT_RECORD_EVENT;
-	head.part_count = PART_COUNT;
 	head.full_header_len = ws_frame_header(full_header, WS_TEXT, full_len);
-	head.diff_header_len = ws_frame_header(diff_header, WS_TEXT, diff_len);
-	head.both_header_len = ws_frame_header(both_header, WS_TEXT, both_len);
+	if (segments->name != TOPIC_PRESENCE) { /* presence is the same in every mode */
+		head.part_count = PART_COUNT;
+		head.diff_header_len = ws_frame_header(diff_header, WS_TEXT, diff_len);
+		head.both_header_len = ws_frame_header(both_header, WS_TEXT, both_len);
+	}
 	head.prefix_len = length32(prefix_len);
 	head.data_len = length32(segments->data.len);
 	head.suffix_len = length32(SUFFIX.len);

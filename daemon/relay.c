@@ -36,24 +36,84 @@ static void publish_large(struct relay *relay, const struct event_segments *segm
 	MUST(!error);
 }
 
-void relay_receive(struct relay *relay, struct span channel, struct span text)
+static void publish_event(struct relay *relay, const struct event_segments *segments)
 {
-	struct event_segments segments;
-	if (event_parse(text, &relay->scratch, &segments)) {
-		relay->malformed++;
-		log_malformed(relay, channel);
-		return;
-	}
 	relay->record.len = 0;
-	event_record_format(&relay->record, &segments, marks_position(relay->marks),
+	event_record_format(&relay->record, segments, marks_position(relay->marks),
 			    relay->publisher->epoch);
 	int error = publisher_publish(relay->publisher, EVENT_RECORD_EVENT,
 				      buffer_span(&relay->record));
 	relay->events++;
 	if (error == -EMSGSIZE)
-		publish_large(relay, &segments);
+		publish_large(relay, segments);
 	else
 		MUST(!error);
+}
+
+/* ---- presence ---- */
+
+static void on_presence_text(struct span text, void *arg)
+{
+	struct relay *relay = arg;
+	struct event_segments segments;
+	MUST(event_parse(text, &relay->scratch, &segments) == 0);
+	publish_event(relay, &segments);
+}
+
+void relay_flush_presence(struct relay *relay)
+{
+	ev_timer_stop(relay->loop, &relay->presence_timer);
+	presence_coalescer_flush(&relay->presence, on_presence_text, relay);
+}
+
+static void on_presence_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	relay_flush_presence(timer->data);
+}
+
+static int receive_presence(struct relay *relay, const struct event_segments *segments)
+{
+	if (presence_coalescer_add(&relay->presence, segments))
+		return -EBADMSG;
+	if (relay->presence.full) {
+		relay_flush_presence(relay);
+	} else if (!ev_is_active(&relay->presence_timer)) {
+		ev_timer_set(&relay->presence_timer, PRESENCE_COALESCE_MS / 1000., 0.);
+		ev_timer_start(relay->loop, &relay->presence_timer);
+	}
+	return 0;
+}
+
+void relay_open_presence(struct relay *relay, struct ev_loop *loop)
+{
+	relay->loop = loop;
+	presence_coalescer_init(&relay->presence, relay->publisher->epoch);
+	ev_timer_init(&relay->presence_timer, on_presence_timer, 0., 0.);
+	relay->presence_timer.data = relay;
+}
+
+void relay_close_presence(struct relay *relay)
+{
+	ev_timer_stop(relay->loop, &relay->presence_timer);
+	presence_coalescer_fini(&relay->presence);
+}
+
+/* ---- what comes on the channels ---- */
+
+void relay_receive(struct relay *relay, struct span channel, struct span text)
+{
+	struct event_segments segments;
+	int error = event_parse(text, &relay->scratch, &segments);
+	if (!error && segments.name == TOPIC_PRESENCE)
+		error = receive_presence(relay, &segments);
+	else if (!error)
+		publish_event(relay, &segments);
+	if (error) {
+		relay->malformed++;
+		log_malformed(relay, channel);
+	}
 }
 
 /* Everybody fetches anew: from here on nothing is missed, so what they fetch and what follows is
@@ -128,6 +188,7 @@ void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *
 	relay->upstream.name = "relay";
 	relay->upstream.on_lost = on_lost;
 	relay->upstream.arg = relay;
+	relay_open_presence(relay, loop);
 	upstream_open(&relay->upstream, loop, config, url);
 	const char *channels[] = {relay->mark_channel}, *patterns[] = {KEY_CHANNEL_PATTERN};
 	redis_subscribe(relay->upstream.redis, channels, 1, patterns, 1, on_push, relay);
@@ -136,6 +197,7 @@ void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *
 void relay_close(struct relay *relay)
 {
 	upstream_close(&relay->upstream);
+	relay_close_presence(relay);
 	json_fini(&relay->scratch);
 	buffer_fini(&relay->record);
 }

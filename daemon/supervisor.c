@@ -7,9 +7,9 @@
 #include "embedded_redis.h"
 #include "keys.h"
 #include "mark_timer.h"
+#include "presence_reaper.h"
 #include "relay.h"
 #include "reload.h"
-#include "runs.h"
 
 #include <bsd/stdlib.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 enum phase {
 	PHASE_RUNNING,
 	PHASE_DRAINING,   /* workers end */
-	PHASE_FORGETTING, /* Redis is told that they have */
+	PHASE_FORGETTING, /* Redis is told that they have, and their presence is cleaned */
 	PHASE_STOPPING,   /* the embedded Redis ends */
 };
 
@@ -40,7 +40,7 @@ struct supervisor {
 	struct relay relay;
 	struct marks marks;
 	struct mark_timer mark_timer;
-	struct runs runs;
+	struct presence_reaper presence_reaper;
 	struct children *children; /* owned */
 	ev_signal signals[WATCH_COUNT];
 	ev_prepare wake;
@@ -69,7 +69,7 @@ static void on_children_empty(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	supervisor->phase = PHASE_FORGETTING;
-	runs_finish(&supervisor->runs, on_forgotten, supervisor);
+	presence_reaper_finish(&supervisor->presence_reaper, on_forgotten, supervisor);
 }
 
 static void stop(struct supervisor *supervisor, const char *why)
@@ -168,13 +168,14 @@ static void stop_signals(void *arg)
 static void announce_run(const char *run_id, void *arg)
 {
 	struct supervisor *supervisor = arg;
-	runs_add(&supervisor->runs, run_id);
+	presence_reaper_add_run(&supervisor->presence_reaper, run_id);
 }
 
 static void on_run_exit(const char *run_id, void *arg)
 {
 	struct supervisor *supervisor = arg;
-	runs_remove(&supervisor->runs, run_id);
+	(void)run_id; /* known by being no longer among the living */
+	presence_reaper_end_run(&supervisor->presence_reaper);
 	if (supervisor->reload_waits && supervisor->phase == PHASE_RUNNING)
 		reload(supervisor);
 }
@@ -183,8 +184,7 @@ static void on_commands_ready(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	mark_timer_connected(&supervisor->mark_timer);
-	if (supervisor->children)
-		children_for_each(supervisor->children, announce_run, supervisor);
+	presence_reaper_connected(&supervisor->presence_reaper);
 }
 
 static void on_commands_lost(void *arg)
@@ -199,6 +199,48 @@ static void on_deaf(void *arg)
 	relay_reconnect(&supervisor->relay);
 }
 
+static void for_each_run(void (*fn)(const char *run_id, void *arg), void *fn_arg, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	if (supervisor->children)
+		children_for_each(supervisor->children, fn, fn_arg);
+}
+
+static uint64_t count_forks(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	return supervisor->children ? children_forks(supervisor->children) : 0;
+}
+
+static void renew_runs(uint64_t incarnation, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	if (supervisor->children)
+		children_renew_runs(supervisor->children, incarnation);
+}
+
+static void publish_incarnation(uint64_t incarnation, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	publisher_set_incarnation(&supervisor->publisher, incarnation);
+}
+
+static void start_presence_reaper(struct supervisor *supervisor, uint64_t incarnation)
+{
+	struct presence_reaper_options options = {
+		.loop = supervisor->loop,
+		.redis = supervisor->commands.redis,
+		.node = supervisor->config->node,
+		.lock_fd = supervisor->options->lock_fd,
+		.for_each_run = for_each_run,
+		.forks = count_forks,
+		.renew_runs = renew_runs,
+		.publish_incarnation = publish_incarnation,
+		.arg = supervisor,
+	};
+	presence_reaper_start(&supervisor->presence_reaper, &options, incarnation);
+}
+
 static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 {
 	key_mark(supervisor->mark_channel, supervisor->config->node, incarnation);
@@ -209,7 +251,7 @@ static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 						 .arg = supervisor};
 	upstream_open(&supervisor->commands, supervisor->loop, supervisor->config,
 		      supervisor->redis_url);
-	runs_init(&supervisor->runs, supervisor->commands.redis);
+	start_presence_reaper(supervisor, incarnation);
 	mark_timer_start(&supervisor->mark_timer, supervisor->loop, supervisor->commands.redis,
 			 &supervisor->marks, supervisor->mark_channel, on_deaf, supervisor);
 	relay_open(&supervisor->relay, supervisor->loop, supervisor->config, supervisor->redis_url,
@@ -305,6 +347,7 @@ static void run(struct supervisor *supervisor)
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);
 	upstream_close(&supervisor->commands);
+	presence_reaper_stop(&supervisor->presence_reaper);
 	children_destroy(supervisor->children);
 	stop_signals(supervisor);
 }

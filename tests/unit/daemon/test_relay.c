@@ -29,12 +29,14 @@ static void begin(void)
 	marks_receive(&marks, SPAN("41"), 0);
 	relay.publisher = &publisher;
 	relay.marks = &marks;
+	relay_open_presence(&relay, ev_default_loop(0));
 	uint16_t type;
 	cr_assert_eq(ring_read(&reader, &bytes, &type), RING_RECORD); /* the mark */
 }
 
 static void end(void)
 {
+	relay_close_presence(&relay);
 	json_fini(&relay.scratch);
 	buffer_fini(&relay.record);
 	buffer_fini(&bytes);
@@ -99,4 +101,49 @@ Test(relay, an_event_too_large_for_the_ring_becomes_a_resync_of_its_document)
 	cr_assert(memmem(record.full.at, record.full.len, "\"reason\":\"large\"", 16) != NULL);
 	cr_assert_eq(relay.oversized, 1);
 	buffer_fini(&text);
+}
+
+#define MEMBER "{\"userId\":\"u%d\",\"connectionId\":\"c%d\",\"mode\":\"viewing\"}"
+
+static void receive_join(int n, const char *list)
+{
+	char text[400], member[100];
+	snprintf(member, sizeof(member), MEMBER, n, n);
+	snprintf(text, sizeof(text),
+		 "{\"type\":\"event\",\"topic\":\"sync.session.presence\",\"source\":\"sync\","
+		 "\"timestamp\":7,\"payload\":{\"service\":\"session\",\"documentId\":\"doc_1\","
+		 "\"joined\":[%s],\"updated\":[],\"left\":[],\"count\":%d}}",
+		 list ? list : member, n);
+	relay_receive(&relay, SPAN("syncdoc:channel:session:doc_1"), span_string(text));
+}
+
+Test(relay, presence_of_a_document_within_a_tick_becomes_one_record)
+{
+	for (int n = 1; n <= 3; n++)
+		receive_join(n, NULL);
+	uint16_t type;
+	bytes.len = 0;
+	cr_assert_eq(ring_read(&reader, &bytes, &type), RING_EMPTY);
+	/* The timer that the first one started. */
+	while (ev_is_active(&relay.presence_timer))
+		ev_run(relay.loop, EVRUN_ONCE);
+	struct event_record record = next_record();
+	cr_assert_eq(record.name, TOPIC_PRESENCE);
+	cr_assert_eq(record.part_count, 0);
+	cr_assert(memmem(record.full.at, record.full.len, "\"u1\"", 4));
+	cr_assert(memmem(record.full.at, record.full.len, "\"u3\"", 4));
+	cr_assert(memmem(record.full.at, record.full.len, "\"count\":3}}", 11));
+	bytes.len = 0;
+	cr_assert_eq(ring_read(&reader, &bytes, &type), RING_EMPTY);
+}
+
+Test(relay, presence_whose_members_are_none_is_dropped_and_counted)
+{
+	receive_join(1, "{\"userId\":7,\"connectionId\":\"c\"}");
+	receive_join(1, "[]");
+	cr_assert_eq(relay.malformed, 2);
+	relay_flush_presence(&relay);
+	uint16_t type;
+	bytes.len = 0;
+	cr_assert_eq(ring_read(&reader, &bytes, &type), RING_EMPTY);
 }
