@@ -85,6 +85,19 @@ struct store_found {
 typedef void (*store_find_fn)(int error, const struct store_found *found, void *arg);
 void store_find_request(struct store *store, struct span service, struct span id, struct span request, store_find_fn fn, void *arg);
 
+/* Documents whose expiresAt has come (for supervisors: the tombstone is a store_write() on what is given here). `skip`: due entries
+ * to pass over, because they failed. What in the schedule is no longer true is put right on the way. */
+#define STORE_DUE_MAX 100
+struct store_due {
+	struct document documents[STORE_DUE_MAX];
+	size_t count;
+	size_t bad;      /* entries whose document cannot be read; counted in `skip` they are passed over */
+	bool is_end;     /* nothing else is due */
+	int64_t next_ms; /* when the first is due that is not yet; 0: none */
+};
+typedef void (*store_due_fn)(int error, const struct store_due *due, void *arg);
+void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn, void *arg);
+
 #define STORE_PAGE_SIZE_DEFAULT 100
 #define STORE_PAGE_SIZE_MAX 1000
 

@@ -5,6 +5,7 @@
 #include "child_table.h"
 #include "children.h"
 #include "embedded_redis.h"
+#include "expiry.h"
 #include "keys.h"
 #include "mark_timer.h"
 #include "relay.h"
@@ -34,8 +35,11 @@ struct supervisor {
 	char mark_channel[KEY_MAX];
 	struct publisher publisher;
 	struct embedded_redis *embedded; /* owned; NULL: Redis is somebody else's */
-	const char *redis_url;           /* the effective one */
+	char redis_url[512];             /* the effective one; outlives the configuration it came from */
 	struct upstream commands;
+	uint64_t hash_seed;
+	struct store *store; /* owned; made anew by a reload */
+	struct expiry expiry;
 	struct relay relay;
 	struct marks marks;
 	struct mark_timer mark_timer;
@@ -44,6 +48,23 @@ struct supervisor {
 	ev_signal signals[WATCH_COUNT];
 	ev_prepare wake;
 };
+
+/* ---- documents ---- */
+
+/* What writes and reads documents: with the limits of the configuration at hand. */
+static void start_store(struct supervisor *supervisor)
+{
+	supervisor->store = store_create(supervisor->loop, supervisor->config,
+					 supervisor->redis_url, supervisor->hash_seed);
+	expiry_start(&supervisor->expiry, supervisor->loop, supervisor->store);
+}
+
+static void stop_store(struct supervisor *supervisor)
+{
+	expiry_stop(&supervisor->expiry);
+	store_destroy(supervisor->store);
+	supervisor->store = NULL;
+}
 
 /* ---- ending ---- */
 
@@ -57,6 +78,7 @@ static void on_forgotten(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	supervisor->phase = PHASE_STOPPING;
+	stop_store(supervisor);
 	supervisor->commands.quiet = supervisor->relay.upstream.quiet = true;
 	if (supervisor->embedded)
 		embedded_redis_stop(supervisor->embedded, on_redis_stopped, supervisor);
@@ -106,6 +128,8 @@ static void reload(struct supervisor *supervisor)
 		log_notice("reload: waiting for killed workers to be gone");
 		return;
 	}
+	stop_store(supervisor);
+	start_store(supervisor);
 	config_destroy(old);
 	log_notice("reload: done, new workers serve, the old ones drain");
 }
@@ -213,6 +237,8 @@ static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 			 &supervisor->marks, supervisor->mark_channel, on_deaf, supervisor);
 	relay_open(&supervisor->relay, supervisor->loop, supervisor->config, supervisor->redis_url,
 		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks);
+	arc4random_buf(&supervisor->hash_seed, sizeof(supervisor->hash_seed));
+	start_store(supervisor);
 }
 
 /* ---- start ---- */
@@ -230,25 +256,27 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events)
 static int start_redis(struct supervisor *supervisor, char *ret_error, size_t error_len)
 {
 	const char *reason;
-	supervisor->redis_url = supervisor->config->redis_url;
-	if (strcmp(supervisor->redis_url, "embedded") == 0) {
+	const char *url = supervisor->config->redis_url;
+	if (strcmp(url, "embedded") == 0) {
 		int error = embedded_redis_start(supervisor->loop, supervisor->config->state_dir,
 						 supervisor->options->lock_fd,
 						 &supervisor->embedded, ret_error, error_len);
 		if (error)
 			return error;
-		supervisor->redis_url = embedded_redis_url(supervisor->embedded);
+		url = embedded_redis_url(supervisor->embedded);
 	}
-	struct inherit inherit;
-	if (strlen(supervisor->redis_url) >= sizeof(inherit.redis_url)) {
+	_Static_assert(sizeof(supervisor->redis_url) <= sizeof(((struct inherit *)0)->redis_url),
+		       "workers can be told");
+	if (strlen(url) >= sizeof(supervisor->redis_url)) {
 		snprintf(ret_error, error_len, "redis.url: must be shorter than %zu bytes",
-			 sizeof(inherit.redis_url));
+			 sizeof(supervisor->redis_url));
 		return -ENAMETOOLONG;
 	}
-	if (redis_url_check(supervisor->redis_url, &reason)) {
+	if (redis_url_check(url, &reason)) {
 		snprintf(ret_error, error_len, "redis.url: %s", reason);
 		return -EINVAL;
 	}
+	snprintf(supervisor->redis_url, sizeof(supervisor->redis_url), "%s", url);
 	return 0;
 }
 
@@ -299,6 +327,7 @@ static void run(struct supervisor *supervisor)
 	start_children(supervisor, incarnation);
 	ev_run(supervisor->loop, 0);
 	ev_prepare_stop(supervisor->loop, &supervisor->wake);
+	stop_store(supervisor);
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);
 	upstream_close(&supervisor->commands);
