@@ -14,8 +14,10 @@ struct script {
 
 extern struct script script_expire;
 extern struct script script_find;
+extern struct script script_gap;
 extern struct script script_list;
 extern struct script script_mark;
+extern struct script script_missed;
 extern struct script script_read_many;
 extern struct script script_services;
 extern struct script script_write;

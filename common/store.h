@@ -98,6 +98,39 @@ struct store_due {
 typedef void (*store_due_fn)(int error, const struct store_due *due, void *arg);
 void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn, void *arg);
 
+/* After a gap: the documents written after mark `from`. `mark`: the last one; a sequence below it is raised. */
+#define STORE_GAP_MAX 20000
+struct store_changed {
+	struct span service, id;
+};
+struct store_gap {
+	uint64_t sequence; /* as found: below `mark` where the primary has lost writes */
+	bool is_too_many;  /* more than STORE_GAP_MAX: none given */
+	struct store_changed *documents;
+	size_t count;
+};
+typedef void (*store_gap_fn)(int error, const struct store_gap *gap, void *arg);
+void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn fn, void *arg);
+
+/* The envelope (len 0: none) and the history entries behind revision `known`, or, `known` being 0, behind sequence `from`; newest
+ * first, and at the end the first entry that is not behind it, if it is still kept. */
+struct store_missed_entry {
+	uint64_t revision;
+	int64_t at_ms;
+	uint64_t sequence;
+	struct span op, by;
+	struct span diff; /* reversible; len 0: not kept */
+};
+struct store_missed {
+	struct span envelope;
+	struct store_missed_entry *entries;
+	size_t count;
+	bool is_cut; /* there are more */
+};
+typedef void (*store_missed_fn)(int error, const struct store_missed *missed, void *arg);
+void store_missed(struct store *store, struct span service, struct span id, uint64_t known, uint64_t from, store_missed_fn fn,
+		  void *arg);
+
 #define STORE_PAGE_SIZE_DEFAULT 100
 #define STORE_PAGE_SIZE_MAX 1000
 

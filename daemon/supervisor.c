@@ -56,12 +56,14 @@ static void start_store(struct supervisor *supervisor)
 {
 	supervisor->store = store_create(supervisor->loop, supervisor->config,
 					 supervisor->redis_url, supervisor->hash_seed);
+	relay_set_store(&supervisor->relay, supervisor->store);
 	expiry_start(&supervisor->expiry, supervisor->loop, supervisor->store);
 }
 
 static void stop_store(struct supervisor *supervisor)
 {
 	expiry_stop(&supervisor->expiry);
+	relay_set_store(&supervisor->relay, NULL);
 	store_destroy(supervisor->store);
 	supervisor->store = NULL;
 }
@@ -222,6 +224,18 @@ static void on_deaf(void *arg)
 	relay_reconnect(&supervisor->relay);
 }
 
+static void on_confirmed(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	mark_timer_ask(&supervisor->mark_timer);
+}
+
+static void on_run_id(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	relay_primary_known(&supervisor->relay);
+}
+
 static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 {
 	key_mark(supervisor->mark_channel, supervisor->config->node, incarnation);
@@ -234,9 +248,11 @@ static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 		      supervisor->redis_url);
 	runs_init(&supervisor->runs, supervisor->commands.redis);
 	mark_timer_start(&supervisor->mark_timer, supervisor->loop, supervisor->commands.redis,
-			 &supervisor->marks, supervisor->mark_channel, on_deaf, supervisor);
+			 &supervisor->marks, supervisor->mark_channel, on_deaf, on_run_id,
+			 supervisor);
 	relay_open(&supervisor->relay, supervisor->loop, supervisor->config, supervisor->redis_url,
-		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks);
+		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks,
+		   on_confirmed, supervisor);
 	arc4random_buf(&supervisor->hash_seed, sizeof(supervisor->hash_seed));
 	start_store(supervisor);
 }
