@@ -12,8 +12,8 @@ int diff_client_form(const struct json *reversible, struct buffer *ret)
 	uint32_t added = json_member(reversible, 0, SPAN("added"));
 	uint32_t removed = json_member(reversible, 0, SPAN("removed"));
 	uint32_t changed = json_member(reversible, 0, SPAN("changed"));
-	if (tokens[0].count != 3 || !is_object(reversible, added) || !is_object(reversible, removed) ||
-	    !is_object(reversible, changed))
+	if (tokens[0].count != 3 || !is_object(reversible, added) ||
+	    !is_object(reversible, removed) || !is_object(reversible, changed))
 		return -EINVAL;
 	buffer_append_string(ret, "{\"added\":");
 	buffer_append_span(ret, json_raw(reversible, added));

@@ -4,7 +4,8 @@
 
 #include "json.h"
 
-/* Appends the client form of a reversible diff. 0, or -EINVAL: it is no such diff; ret unchanged. */
+/* Appends the client form of a reversible diff. 0, or -EINVAL: it is no such diff; ret unchanged.
+ */
 int diff_client_form(const struct json *reversible, struct buffer *ret);
 
 #endif

@@ -40,7 +40,8 @@ static int gap_parse(const struct redisReply *reply, struct store_gap *ret)
 	ret->documents = calloc(reply->elements / 3 + 1, sizeof(*ret->documents));
 	MUST(ret->documents);
 	for (size_t i = 2; i < reply->elements; i += 3) {
-		struct span service = text_of(reply->element[i]), id = text_of(reply->element[i + 1]);
+		struct span service = text_of(reply->element[i]),
+			    id = text_of(reply->element[i + 1]);
 		if (document_service_is_valid(service) && document_id_is_valid(id))
 			ret->documents[ret->count++] = (struct store_changed){service, id};
 	}
@@ -75,7 +76,8 @@ void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn f
 	size_t len[ARRAY_LEN(argv)];
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		len[i] = strlen(argv[i]);
-	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 2, ARRAY_LEN(argv), argv, len))
+	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 2,
+			 ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);
 }
 
@@ -107,9 +109,11 @@ static int entry_parse(struct redisReply *const *field, struct store_missed_entr
 	return ret->revision ? 0 : -EIO;
 }
 
-static int missed_parse(struct store *store, const struct redisReply *reply, struct store_missed *ret)
+static int missed_parse(struct store *store, const struct redisReply *reply,
+			struct store_missed *ret)
 {
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 || (reply->elements - 2) % MISSED_FIELDS)
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 ||
+	    (reply->elements - 2) % MISSED_FIELDS)
 		return -EIO;
 	int error = store_envelope(reply->element[0], &store->scratch, &ret->envelope);
 	if (error)
@@ -137,8 +141,8 @@ static void on_missed(const struct redisReply *reply, int error, void *arg)
 	store_scratch_trim(store);
 }
 
-void store_missed(struct store *store, struct span service, struct span id, uint64_t known, uint64_t from,
-		  store_missed_fn fn, void *arg)
+void store_missed(struct store *store, struct span service, struct span id, uint64_t known,
+		  uint64_t from, store_missed_fn fn, void *arg)
 {
 	struct missed_request *request = malloc(sizeof(*request));
 	char data[KEY_MAX], history[KEY_MAX], revision[24], sequence[24];
@@ -150,11 +154,12 @@ void store_missed(struct store *store, struct span service, struct span id, uint
 	key_history(history, service, id);
 	snprintf(revision, sizeof(revision), "%llu", (unsigned long long)known);
 	snprintf(sequence, sizeof(sequence), "%llu", (unsigned long long)from);
-	const char *argv[] = {data, history, revision, sequence, MISSED_ENTRIES_MAX, MISSED_BYTES_MAX};
+	const char *argv[] = {
+		data, history, revision, sequence, MISSED_ENTRIES_MAX, MISSED_BYTES_MAX};
 	size_t len[ARRAY_LEN(argv)];
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		len[i] = strlen(argv[i]);
-	if (store_script(store_lane_of(store, service, id), &script_missed, on_missed, request, 2, ARRAY_LEN(argv), argv,
-			 len))
+	if (store_script(store_lane_of(store, service, id), &script_missed, on_missed, request, 2,
+			 ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);
 }

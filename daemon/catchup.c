@@ -184,6 +184,8 @@ static void on_gap(int error, const struct store_gap *answer, void *arg)
 		catchup_give_up(catchup, "rollback");
 	else if (answer->is_too_many || catchup->feed->untracked)
 		catchup_give_up(catchup, "gap");
+	else if (catchup->from_oldest && last_revisions_forgot(catchup->feed->last, catchup->from))
+		catchup_give_up(catchup, "rollback"); /* whether it is one cannot be told */
 	else
 		take_documents(catchup, answer);
 }
@@ -195,8 +197,8 @@ static void begin(struct catchup *catchup)
 	catchup->reading = 0;
 	catchup->failed = false;
 	catchup->names.len = catchup->next = catchup->documents = 0;
-	catchup->from = catchup->from_oldest ? marks_oldest(catchup->marks)
-					     : catchup->marks->sequence;
+	catchup->from =
+		catchup->from_oldest ? marks_oldest(catchup->marks) : catchup->marks->sequence;
 	if (!catchup->store) {
 		schedule_retry(catchup);
 		return;

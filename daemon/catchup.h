@@ -1,12 +1,13 @@
-/* catchup.h — reads what the host has missed while its subscription was away, and what is missing of single documents, and gives it to
- * the feed (DESIGN.md section 8, "Gap").
+/* catchup.h — reads what the host has missed while its subscription was away, and what is missing
+ * of single documents, and gives it to the feed (DESIGN.md section 8, "Gap").
  *
- *   gap      gap.lua names the documents written since the last mark (since the oldest remembered one, if another primary answers
- *            now: then also what the table knows of that time is compared, for what the new primary has lost)
- *   missed   missed.lua gives each of them with its history, CATCHUP_READS_MAX at a time
- *   done     the feed goes on with what it has held
+ *   gap      gap.lua names the documents written since the last mark (since the oldest remembered
+ * one, if another primary answers now: then also what the table knows of that time is compared, for
+ * what the new primary has lost) missed   missed.lua gives each of them with its history,
+ * CATCHUP_READS_MAX at a time done     the feed goes on with what it has held
  *
- * What fails is begun again; what was put in by then is in the feed's table and does not go in twice. */
+ * What fails is begun again; what was put in by then is in the feed's table and does not go in
+ * twice. */
 #ifndef SYNCDOC_CATCHUP_H
 #define SYNCDOC_CATCHUP_H
 
@@ -17,10 +18,10 @@
 #define CATCHUP_RETRY_MS 250
 
 struct catchup {
-	struct ev_loop *loop;  /* borrowed */
-	struct store *store;   /* borrowed; see catchup_set_store() */
-	struct feed *feed;     /* borrowed */
-	struct marks *marks;   /* borrowed */
+	struct ev_loop *loop; /* borrowed */
+	struct store *store;  /* borrowed; see catchup_set_store() */
+	struct feed *feed;    /* borrowed */
+	struct marks *marks;  /* borrowed */
 	bool running;
 	bool closed;
 	uint64_t generation; /* of the gap being read: answers to an older one are dropped */
@@ -40,12 +41,14 @@ struct catchup {
 	uint64_t retries;
 };
 
-void catchup_open(struct catchup *catchup, struct ev_loop *loop, struct feed *feed, struct marks *marks);
+void catchup_open(struct catchup *catchup, struct ev_loop *loop, struct feed *feed,
+		  struct marks *marks);
 void catchup_close(struct catchup *catchup);
 /* NULL: there is none for now. */
 void catchup_set_store(struct catchup *catchup, struct store *store);
 
-/* The feed is holding, the subscription is there and the primary known. `from_oldest`: it may have lost writes. */
+/* The feed is holding, the subscription is there and the primary known. `from_oldest`: it may have
+ * lost writes. */
 void catchup_start(struct catchup *catchup, bool from_oldest);
 /* The subscription is lost again. */
 void catchup_abort(struct catchup *catchup);

@@ -113,8 +113,8 @@ static void publish_event(struct feed *feed, const struct event_segments *segmen
 	feed->record.len = 0;
 	event_record_format(&feed->record, segments, marks_position(feed->marks),
 			    feed->publisher->epoch);
-	int error = publisher_publish(feed->publisher, EVENT_RECORD_EVENT,
-				      buffer_span(&feed->record));
+	int error =
+		publisher_publish(feed->publisher, EVENT_RECORD_EVENT, buffer_span(&feed->record));
 	if (error == -EMSGSIZE)
 		publish_large(feed, segments);
 	else

@@ -1,8 +1,10 @@
-/* feed.h — the order in which events go into the ring (DESIGN.md section 8, "Gap"): each revision of a document once, one after the
- * other, or a resync in its place. Knows no Redis: what was missed is read by others (catchup.h) and given to it.
+/* feed.h — the order in which events go into the ring (DESIGN.md section 8, "Gap"): each revision
+ * of a document once, one after the other, or a resync in its place. Knows no Redis: what was
+ * missed is read by others (catchup.h) and given to it.
  *
- *   live     what arrives goes into the ring at once; only a document with a hole waits until its history is there
- *   holding  the subscription was away and what was missed is being read: all that arrives waits, marks too
+ *   live     what arrives goes into the ring at once; only a document with a hole waits until its
+ * history is there holding  the subscription was away and what was missed is being read: all that
+ * arrives waits, marks too
  */
 #ifndef SYNCDOC_FEED_H
 #define SYNCDOC_FEED_H
@@ -48,7 +50,8 @@ struct feed {
 };
 
 /* The callbacks may be set after. */
-void feed_init(struct feed *feed, struct publisher *publisher, struct marks *marks, uint64_t hash_seed);
+void feed_init(struct feed *feed, struct publisher *publisher, struct marks *marks,
+	       uint64_t hash_seed);
 void feed_fini(struct feed *feed);
 
 /* What comes through the subscription. */
@@ -57,9 +60,10 @@ void feed_receive_mark(struct feed *feed, struct span text, int64_t now_ms);
 
 /* From here on all waits; what waited before is dropped: it will be in the history. */
 void feed_hold(struct feed *feed);
-/* What was missed of one document, from its history; live or holding. `stored` NULL: it cannot be read. Afterwards what waits for
- * this document goes on. */
-void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from, const struct store_missed *stored);
+/* What was missed of one document, from its history; live or holding. `stored` NULL: it cannot be
+ * read. Afterwards what waits for this document goes on. */
+void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from,
+	       const struct store_missed *stored);
 /* What was missed cannot be given back: everybody is told to fetch. */
 void feed_give_up(struct feed *feed, const char *reason);
 /* All is there: what was held follows. */

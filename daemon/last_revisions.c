@@ -11,6 +11,8 @@ struct last_revisions {
 	size_t mask;
 	struct last_revision **buckets; /* owned */
 	struct revision_list order;     /* owned; oldest first */
+	bool has_forgotten;
+	uint64_t forgotten_mark; /* highest of what was forgotten for want of room, or cleared */
 };
 
 struct last_revisions *last_revisions_create(size_t max, uint64_t hash_seed)
@@ -54,15 +56,23 @@ static void remove_at(struct last_revisions *table, struct last_revision **place
 	free(entry);
 }
 
-static void remove_entry(struct last_revisions *table, const struct last_revision *entry)
+static void note_forgotten(struct last_revisions *table, uint64_t mark)
 {
+	if (!table->has_forgotten || mark > table->forgotten_mark)
+		table->forgotten_mark = mark;
+	table->has_forgotten = true;
+}
+
+static void forget(struct last_revisions *table, const struct last_revision *entry)
+{
+	note_forgotten(table, entry->mark);
 	remove_at(table, place_of(table, entry->hash, entry->service, entry->id));
 }
 
 void last_revisions_clear(struct last_revisions *table)
 {
 	while (!TAILQ_EMPTY(&table->order))
-		remove_entry(table, TAILQ_FIRST(&table->order));
+		forget(table, TAILQ_FIRST(&table->order));
 }
 
 void last_revisions_destroy(struct last_revisions *table)
@@ -126,9 +136,11 @@ int last_revisions_set(struct last_revisions *table, const struct last_revision 
 	} else {
 		if (table->count == table->max) {
 			struct last_revision *oldest = TAILQ_FIRST(&table->order);
-			if (oldest->mark >= what->mark)
+			if (oldest->mark >= what->mark) {
+				note_forgotten(table, what->mark);
 				return -ENOSPC;
-			remove_entry(table, oldest);
+			}
+			forget(table, oldest);
 		}
 		entry = add(table, what);
 	}
@@ -139,10 +151,14 @@ int last_revisions_set(struct last_revisions *table, const struct last_revision 
 	return 0;
 }
 
+bool last_revisions_forgot(const struct last_revisions *table, uint64_t mark)
+{
+	return table->has_forgotten && table->forgotten_mark >= mark;
+}
+
 void last_revisions_drop(struct last_revisions *table, struct span service, struct span id)
 {
-	struct last_revision **place =
-		place_of(table, hash_of(table, service, id), service, id);
+	struct last_revision **place = place_of(table, hash_of(table, service, id), service, id);
 	if (*place)
 		remove_at(table, place);
 }

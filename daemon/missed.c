@@ -1,4 +1,5 @@
-/* missed.c — see missed.h. The newest data stands in the envelope; each entry's diff, put on backwards, gives the data before it. */
+/* missed.c — see missed.h. The newest data stands in the envelope; each entry's diff, put on
+ * backwards, gives the data before it. */
 #include "missed.h"
 
 #include "diff.h"
@@ -22,9 +23,10 @@ static enum topic_event event_of(struct span op, bool after_tombstone)
 	return TOPIC_UPDATED;
 }
 
-/* Entries of revisions that went by, from the newest on; *ret_first is the lowest of those. False: cannot be told. */
-static bool find_first(const struct store_missed *stored, const struct last_revision *known, uint64_t from,
-		       uint64_t *ret_first)
+/* Entries of revisions that went by, from the newest on; *ret_first is the lowest of those. False:
+ * cannot be told. */
+static bool find_first(const struct store_missed *stored, const struct last_revision *known,
+		       uint64_t from, uint64_t *ret_first)
 {
 	if (known) {
 		*ret_first = known->revision + 1;
@@ -58,13 +60,15 @@ static bool is_same_lineage(const struct store_missed *stored, const struct docu
 	return newest->updated_at_ms > known->at_ms;
 }
 
-static bool is_complete(const struct store_missed *stored, const struct document *newest, uint64_t first)
+static bool is_complete(const struct store_missed *stored, const struct document *newest,
+			uint64_t first)
 {
 	uint64_t count = newest->revision - first + 1;
 	if (count > stored->count || stored->entries[0].at_ms != newest->updated_at_ms)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (stored->entries[i].revision != newest->revision - i || !stored->entries[i].diff.len)
+		if (stored->entries[i].revision != newest->revision - i ||
+		    !stored->entries[i].diff.len)
 			return false;
 	return true;
 }
@@ -118,7 +122,8 @@ static int step_back(struct rebuild *rebuild)
 {
 	struct json_fault fault;
 	rebuild->before.len = 0;
-	if (json_parse(&rebuild->data_json, buffer_span(&rebuild->data), JSON_DEPTH_LIMIT, &fault) ||
+	if (json_parse(&rebuild->data_json, buffer_span(&rebuild->data), JSON_DEPTH_LIMIT,
+		       &fault) ||
 	    diff_revert(&rebuild->data_json, &rebuild->diff_json, &rebuild->before))
 		return -EINVAL;
 	struct buffer data = rebuild->data;
@@ -131,7 +136,8 @@ static int rebuild_events(struct rebuild *rebuild, size_t bytes_max, struct miss
 {
 	buffer_append_span(&rebuild->data, rebuild->newest.data);
 	for (size_t i = 0; i < ret->count; i++) {
-		if (format_event(rebuild, i, &ret->events[ret->count - 1 - i]) || rebuild->bytes > bytes_max)
+		if (format_event(rebuild, i, &ret->events[ret->count - 1 - i]) ||
+		    rebuild->bytes > bytes_max)
 			return -EINVAL;
 		if (i + 1 < ret->count && step_back(rebuild))
 			return -EINVAL;
@@ -139,8 +145,8 @@ static int rebuild_events(struct rebuild *rebuild, size_t bytes_max, struct miss
 	return 0;
 }
 
-static int build(const struct store_missed *stored, const struct last_revision *known, uint64_t first,
-		 size_t bytes_max, struct missed *ret)
+static int build(const struct store_missed *stored, const struct last_revision *known,
+		 uint64_t first, size_t bytes_max, struct missed *ret)
 {
 	struct rebuild rebuild = {.stored = stored, .known = known, .newest = ret->newest};
 	ret->count = ret->newest.revision - first + 1;
@@ -155,8 +161,8 @@ static int build(const struct store_missed *stored, const struct last_revision *
 	return error;
 }
 
-void missed_judge(const struct store_missed *stored, const struct last_revision *known, uint64_t from, size_t bytes_max,
-		  struct missed *ret)
+void missed_judge(const struct store_missed *stored, const struct last_revision *known,
+		  uint64_t from, size_t bytes_max, struct missed *ret)
 {
 	uint64_t first;
 	*ret = (struct missed){.verdict = MISSED_NOTHING};

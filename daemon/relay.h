@@ -1,5 +1,6 @@
-/* relay.h — the host's one Redis subscription: every event on the channels goes to the feed, every message on the mark channel
- * too; after each loss what was missed is caught up first. Events are encoded here, once per host. */
+/* relay.h — the host's one Redis subscription: every event on the channels goes to the feed, every
+ * message on the mark channel too; after each loss what was missed is caught up first. Events are
+ * encoded here, once per host. */
 #ifndef SYNCDOC_RELAY_H
 #define SYNCDOC_RELAY_H
 
@@ -15,13 +16,15 @@ struct relay {
 	char mark_channel[KEY_MAX];
 	bool pattern_confirmed, marks_confirmed; /* of this connection's subscriptions */
 	bool primary_asked; /* the gap begins when it is known who answers now */
-	void (*on_confirmed)(void *arg); /* somebody has to find out, and call relay_primary_known() */
+	void (*on_confirmed)(
+		void *arg); /* somebody has to find out, and call relay_primary_known() */
 	void *arg;
 };
 
 /* Fills the struct and starts connecting. `channel` is where marks come. */
-void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *config, const char *url, const char *channel,
-		struct publisher *publisher, struct marks *marks, void (*on_confirmed)(void *arg), void *arg);
+void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *config,
+		const char *url, const char *channel, struct publisher *publisher,
+		struct marks *marks, void (*on_confirmed)(void *arg), void *arg);
 /* Not from inside a callback of the connection. */
 void relay_close(struct relay *relay);
 /* For reading what was missed. NULL: there is none for now. */

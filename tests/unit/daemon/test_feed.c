@@ -1,4 +1,5 @@
-/* From what arrives to what is in the ring, in which order; without Redis: what is read from it is fed in. */
+/* From what arrives to what is in the ring, in which order; without Redis: what is read from it is
+ * fed in. */
 #define _GNU_SOURCE
 #include "feed.h"
 #include "log.h"
@@ -58,7 +59,9 @@ static void begin(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
 	cr_assert_eq(publisher_init(&publisher, RING_SIZE_MIN, 4), 0);
-	cr_assert_eq(ring_reader_init(&reader, (char *)publisher.header + SHM_PAGE, publisher.ring_len - SHM_PAGE), 0);
+	cr_assert_eq(ring_reader_init(&reader, (char *)publisher.header + SHM_PAGE,
+				      publisher.ring_len - SHM_PAGE),
+		     0);
 	marks_init(&marks, &publisher);
 	marks_set_run_id(&marks, "0123abcd");
 	marks_confirm(&marks, 0);
@@ -90,8 +93,8 @@ static void expect_event(const char *id, uint64_t revision)
 	struct event_record record = next_record();
 	cr_assert_eq(record.kind, EVENT_RECORD_EVENT, "got %.*s", SPAN_ARGS(record.full));
 	cr_assert(span_equals(record.id, span_string(id)));
-	cr_assert_eq(record.revision, revision, "%s: %llu, not %llu", id, (unsigned long long)record.revision,
-		     (unsigned long long)revision);
+	cr_assert_eq(record.revision, revision, "%s: %llu, not %llu", id,
+		     (unsigned long long)record.revision, (unsigned long long)revision);
 }
 
 static void expect_resync(const char *id, const char *reason)
@@ -100,8 +103,8 @@ static void expect_resync(const char *id, const char *reason)
 	cr_assert_eq(record.kind, EVENT_RECORD_RESYNC, "got %.*s", SPAN_ARGS(record.full));
 	cr_assert(span_equals(record.id, span_string(id)));
 	cr_assert_eq(record.name, *id ? TOPIC_ANY : TOPIC_CREATED);
-	cr_assert(memmem(record.full.at, record.full.len, reason, strlen(reason)) != NULL, "got %.*s",
-		  SPAN_ARGS(record.full));
+	cr_assert(memmem(record.full.at, record.full.len, reason, strlen(reason)) != NULL,
+		  "got %.*s", SPAN_ARGS(record.full));
 }
 
 static void expect_presence_resync(void)
@@ -117,8 +120,10 @@ static void arrive_at(const char *id, unsigned revision, unsigned at_ms)
 {
 	char text[512];
 	int len = snprintf(text, sizeof(text),
-			   "{\"type\":\"event\",\"topic\":\"sync.session.updated\",\"source\":\"sync\",\"timestamp\":%u,"
-			   "\"payload\":{\"service\":\"session\",\"documentId\":\"%s\",\"revision\":%u,\"data\":{}" DIFF,
+			   "{\"type\":\"event\",\"topic\":\"sync.session.updated\",\"source\":"
+			   "\"sync\",\"timestamp\":%u,"
+			   "\"payload\":{\"service\":\"session\",\"documentId\":\"%s\","
+			   "\"revision\":%u,\"data\":{}" DIFF,
 			   at_ms, id, revision);
 	feed_receive_event(&feed, CHANNEL, span_of(text, (size_t)len));
 }
@@ -135,7 +140,8 @@ static void fill(const char *id, unsigned oldest, unsigned newest)
 	struct store_missed_entry entries[32];
 	struct store_missed stored = {.entries = entries};
 	int len = snprintf(envelope, sizeof(envelope),
-			   "{\"revision\":%u,\"updatedAt\":%u,\"createdAt\":100,\"service\":\"session\",\"id\":\"%s\",\"data\":{}}",
+			   "{\"revision\":%u,\"updatedAt\":%u,\"createdAt\":100,\"service\":"
+			   "\"session\",\"id\":\"%s\",\"data\":{}}",
 			   newest, 100 * newest, id);
 	stored.envelope = span_of(envelope, (size_t)len);
 	for (unsigned revision = newest; revision >= oldest; revision--)
@@ -157,16 +163,19 @@ Test(feed, an_event_becomes_one_record_with_the_position_of_the_last_mark)
 	struct event_record record = next_record();
 	cr_assert_eq(record.kind, EVENT_RECORD_EVENT);
 	cr_assert_eq(record.revision, 7);
-	struct span text = SPAN(HEAD ",\"position\":\"0123abcd-41\"" PAYLOAD ",\"data\":{\"a\":1}}}");
+	struct span text =
+		SPAN(HEAD ",\"position\":\"0123abcd-41\"" PAYLOAD ",\"data\":{\"a\":1}}}");
 	cr_assert_gt(record.full.len, text.len);
 	size_t header_len = record.full.len - text.len;
-	cr_assert(span_equals(span_of(record.full.at + header_len, text.len), text), "got %.*s", SPAN_ARGS(record.full));
+	cr_assert(span_equals(span_of(record.full.at + header_len, text.len), text), "got %.*s",
+		  SPAN_ARGS(record.full));
 	cr_assert_eq(feed.events, 1);
 }
 
 Test(feed, what_is_no_event_is_counted_and_dropped)
 {
-	const char *const texts[] = {"", "x", "{}", HEAD, HEAD PAYLOAD DIFF, HEAD PAYLOAD ",\"data\":[]" DIFF};
+	const char *const texts[] = {
+		"", "x", "{}", HEAD, HEAD PAYLOAD DIFF, HEAD PAYLOAD ",\"data\":[]" DIFF};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		feed_receive_event(&feed, SPAN("syncdoc:channel:a:b"), span_string(texts[i]));
 	cr_assert_eq(feed.malformed, ARRAY_LEN(texts));
@@ -303,7 +312,8 @@ Test(feed, what_arrives_in_a_gap_follows_what_was_missed_and_marks_keep_their_pl
 	fill("a", 1, 4);
 	for (unsigned revision = 2; revision <= 4; revision++) {
 		expect_event("a", revision);
-		cr_assert(memmem(bytes.at, bytes.len, "0123abcd-41", 11) != NULL, "the mark from before the gap");
+		cr_assert(memmem(bytes.at, bytes.len, "0123abcd-41", 11) != NULL,
+			  "the mark from before the gap");
 	}
 	expect_nothing();
 	feed_release(&feed, 20);

@@ -51,6 +51,7 @@ Test(last_revisions, full_it_forgets_what_is_longest_without_an_event)
 	cr_assert_eq(set("a", 2, 2, 2), 0);
 	cr_assert_eq(set("d", 1, 1, 3), 0);
 	cr_assert_eq(last_revisions_count(table), 3);
+	cr_assert(last_revisions_forgot(table, 1) && !last_revisions_forgot(table, 2));
 	cr_assert(is_known("a") && !is_known("b") && is_known("c") && is_known("d"));
 	last_revisions_destroy(table);
 }
@@ -65,6 +66,8 @@ Test(last_revisions, what_came_after_the_last_mark_is_never_forgotten)
 	cr_assert_eq(set("b", 2, 2, 4), 0);
 	cr_assert_eq(set("c", 1, 1, 5), 0);
 	cr_assert(!is_known("a") && is_known("c"));
+	cr_assert(last_revisions_forgot(table, 4));
+	cr_assert(!last_revisions_forgot(table, 5));
 	last_revisions_destroy(table);
 }
 
@@ -88,7 +91,9 @@ Test(last_revisions, those_since_a_mark_are_found_and_single_ones_dropped)
 	last_revisions_drop(table, SPAN("s"), SPAN("d999"));
 	last_revisions_drop(table, SPAN("s"), SPAN("none"));
 	cr_assert_eq(last_revisions_count(table), 999);
+	cr_assert(!last_revisions_forgot(table, 0));
 	last_revisions_clear(table);
+	cr_assert(last_revisions_forgot(table, 9) && !last_revisions_forgot(table, 10));
 	cr_assert_eq(last_revisions_count(table), 0);
 	cr_assert(!is_known("d5"));
 	last_revisions_destroy(table);

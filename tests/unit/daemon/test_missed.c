@@ -9,15 +9,20 @@
 
 TestSuite(missed, .timeout = 10);
 
-/* Revision n was made at 100 × n, with sequence 10 × n; it added member m<n>. Revision 5 deleted, 6 restored. */
+/* Revision n was made at 100 × n, with sequence 10 × n; it added member m<n>. Revision 5 deleted, 6
+ * restored. */
 static struct store_missed_entry entries[] = {
-	{6, 600, 60, SPAN("restore"), SPAN("u"), ADDED(6)}, {5, 500, 50, SPAN("delete"), {0}, EMPTY},
-	{4, 400, 40, SPAN("merge"), {0}, ADDED(4)},         {3, 300, 30, SPAN("patch"), {0}, ADDED(3)},
-	{2, 200, 20, SPAN("replace"), {0}, ADDED(2)},       {1, 100, 10, SPAN("create"), {0}, ADDED(1)},
+	{6, 600, 60, SPAN("restore"), SPAN("u"), ADDED(6)},
+	{5, 500, 50, SPAN("delete"), {0}, EMPTY},
+	{4, 400, 40, SPAN("merge"), {0}, ADDED(4)},
+	{3, 300, 30, SPAN("patch"), {0}, ADDED(3)},
+	{2, 200, 20, SPAN("replace"), {0}, ADDED(2)},
+	{1, 100, 10, SPAN("create"), {0}, ADDED(1)},
 };
 
 static struct store_missed stored = {
-	.envelope = SPAN("{\"revision\":6,\"updatedAt\":600,\"createdAt\":100,\"service\":\"s\",\"id\":\"x\","
+	.envelope = SPAN("{\"revision\":6,\"updatedAt\":600,\"createdAt\":100,\"service\":\"s\","
+			 "\"id\":\"x\","
 			 "\"data\":{\"m1\":1,\"m2\":2,\"m3\":3,\"m4\":4,\"m6\":6}}"),
 	.entries = entries,
 	.count = ARRAY_LEN(entries),
@@ -41,7 +46,8 @@ static enum missed_verdict verdict(const struct last_revision *last, uint64_t fr
 
 static void expect(const struct buffer *event, const char *text)
 {
-	cr_assert(span_equals(buffer_span(event), span_string(text)), "got %.*s", SPAN_ARGS(buffer_span(event)));
+	cr_assert(span_equals(buffer_span(event), span_string(text)), "got %.*s",
+		  SPAN_ARGS(buffer_span(event)));
 }
 
 Test(missed, events_are_made_anew_in_the_order_of_revisions)
@@ -51,15 +57,20 @@ Test(missed, events_are_made_anew_in_the_order_of_revisions)
 	cr_assert_eq(missed.verdict, MISSED_EVENTS);
 	cr_assert_eq(missed.count, 3);
 	expect(&missed.events[0],
-	       "{\"type\":\"event\",\"topic\":\"sync.s.updated\",\"source\":\"sync\",\"timestamp\":400,\"payload\":"
-	       "{\"service\":\"s\",\"documentId\":\"x\",\"revision\":4,\"data\":{\"m1\":1,\"m2\":2,\"m3\":3,\"m4\":4},"
+	       "{\"type\":\"event\",\"topic\":\"sync.s.updated\",\"source\":\"sync\",\"timestamp\":"
+	       "400,\"payload\":"
+	       "{\"service\":\"s\",\"documentId\":\"x\",\"revision\":4,\"data\":{\"m1\":1,\"m2\":2,"
+	       "\"m3\":3,\"m4\":4},"
 	       "\"diff\":{\"added\":{\"m4\":4},\"removed\":[],\"changed\":{}}}}");
 	expect(&missed.events[1],
-	       "{\"type\":\"event\",\"topic\":\"sync.s.deleted\",\"source\":\"sync\",\"timestamp\":500,\"payload\":"
+	       "{\"type\":\"event\",\"topic\":\"sync.s.deleted\",\"source\":\"sync\",\"timestamp\":"
+	       "500,\"payload\":"
 	       "{\"service\":\"s\",\"documentId\":\"x\",\"revision\":5,\"deleted\":true,"
-	       "\"data\":{\"m1\":1,\"m2\":2,\"m3\":3,\"m4\":4},\"diff\":{\"added\":{},\"removed\":[],\"changed\":{}}}}");
+	       "\"data\":{\"m1\":1,\"m2\":2,\"m3\":3,\"m4\":4},\"diff\":{\"added\":{},\"removed\":["
+	       "],\"changed\":{}}}}");
 	expect(&missed.events[2],
-	       "{\"type\":\"event\",\"topic\":\"sync.s.created\",\"source\":\"sync\",\"timestamp\":600,\"payload\":"
+	       "{\"type\":\"event\",\"topic\":\"sync.s.created\",\"source\":\"sync\",\"timestamp\":"
+	       "600,\"payload\":"
 	       "{\"service\":\"s\",\"documentId\":\"x\",\"revision\":6,\"by\":\"u\","
 	       "\"data\":{\"m1\":1,\"m2\":2,\"m3\":3,\"m4\":4,\"m6\":6},"
 	       "\"diff\":{\"added\":{\"m6\":6},\"removed\":[],\"changed\":{}}}}");
@@ -86,7 +97,8 @@ Test(missed, what_was_seen_is_not_missed)
 
 Test(missed, another_lineage_is_a_rollback)
 {
-	cr_assert_eq(verdict(known(6, 601), 0), MISSED_ROLLBACK, "the newest was made at another time");
+	cr_assert_eq(verdict(known(6, 601), 0), MISSED_ROLLBACK,
+		     "the newest was made at another time");
 	cr_assert_eq(verdict(known(4, 401), 0), MISSED_ROLLBACK, "so was an older one");
 	cr_assert_eq(verdict(known(7, 700), 0), MISSED_ROLLBACK, "the last one is gone");
 	stored.count = 2;
@@ -121,7 +133,8 @@ Test(missed, what_the_history_has_not_got_is_lost)
 
 Test(missed, a_history_that_does_not_fit_the_envelope_is_lost)
 {
-	struct span diffs[] = {SPAN("{\"added\":{\"none\":1},\"removed\":{},\"changed\":{}}"), SPAN("{}"), SPAN("x"),
+	struct span diffs[] = {SPAN("{\"added\":{\"none\":1},\"removed\":{},\"changed\":{}}"),
+			       SPAN("{}"), SPAN("x"),
 			       SPAN("{\"added\":{},\"removed\":[],\"changed\":{}}")};
 	for (size_t i = 0; i < ARRAY_LEN(diffs); i++) {
 		entries[0].diff = diffs[i];
@@ -129,7 +142,8 @@ Test(missed, a_history_that_does_not_fit_the_envelope_is_lost)
 	}
 	entries[0].diff = ADDED(6);
 	entries[0].at_ms = 599;
-	cr_assert_eq(verdict(known(5, 500), 0), MISSED_LOST, "the newest entry is of another write");
+	cr_assert_eq(verdict(known(5, 500), 0), MISSED_LOST,
+		     "the newest entry is of another write");
 	entries[0].at_ms = 600;
 	entries[1].revision = 4;
 	cr_assert_eq(verdict(known(3, 300), 0), MISSED_LOST, "a hole in the history");
