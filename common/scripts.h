@@ -18,6 +18,7 @@ extern struct script script_gap;
 extern struct script script_list;
 extern struct script script_mark;
 extern struct script script_missed;
+extern struct script script_purge;
 extern struct script script_read_many;
 extern struct script script_services;
 extern struct script script_write;

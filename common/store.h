@@ -98,6 +98,16 @@ struct store_due {
 typedef void (*store_due_fn)(int error, const struct store_due *due, void *arg);
 void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn, void *arg);
 
+/* Removes tombstones whose documents.tombstone_ttl is over, a bounded number of them, and services without documents. `passed`: 0, or
+ * where the call before has stopped. */
+struct store_purge {
+	uint64_t purged;
+	uint64_t passed;
+	bool is_end; /* all services were looked at */
+};
+typedef void (*store_purge_fn)(int error, const struct store_purge *purge, void *arg);
+void store_purge(struct store *store, int64_t now_ms, uint64_t passed, store_purge_fn fn, void *arg);
+
 /* After a gap: the documents written after mark `from`. `mark`: the last one; a sequence below it is raised. */
 #define STORE_GAP_MAX 20000
 struct store_changed {

@@ -88,7 +88,8 @@ static void on_due(const struct redisReply *reply, int error, void *arg)
 void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn, void *arg)
 {
 	struct due_request *request = malloc(sizeof(*request));
-	char data[KEY_MAX], now[24], skipped[24], most[24];
+	char data[KEY_MAX], now[24], skipped[24], most[24], index[KEY_MAX], names[KEY_MAX],
+		deleted[KEY_MAX];
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = due_finish};
 	request->fn = fn;
@@ -96,9 +97,13 @@ void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn
 	snprintf(now, sizeof(now), "%lld", (long long)now_ms);
 	snprintf(skipped, sizeof(skipped), "%zu", skip);
 	snprintf(most, sizeof(most), "%d", STORE_DUE_MAX);
+	key_index(index, SPAN_NONE);
+	key_names(names, SPAN_NONE);
+	key_deleted(deleted, SPAN_NONE);
 	/* The key of a document without its names is the prefix and their colon. */
 	size_t prefix_len = key_data(data, SPAN_NONE, SPAN_NONE) - 1;
-	const char *argv[] = {KEY_EXPIRY, now, data, skipped, most, DUE_BYTES_MAX};
+	const char *argv[] = {KEY_EXPIRY,    now,   data,  skipped, most,
+			      DUE_BYTES_MAX, index, names, deleted};
 	size_t len[ARRAY_LEN(argv)];
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		len[i] = strlen(argv[i]);

@@ -8,6 +8,7 @@
 #include "expiry.h"
 #include "keys.h"
 #include "mark_timer.h"
+#include "purge.h"
 #include "relay.h"
 #include "reload.h"
 #include "runs.h"
@@ -40,6 +41,7 @@ struct supervisor {
 	uint64_t hash_seed;
 	struct store *store; /* owned; made anew by a reload */
 	struct expiry expiry;
+	struct purge purge;
 	struct relay relay;
 	struct marks marks;
 	struct mark_timer mark_timer;
@@ -58,11 +60,14 @@ static void start_store(struct supervisor *supervisor)
 					 supervisor->redis_url, supervisor->hash_seed);
 	relay_set_store(&supervisor->relay, supervisor->store);
 	expiry_start(&supervisor->expiry, supervisor->loop, supervisor->store);
+	purge_start(&supervisor->purge, supervisor->loop, supervisor->store,
+		    supervisor->config->documents_tombstone_ttl_ms);
 }
 
 static void stop_store(struct supervisor *supervisor)
 {
 	expiry_stop(&supervisor->expiry);
+	purge_stop(&supervisor->purge);
 	relay_set_store(&supervisor->relay, NULL);
 	store_destroy(supervisor->store);
 	supervisor->store = NULL;

@@ -4,11 +4,12 @@
 -- KEYS  1 expiry
 -- ARGV  1 now in ms   2 data key without service and id
 --       3 due entries to pass over   4 entries to look at, at most   5 bytes after which to stop
+--       keys without the service: 6 index   7 names   8 deleted
 --
 -- Returns  {is_end, next, then for each document: its member (service:id), its envelope}
 -- is_end 1: no due entry stands behind those looked at. next: time of the first that is not due, or empty. Envelopes as in
--- write.lua. An entry whose document is gone, deleted, or has no or another time is put right here, so that it is not met
--- again and again. The data keys are not in KEYS: not for Redis Cluster.
+-- write.lua. An entry whose document is deleted, or has no or another time is put right here, so that it is not met again and
+-- again; a document that Redis itself has dropped (its net) leaves the indexes. The data keys are not in KEYS: not for Redis Cluster.
 
 local HEAD = '^{"revision":%d+,"updatedAt":%d+,"createdAt":%d+,"expiresAt":(%d+),"service":'
 
@@ -39,6 +40,12 @@ for i = 1, #found do
   local envelope, time, size = read(ARGV[2] .. found[i])
   if not envelope then
     redis.call('ZREM', KEYS[1], found[i])
+    if redis.call('EXISTS', ARGV[2] .. found[i]) == 0 then
+      local service, id = string.match(found[i], '^([^:]*):(.*)$')
+      for a = 6, service and 8 or 0 do
+        redis.call('ZREM', ARGV[a] .. service, id)
+      end
+    end
   elseif tonumber(time) > now then
     redis.call('ZADD', KEYS[1], time, found[i])
   else

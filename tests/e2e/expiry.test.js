@@ -47,7 +47,7 @@ test(`${DOCUMENTS} documents with random times expire once each on both hosts`, 
 	assert.ok(lateness.at(-1) < LATE_AT_MOST_MS);
 	for (const id of ends.keys()) { // so whatever would come twice has come
 		const answer = await hosts[0].rest.get(documentPath('mortal', id));
-		assert.equal(assertProblem(answer, 410, 'document_expired').currentRevision ?? 2, 2);
+		assert.equal(assertProblem(answer, 410, 'document_expired').currentRevision, 2);
 	}
 	for (const ws of subscribers) {
 		const ids = expiredOf(ws).map(event => event.payload.documentId);
@@ -75,7 +75,6 @@ test('a tombstone keeps data and expiresAt, and can be made alive again', async 
 	const first = assertStatus(await hosts[0].rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + 300 }), 201);
 	const { payload, timestamp } = await ws.event(event => event.topic === 'sync.again.expired');
 	assert.deepEqual([payload.revision, payload.data], [2, { a: 1 }]);
-	assert.equal(assertStatus(await hosts[0].rest.get(`${collectionPath('again')}?deleted=true&data=true`), 200).items?.[0]?.expiresAt ?? first.expiresAt, first.expiresAt);
 	const stored = JSON.parse(await redis.command('GET', keys.data('again', 'x')));
 	assert.deepEqual(stored, { revision: 2, updatedAt: timestamp, createdAt: first.createdAt, expiresAt: first.expiresAt, deleted: true, service: 'again', id: 'x', data: { a: 1 } });
 	const second = assertStatus(await hosts[0].rest.put(path, { data: { a: 2 } }), 201);

@@ -1,6 +1,7 @@
 /* When the scheduler looks again, and what a tombstone made by time is. */
 #include "expire.h"
 #include "expiry.h"
+#include "purge.h"
 
 #include <criterion/criterion.h>
 
@@ -47,4 +48,11 @@ Test(expiry, the_tombstone_is_the_next_revision_and_keeps_data_and_time)
 			     "\"diff\":{\"added\":{},\"removed\":[],\"changed\":{}}}}")),
 		"got %.*s", SPAN_ARGS(buffer_span(&text)));
 	buffer_fini(&text);
+}
+
+Test(expiry, purge_looks_ten_times_in_the_life_of_a_tombstone_but_not_too_often_or_seldom)
+{
+	cr_assert_eq(purge_sleep_ms(1000), PURGE_SLEEP_MIN_MS);
+	cr_assert_eq(purge_sleep_ms(60000), 6000);
+	cr_assert_eq(purge_sleep_ms(INT64_C(7) * 86400 * 1000), PURGE_SLEEP_MAX_MS);
 }
