@@ -283,3 +283,41 @@ void diff_format(const struct json *old, const struct json *new, struct buffer *
 	buffer_fini(&walk.removed_paths);
 	buffer_fini(&walk.removed_values);
 }
+
+/* --- from the history to the client --- */
+
+static void append_names(const struct json *diff, uint32_t object, struct buffer *ret)
+{
+	const struct json_token *tokens = diff->tokens;
+
+	buffer_append_char(ret, '[');
+	for (uint32_t i = object + 1; i < tokens[object].next; i = tokens[i + 1].next) {
+		if (i > object + 1)
+			buffer_append_char(ret, ',');
+		buffer_append_span(ret, json_raw(diff, i));
+	}
+	buffer_append_char(ret, ']');
+}
+
+int diff_client_form(const struct json *diff, struct buffer *ret)
+{
+	uint32_t added = json_member(diff, 0, SPAN("added"));
+	uint32_t removed = json_member(diff, 0, SPAN("removed"));
+	uint32_t changed = json_member(diff, 0, SPAN("changed"));
+
+	if (diff->tokens[0].count != 3 || !added || diff->tokens[added].type != JSON_OBJECT ||
+	    !removed || !is_container(diff->tokens[removed].type) || !changed ||
+	    diff->tokens[changed].type != JSON_OBJECT)
+		return -EINVAL;
+	buffer_append_string(ret, "{\"added\":");
+	buffer_append_span(ret, json_raw(diff, added));
+	buffer_append_string(ret, ",\"removed\":");
+	if (diff->tokens[removed].type == JSON_OBJECT)
+		append_names(diff, removed, ret);
+	else
+		buffer_append_span(ret, json_raw(diff, removed));
+	buffer_append_string(ret, ",\"changed\":");
+	buffer_append_span(ret, json_raw(diff, changed));
+	buffer_append_char(ret, '}');
+	return 0;
+}

@@ -27,4 +27,11 @@ int diff_apply(const struct json *data, const struct json *diff, struct buffer *
 /* Appends `data` changed backwards by a reversible diff. -EINVAL: malformed, not reversible, or it does not fit. */
 int diff_revert(const struct json *data, const struct json *diff, struct buffer *ret);
 
+/* As diff_revert() with one diff after the other, the newest first, in one go: one tree for all of them. The texts are as
+ * stored. 0, or -EINVAL: one of them is no JSON, not reversible, or does not fit; ret unchanged. */
+int diff_revert_all(const struct json *data, const struct span *diffs, size_t count, struct buffer *ret);
+
+/* Appends the client form of a diff in either form. 0, or -EINVAL: it is no diff; ret unchanged. */
+int diff_client_form(const struct json *diff, struct buffer *ret);
+
 #endif

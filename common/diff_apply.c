@@ -195,21 +195,17 @@ static bool is_type(const struct json *doc, uint32_t token, enum json_type type)
 	return token && doc->tokens[token].type == type;
 }
 
-static int change_init(struct change *change, const struct json *data, const struct json *diff)
+static int sections_find(const struct json *diff, struct change *ret)
 {
-	*change = (struct change){
+	*ret = (struct change){
 		.diff = diff,
 		.added = json_member(diff, 0, SPAN("added")),
 		.removed = json_member(diff, 0, SPAN("removed")),
 		.changed = json_member(diff, 0, SPAN("changed")),
 	};
-	if (data->tokens[0].type != JSON_OBJECT || diff->tokens[0].count != 3 ||
-	    !is_type(diff, change->added, JSON_OBJECT) ||
-	    !is_type(diff, change->changed, JSON_OBJECT) ||
-	    (!is_type(diff, change->removed, JSON_OBJECT) &&
-	     !is_type(diff, change->removed, JSON_ARRAY)))
-		return -EINVAL;
-	if (data->text.len > JSON_TREE_TEXT_MAX || diff->text.len > JSON_TREE_TEXT_MAX)
+	if (diff->tokens[0].count != 3 || diff->text.len > JSON_TREE_TEXT_MAX ||
+	    !is_type(diff, ret->added, JSON_OBJECT) || !is_type(diff, ret->changed, JSON_OBJECT) ||
+	    (!is_type(diff, ret->removed, JSON_OBJECT) && !is_type(diff, ret->removed, JSON_ARRAY)))
 		return -EINVAL;
 	return 0;
 }
@@ -219,7 +215,8 @@ static int change_run(const struct json *data, const struct json *diff, int (*ru
 {
 	struct change change;
 
-	if (change_init(&change, data, diff))
+	if (data->tokens[0].type != JSON_OBJECT || data->text.len > JSON_TREE_TEXT_MAX ||
+	    sections_find(diff, &change))
 		return -EINVAL;
 	change.root = json_tree_create(data, 0);
 	int error = run(&change);
@@ -239,4 +236,38 @@ int diff_apply(const struct json *data, const struct json *diff, struct buffer *
 int diff_revert(const struct json *data, const struct json *diff, struct buffer *ret)
 {
 	return change_run(data, diff, backwards, ret);
+}
+
+/* Puts one more diff, parsed here, onto the tree. */
+static int revert_text(struct json_object *root, struct span text, struct json *doc)
+{
+	struct json_fault fault;
+
+	if (json_parse(doc, text, JSON_DEPTH_LIMIT, &fault))
+		return -EINVAL;
+	struct change change;
+	if (sections_find(doc, &change))
+		return -EINVAL;
+	change.root = root;
+	int error = backwards(&change);
+	json_path_fini(&change.path);
+	buffer_fini(&change.scratch);
+	return error;
+}
+
+int diff_revert_all(const struct json *data, const struct span *diffs, size_t count,
+		    struct buffer *ret)
+{
+	struct json CLEANUP(json_fini) doc = {0};
+	int error = 0;
+
+	if (data->tokens[0].type != JSON_OBJECT || data->text.len > JSON_TREE_TEXT_MAX)
+		return -EINVAL;
+	struct json_object *root = json_tree_create(data, 0);
+	for (size_t i = 0; i < count && !error; i++)
+		error = revert_text(root, diffs[i], &doc);
+	if (!error)
+		json_tree_format(root, ret);
+	json_object_put(root);
+	return error;
 }

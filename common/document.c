@@ -186,6 +186,16 @@ int document_parse(struct span text, struct document *ret)
 	return 0;
 }
 
+int document_parse_head(struct span text, struct document *ret)
+{
+	struct cursor cursor = cursor_over(text);
+	struct document document;
+	if (!take_head(&cursor, &document))
+		return -EBADMSG;
+	*ret = document;
+	return 0;
+}
+
 int document_format_head(struct span text, struct buffer *ret)
 {
 	struct cursor cursor = cursor_over(text);

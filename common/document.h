@@ -32,6 +32,8 @@ void document_format(struct buffer *ret, const struct document *document);
 /* Reads the stored form without looking into data; spans point into `text`.
  * 0, or -EBADMSG: not in the stored form. */
 int document_parse(struct span text, struct document *ret);
+/* As document_parse(), of a text that is at least the head; ret->data is empty. */
+int document_parse_head(struct span text, struct document *ret);
 /* Appends the stored form of an envelope whose members stand in any order, as RedisJSON may give it.
  * 0, or -EBADMSG: not an envelope; ret unchanged. */
 int document_canonicalise(struct span json, struct buffer *ret);

@@ -155,7 +155,8 @@ void event_record_format_resync(struct buffer *ret, const struct event_segments 
 	buffer_append_span(ret, buffer_span(&text));
 }
 
-static void format_resync_wide(struct buffer *ret, const char *topic, enum topic_event name, const char *reason)
+static void format_resync_wide(struct buffer *ret, const char *topic, enum topic_event name,
+			       const char *reason)
 {
 	CLEANUP(buffer_fini) struct buffer text = {0};
 	buffer_append_string(&text, "{\"type\":\"resync\",\"topic\":\"");

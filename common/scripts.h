@@ -15,6 +15,7 @@ struct script {
 extern struct script script_expire;
 extern struct script script_find;
 extern struct script script_gap;
+extern struct script script_history;
 extern struct script script_list;
 extern struct script script_mark;
 extern struct script script_missed;

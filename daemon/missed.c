@@ -3,7 +3,6 @@
 #include "missed.h"
 
 #include "diff.h"
-#include "diff_form.h"
 #include "event.h"
 
 static bool is_tombstone(struct span op)

@@ -36,7 +36,8 @@ struct supervisor {
 	char mark_channel[KEY_MAX];
 	struct publisher publisher;
 	struct embedded_redis *embedded; /* owned; NULL: Redis is somebody else's */
-	char redis_url[512];             /* the effective one; outlives the configuration it came from */
+	char *redis_url; /* owned: the effective one; outlives the config, which a reload replaces
+			  */
 	struct upstream commands;
 	uint64_t hash_seed;
 	struct store *store; /* owned; made anew by a reload */
@@ -286,18 +287,18 @@ static int start_redis(struct supervisor *supervisor, char *ret_error, size_t er
 			return error;
 		url = embedded_redis_url(supervisor->embedded);
 	}
-	_Static_assert(sizeof(supervisor->redis_url) <= sizeof(((struct inherit *)0)->redis_url),
-		       "workers can be told");
-	if (strlen(url) >= sizeof(supervisor->redis_url)) {
+	supervisor->redis_url = strdup(url);
+	MUST(supervisor->redis_url);
+	struct inherit inherit;
+	if (strlen(supervisor->redis_url) >= sizeof(inherit.redis_url)) {
 		snprintf(ret_error, error_len, "redis.url: must be shorter than %zu bytes",
-			 sizeof(supervisor->redis_url));
+			 sizeof(inherit.redis_url));
 		return -ENAMETOOLONG;
 	}
 	if (redis_url_check(url, &reason)) {
 		snprintf(ret_error, error_len, "redis.url: %s", reason);
 		return -EINVAL;
 	}
-	snprintf(supervisor->redis_url, sizeof(supervisor->redis_url), "%s", url);
 	return 0;
 }
 
@@ -370,6 +371,7 @@ int supervisor_run(const struct supervisor_options *options, char *ret_error, si
 	if (!error)
 		run(&supervisor);
 	embedded_redis_destroy(supervisor.embedded);
+	free(supervisor.redis_url);
 	publisher_fini(&supervisor.publisher);
 	config_destroy(supervisor.config);
 	ev_loop_destroy(supervisor.loop);

@@ -15,6 +15,7 @@ STRESS_MAX_S=300
 STRESS_S=3 # of each stress program under ThreadSanitizer
 FUZZ_S=8   # of each fuzz program, after its seeds
 E2E_MAX_S=1200
+CHECKER_S=20     # of tests/e2e/checker.mjs, which checker.test.js runs
 SHOW_LINES=400 # of a failed step's output
 
 usage() {
@@ -64,7 +65,9 @@ session_members() {
 		member=${line%% *}
 		# shellcheck disable=SC2086 # state, parent, group, session
 		set -- "$1" ${line##*) }
-		[ "$5" = "$1" ] && [ "$2" != Z ] && echo "$member"
+		if [ "$5" = "$1" ] && [ "$2" != Z ]; then
+			echo "$member"
+		fi
 	done
 }
 
@@ -73,7 +76,9 @@ end_session() {
 	[ -n "$session" ] || return 0
 	for signal in TERM KILL; do
 		tries=0
-		while members=$(session_members "$session") && [ -n "$members" ] && [ "$tries" -lt 50 ]; do
+		while [ "$tries" -lt 50 ]; do
+			members=$(session_members "$session")
+			[ -n "$members" ] || break
 			# shellcheck disable=SC2086 # one word each
 			[ "$tries" -gt 0 ] || kill -s "$signal" $members 2>/dev/null
 			tries=$((tries + 1))
@@ -123,28 +128,41 @@ step_end() {
 step_end_build() {
 	if [ "$1" -eq 0 ]; then
 		printf '%-34s %4d s\n' built $(($(date +%s) - step_start_s))
-	else
-		step_end 0 1 0
+		return 0
 	fi
+	# Without what went well: meson's findings, and the files that compiled without a warning.
+	if grep -q '^ninja: Entering directory' "$step_log"; then
+		sed -i -e '1,/^ninja: Entering directory/d' -e '/^\[[0-9]*\/[0-9]*\] [A-Z]/d' "$step_log"
+	fi
+	step_end 0 1 0
 }
 
 # ---- building ----
 
-# configure_and_compile DIRECTORY COMPILER OPTION…
+stress_names() {
+	for source in tests/stress/*.c; do
+		basename "$source" .c
+	done
+}
+
+# configure_and_compile DIRECTORY COMPILER TARGETS OPTION…; no TARGETS: all of them
 configure_and_compile() {
 	directory=$1
 	CC=$2
+	targets=$3
 	export CC
-	shift 2
+	shift 3
 	if [ -f "$directory/build.ninja" ]; then
 		# The compiler and a native file count only the first time.
 		meson setup --reconfigure "$directory" "$@"
 	else
 		meson setup "$directory" "$@"
-	fi && meson compile -C "$directory"
+	fi || return
+	# shellcheck disable=SC2086 # one word each
+	meson compile -C "$directory" $targets
 }
 
-# build DIRECTORY DESCRIPTION COMPILER OPTION…: once per run; fails again if it failed before.
+# build DIRECTORY DESCRIPTION COMPILER TARGETS OPTION…: once per run; fails again if it failed before.
 build() {
 	build_directory=$1
 	case " $built " in *" $1 "*) return 0 ;; esac
@@ -163,25 +181,37 @@ built=''
 unbuildable=''
 
 build_san() {
-	build build-san "with gcc, ASan and UBSan" gcc --native-file tests/dev.ini -Dtests=enabled
+	build build-san "with gcc, ASan and UBSan" gcc '' --native-file tests/dev.ini -Dtests=enabled
 }
 
 # fuzzer-no-link, so that libFuzzer sees which branches of common/ it has reached.
 build_clang() {
-	build build-clang "with clang, ASan and UBSan" clang --native-file tests/dev.ini \
+	build build-clang "with clang, ASan and UBSan" clang '' --native-file tests/dev.ini \
 		-Dtests=enabled -Dfuzz=enabled -Dc_args=-fsanitize=fuzzer-no-link
 }
 
+# Only what runs under it: with TSan gcc sees fewer paths, and warns of what is fine elsewhere.
 build_tsan() {
-	build build-tsan "with gcc, TSan" gcc -Dbuildtype=debugoptimized -Dwerror=true \
-		-Db_sanitize=thread -Db_lundef=false -Dtests=disabled
+	build build-tsan "with gcc, TSan" gcc "$(stress_names)" -Dbuildtype=debugoptimized \
+		-Db_sanitize=thread -Db_lundef=false
 }
 
 build_release() {
-	build build-release "release" gcc -Dbuildtype=release -Dwerror=true -Dtests=disabled
+	build build-release "release" gcc '' -Dbuildtype=release -Dwerror=true -Dtests=disabled
 }
 
 # ---- what meson runs ----
+
+# What sanitizers wrote, and what the failed programs print when they run outside TAP, where
+# Criterion keeps the output of the tests to itself.
+meson_explain() {
+	cat "$scratch"/sanitizer.* 2>/dev/null
+	sed -n 's/.*"result": "\(ERROR\|FAIL\)", "starttime".*"command": \["\([^"]*\)", "--tap=-"\].*/\2/p' \
+		"$1/meson-logs/testlog.json" | while read -r program; do
+		echo "== $program once more"
+		timeout -k 5 60 "$program" </dev/null 2>&1 | tail -n 60
+	done
+}
 
 # Programs by result and subtests (TAP) by suite; a program that fails although none of its subtests
 # did has crashed, leaked or timed out: one failure more. Prints PASSED FAILED SKIPPED.
@@ -202,9 +232,9 @@ meson_counts() {
 			return substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4)
 		}
 		$1 == "<testsuite" {
+			# syncdoc.syncdoc:unit / ring; that of the programs without subtests is just syncdoc
 			name = attribute("name")
-			sub(/^[^.]*\.?/, "", name)
-			if (name == "")
+			if (!sub(/^[^.]*\./, "", name))
 				next
 			bad[name] = attribute("errors") + attribute("failures")
 			skip[name] = attribute("skipped") + 0
@@ -214,7 +244,6 @@ meson_counts() {
 			result = $2
 			name = $0
 			sub(/^result [A-Z]* /, "", name)
-			sub(/^.* \/ /, "", name)
 			fine = result == "OK" || result == "EXPECTEDFAIL"
 			if (name in good) {
 				passed += good[name]
@@ -240,16 +269,23 @@ meson_tests() {
 		set -- "$@" --suite "$suite"
 	done
 	rm -f "$directory"/meson-logs/testlog.json "$directory"/meson-logs/testlog.junit.xml
-	in_session "$max_s" "$step_log" meson test -C "$directory" --no-rebuild --print-errorlogs \
+	rm -f "$scratch"/sanitizer.*
+	in_session "$max_s" "$step_log" env \
+		ASAN_OPTIONS="$ASAN_OPTIONS:log_path=$scratch/sanitizer" \
+		UBSAN_OPTIONS="$UBSAN_OPTIONS:log_path=$scratch/sanitizer" \
+		meson test -C "$directory" --no-rebuild --print-errorlogs \
 		--timeout-multiplier 3 "$@"
 	status=$?
 	# shellcheck disable=SC2046 # three numbers
 	set -- $(meson_counts "$directory")
-	# Also when meson itself fell over, or found no test at all.
-	if [ "$2" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$1" -eq 0 ]; }; then
-		echo "run.sh: meson test ended with status $status after $1 tests" >>"$step_log"
+	reports=$(find "$scratch" -name 'sanitizer.*' | wc -l)
+	# Also when meson itself fell over, found no test at all, or nobody looked at how a child ended.
+	if [ "$2" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$1" -eq 0 ] || [ "$reports" -gt 0 ]; }; then
+		echo "run.sh: meson test ended with status $status after $1 tests," \
+			"with $reports reports of sanitizers" >>"$step_log"
 		set -- "$1" 1 "$3"
 	fi
+	[ "$2" -eq 0 ] || meson_explain "$directory" >>"$step_log"
 	step_end "$@"
 }
 
@@ -305,8 +341,10 @@ fuzz_one() {
 		echo "run.sh: no seeds in $2" >>"$step_log"
 		return 1
 	fi
-	in_session $((FUZZ_S + 120)) "$step_log" "$1" -max_total_time="$FUZZ_S" -timeout=20 -verbosity=0 \
-		-print_final_stats=1 -artifact_prefix="$fuzz_found/" "$fuzz_found" "$2"
+	# By itself libFuzzer ends a crash with 77, which elsewhere is a skip.
+	in_session $((FUZZ_S + 120)) "$step_log" "$1" -max_total_time="$FUZZ_S" -timeout=20 \
+		-error_exitcode=1 -timeout_exitcode=1 -verbosity=0 -print_final_stats=1 \
+		-artifact_prefix="$fuzz_found/" "$fuzz_found" "$2"
 }
 
 part_fuzz() {
@@ -339,8 +377,8 @@ tsan_one() {
 part_tsan() {
 	build_tsan || return
 	programs_begin "stress, gcc, TSan, $STRESS_S s each"
-	for source in tests/stress/*.c; do
-		tsan_one "$root/build-tsan/tests/stress/$(basename "$source" .c)" "$STRESS_S"
+	for name in $(stress_names); do
+		tsan_one "$root/build-tsan/tests/stress/$name" "$STRESS_S"
 		one_program $?
 	done
 	programs_end
@@ -371,8 +409,9 @@ part_e2e() {
 		return
 	}
 	# shellcheck disable=SC2016 # for the inner shell
-	in_session "$E2E_MAX_S" "$step_log" env SYNCDOC_BUILD="$root/build-san" sh -c 'cd tests/e2e &&
-		exec node --test --test-reporter=spec --test-reporter-destination=stdout \
+	in_session "$E2E_MAX_S" "$step_log" env SYNCDOC_BUILD="$root/build-san" \
+		SYNCDOC_CHECK_SECONDS="$CHECKER_S" sh -c 'cd tests/e2e && exec node \
+			--test --test-reporter=spec --test-reporter-destination=stdout \
 			--test-reporter=tap --test-reporter-destination="$1" ./*.test.js' sh "$tap"
 	status=$?
 	if [ ! -s "$tap" ]; then
@@ -452,9 +491,9 @@ if ! mkdir -p "$logs" || ! [ -w "$logs" ]; then
 fi
 scratch=$(mktemp -d) || exit 1
 trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
+trap 'echo; exit 130' INT
+trap 'echo; exit 143' TERM
+trap 'echo; exit 129' HUP
 
 if ! install_needed "$@"; then
 	count 0 1 0

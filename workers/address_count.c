@@ -43,10 +43,12 @@ void address_of_peer(const struct sockaddr *peer, struct in6_addr *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	if (peer && peer->sa_family == AF_INET6) {
-		memcpy(ret, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, sizeof(*ret));
+		memcpy(ret, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr,
+		       sizeof(*ret));
 	} else if (peer && peer->sa_family == AF_INET) {
 		ret->s6_addr[10] = ret->s6_addr[11] = 0xff;
-		memcpy(&ret->s6_addr[12], &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+		memcpy(&ret->s6_addr[12],
+		       &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
 	}
 }
 
@@ -60,7 +62,8 @@ static struct address **address_place(struct address_count *count, const struct 
 	return place;
 }
 
-bool address_count_is_full(struct address_count *count, const struct in6_addr *address, unsigned max)
+bool address_count_is_full(struct address_count *count, const struct in6_addr *address,
+			   unsigned max)
 {
 	const struct address *found = *address_place(count, address);
 

@@ -248,7 +248,9 @@ static void answer_items(struct request *request, const struct outcome *outcome)
 	struct buffer body = {0};
 
 	buffer_reserve(&body, outcome->items.len + outcome->next_page_token.len + 40);
-	buffer_append_string(&body, "{\"items\":");
+	buffer_append_char(&body, '{');
+	buffer_append_json(&body, span_string(outcome->items_name ? outcome->items_name : "items"));
+	buffer_append_char(&body, ':');
 	buffer_append_span(&body, outcome->items);
 	if (outcome->next_page_token.len) {
 		buffer_append_string(&body, ",\"next_page_token\":");

@@ -6,15 +6,17 @@
 
 #include "batch.h"
 #include "context.h"
+#include "send_queue.h"
 #include "subscriptions.h"
 #include "ws_frame.h"
-#include <bsd/sys/queue.h>
 #include <netinet/in.h>
 
 #define CONNECTION_ID_LEN 16
+/* Operations under way, from which on the socket is not read: each holds its data. */
+#define CONNECTION_PENDING_MAX 128
 
 struct websockets;
-struct send_queue; /* private to connection.c */
+struct held_input; /* private to connection.c */
 
 enum connection_state {
 	CONNECTION_OPEN,
@@ -28,19 +30,21 @@ struct connection {
 	ev_io io;
 	struct ws_reader reader;
 	struct websockets *websockets;
-	struct send_queue *queue;     /* owned; NULL: nothing waits */
+	struct send_queue *queue; /* owned; NULL: nothing waits */
+	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
 	TAILQ_ENTRY(connection) list; /* websockets.c: closing, paused or dead */
-	float tokens;                 /* of ws.rate */
+	uint32_t tokens;              /* of ws.rate, in thousandths */
 	uint32_t tokens_at_ms;        /* low bits of the monotonic clock */
 	uint32_t close_at_ms;         /* closing, or after goaway: when patience ends; low bits */
 	uint32_t pending;             /* operations whose answer has not come */
+	uint32_t waiting;             /* subscribes that wait for the host's subscription */
 	uint32_t wheel_place;         /* index in its wheel slot */
 	uint16_t wheel_slot;
+	uint16_t fault_second; /* when the present minute of faults began; low bits */
 	uint8_t state;
 	uint8_t pings_missed;
-	uint8_t faults; /* invalid messages in the present minute */
-	uint8_t flags;  /* enum connection_flag */
-	uint16_t fault_minute;
+	uint8_t faults;          /* invalid messages in that minute */
+	uint8_t flags;           /* enum connection_flag */
 	struct in6_addr address; /* of the peer, IPv4 mapped; all zero for a unix socket */
 	char id[CONNECTION_ID_LEN];
 };
@@ -48,14 +52,15 @@ struct connection {
 enum connection_flag {
 	CONNECTION_PAUSED = 1,     /* not read until tokens are back */
 	CONNECTION_GOAWAY = 2,     /* has been told to go */
-	CONNECTION_OUR_CLOSE = 4,  /* our Close is under way */
+	CONNECTION_DEAF = 4,       /* its input has no frames any more: read and forgotten */
 	CONNECTION_LISTED = 8,     /* in one of the lists */
 	CONNECTION_PEER_CLOSE = 16 /* the peer's Close has come */
 };
 
-/* Sends a batch, or what the socket does not take later. Over ws.queue: closed 1013. Never changes
- * the subscription index. */
-void connection_send(struct connection *connection, struct batch *batch);
+/* Sends a batch, or what the socket does not take later. Over ws.queue: closed 1013, and so may
+ * others be over ws.queue_total. False: the connection takes no more. Never changes the
+ * subscription index. */
+bool connection_send(struct connection *connection, struct batch *batch);
 /* A text message of its own. */
 void connection_send_text(struct connection *connection, struct span text);
 /* Any frame. */
@@ -64,11 +69,15 @@ void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
 /* Starts the close handshake; what is queued and not begun is dropped when `drop_queue`. */
 void connection_close(struct connection *connection, uint16_t code, const char *reason,
 		      bool drop_queue);
+/* Closes 1013: `why` is for the log and the peer. */
+void connection_close_overloaded(struct connection *connection, const char *why);
 /* Watches the socket; feeds `extra`, bytes that came with the handshake. */
 void connection_start(struct connection *connection, int fd, struct span extra);
-/* Reading stops, or goes on with what the socket has. */
-void connection_pause(struct connection *connection);
-void connection_resume(struct connection *connection);
+/* Whether its messages may be handled now: tokens are there, and neither its answers nor its
+ * operations pile up. */
+bool connection_takes_input(const struct connection *connection);
+/* To be called when that may have changed; held input is handled on this turn of the loop. */
+void connection_watch(struct connection *connection);
 /* Closes the socket and frees what hangs on it, not the struct. */
 void connection_fini(struct connection *connection);
 size_t connection_queue_bytes(const struct connection *connection);

@@ -3,10 +3,8 @@
 #include "handlers.h"
 
 #include "conditions.h"
-#include "http.h"
-#include "json.h"
+#include "documents_request.h"
 #include "media_type.h"
-#include "operations.h"
 
 #define PAGE_SIZE_DEFAULT 100
 #define PAGE_SIZE_MAX 1000
@@ -28,8 +26,7 @@ static int read_flag(const struct request *request, const char *name, bool *ret,
 	return -EINVAL;
 }
 
-/* Digits only: no sign, no space, no exponent. */
-static int read_integer(const char *text, int64_t min, int64_t max, int64_t *ret)
+int documents_read_integer(const char *text, int64_t min, int64_t max, int64_t *ret)
 {
 	int64_t number = 0;
 
@@ -45,12 +42,12 @@ static int read_integer(const char *text, int64_t min, int64_t max, int64_t *ret
 	return 0;
 }
 
-static int read_page_size(const struct request *request, unsigned *ret, struct outcome *fault)
+int documents_read_page_size(const struct request *request, unsigned *ret, struct outcome *fault)
 {
 	const char *text = request_query(request, "page_size");
 	int64_t size = PAGE_SIZE_DEFAULT;
 
-	if (text && read_integer(text, 1, PAGE_SIZE_MAX, &size)) {
+	if (text && documents_read_integer(text, 1, PAGE_SIZE_MAX, &size)) {
 		*fault = outcome_refusal(400, "invalid_query", "\"page_size\" must be 1 to %d",
 					 PAGE_SIZE_MAX);
 		return -EINVAL;
@@ -99,7 +96,7 @@ static int list_documents(struct request *request, struct outcome *fault)
 	};
 
 	if (request_check_query(request, known, fault) ||
-	    read_page_size(request, &query.page_size, fault) ||
+	    documents_read_page_size(request, &query.page_size, fault) ||
 	    read_order(request, &query.order, fault) ||
 	    read_prefix(request, &query.prefix, fault) ||
 	    read_flag(request, "deleted", &query.deleted, fault) ||
@@ -151,7 +148,7 @@ static int read_idempotency_key(const struct request *request, struct span *ret,
 
 /* One process, one thread, and no handler runs inside another: the token memory of one body serves
  * the next. */
-static struct json *scratch(void)
+struct json *documents_scratch(void)
 {
 	static struct json json;
 
@@ -160,10 +157,8 @@ static struct json *scratch(void)
 	return &json;
 }
 
-/* `wrapped`: levels that the body has around the document, which alone may be documents.max_depth
- * deep. */
-static int parse_body(const struct request *request, unsigned wrapped, struct json *json,
-		      struct outcome *fault)
+int documents_parse_body(const struct request *request, unsigned wrapped, struct json *json,
+			 struct outcome *fault)
 {
 	struct json_fault where;
 	unsigned depth_max = request_worker(request)->config->documents_max_depth + wrapped;
@@ -174,16 +169,15 @@ static int parse_body(const struct request *request, unsigned wrapped, struct js
 	return error;
 }
 
-static int check_no_query(const struct request *request, struct outcome *fault)
+int documents_check_no_query(const struct request *request, struct outcome *fault)
 {
 	static const char *const none[] = {NULL};
 
 	return request_check_query(request, none, fault);
 }
 
-/* What all writes have in common. */
-static int begin_write(const struct request *request, enum write_kind kind,
-		       struct write_request *ret, struct outcome *fault)
+int documents_begin_write(const struct request *request, enum write_kind kind,
+			  struct write_request *ret, struct outcome *fault)
 {
 	*ret = (struct write_request){
 		.kind = kind,
@@ -195,7 +189,7 @@ static int begin_write(const struct request *request, enum write_kind kind,
 	return read_idempotency_key(request, &ret->idempotency_key, fault);
 }
 
-static void submit(struct request *request, const struct write_request *write)
+void documents_submit(struct request *request, const struct write_request *write)
 {
 	operations_write(request_worker(request)->operations, write, request_answer_outcome,
 			 request);
@@ -225,11 +219,11 @@ static int read_create(struct request *request, struct write_request *write, str
 		       struct outcome *fault)
 {
 	static const char *const others[] = {"id", NULL};
-	struct json *json = scratch();
+	struct json *json = documents_scratch();
 
 	if (!request_body(request).len)
 		return 0; /* as `{}` */
-	if (parse_body(request, 1, json, fault) ||
+	if (documents_parse_body(request, 1, json, fault) ||
 	    operations_parse_members(json, 0, others, false, write, fault))
 		return -EINVAL;
 	if (write->has_expected_revision) {
@@ -246,10 +240,11 @@ static int create_document(struct request *request, struct outcome *fault)
 	CLEANUP(buffer_fini) struct buffer id = {0};
 	struct write_request write;
 
-	if (check_no_query(request, fault) || begin_write(request, WRITE_CREATE, &write, fault) ||
+	if (documents_check_no_query(request, fault) ||
+	    documents_begin_write(request, WRITE_CREATE, &write, fault) ||
 	    read_create(request, &write, &id, fault))
 		return -EINVAL;
-	submit(request, &write);
+	documents_submit(request, &write);
 	return 0;
 }
 
@@ -265,9 +260,10 @@ void documents_handle_collection(struct request *request)
 
 static int batch_get(struct request *request, struct outcome *fault)
 {
-	struct json *json = scratch();
+	struct json *json = documents_scratch();
 
-	if (check_no_query(request, fault) || parse_body(request, 1, json, fault))
+	if (documents_check_no_query(request, fault) ||
+	    documents_parse_body(request, 1, json, fault))
 		return -EINVAL;
 	uint32_t ids = json_member(json, 0, SPAN("ids"));
 	if (!ids || json->tokens[0].count != 1) {
@@ -290,6 +286,22 @@ void documents_handle_batch_get(struct request *request)
 
 /* --- …/documents/{id} ------------------------------------------------------ */
 
+static int read_revision(const struct request *request, uint64_t *ret, struct outcome *fault)
+{
+	const char *text = request_query(request, "revision");
+	int64_t revision;
+
+	if (!text)
+		return 0;
+	if (documents_read_integer(text, 1, INT64_MAX, &revision)) {
+		*fault = outcome_refusal(400, "invalid_query",
+					 "\"revision\" must be an integer from 1 on");
+		return -EINVAL;
+	}
+	*ret = (uint64_t)revision;
+	return 0;
+}
+
 static int read_document(struct request *request, struct outcome *fault)
 {
 	static const char *const known[] = {"deleted", "revision", "wait", NULL};
@@ -299,6 +311,7 @@ static int read_document(struct request *request, struct outcome *fault)
 
 	if (request_check_query(request, known, fault) ||
 	    read_flag(request, "deleted", &read.deleted, fault) ||
+	    read_revision(request, &read.revision, fault) ||
 	    read_conditions(request, &if_match, &read.if_none_match, fault))
 		return -EINVAL;
 	if (if_match.present) {
@@ -306,9 +319,8 @@ static int read_document(struct request *request, struct outcome *fault)
 					 "If-Match has no meaning for GET");
 		return -EINVAL;
 	}
-	if (request_query(request, "revision") || request_query(request, "wait")) {
-		*fault = outcome_refusal(501, "not_implemented", "?%s= is not built yet",
-					 request_query(request, "wait") ? "wait" : "revision");
+	if (request_query(request, "wait")) {
+		*fault = outcome_refusal(501, "not_implemented", "?wait= is not built yet");
 		return -EINVAL;
 	}
 	operations_read(request_worker(request)->operations, &read, request_answer_outcome,
@@ -319,14 +331,15 @@ static int read_document(struct request *request, struct outcome *fault)
 static int replace_document(struct request *request, struct outcome *fault)
 {
 	static const char *const others[] = {NULL};
-	struct json *json = scratch();
+	struct json *json = documents_scratch();
 	struct write_request write;
 
-	if (check_no_query(request, fault) || begin_write(request, WRITE_REPLACE, &write, fault) ||
-	    parse_body(request, 1, json, fault) ||
+	if (documents_check_no_query(request, fault) ||
+	    documents_begin_write(request, WRITE_REPLACE, &write, fault) ||
+	    documents_parse_body(request, 1, json, fault) ||
 	    operations_parse_members(json, 0, others, true, &write, fault))
 		return -EINVAL;
-	submit(request, &write);
+	documents_submit(request, &write);
 	return 0;
 }
 
@@ -336,14 +349,14 @@ static int read_patch(const struct request *request, struct write_request *write
 {
 	static const char *const others[] = {NULL};
 	enum media_type type = media_type_parse(request_header(request, "Content-Type"));
-	struct json *json = scratch();
+	struct json *json = documents_scratch();
 
 	/* [{"op":"add","path":"/a","value":…}]: a value lies two levels deep, and the place it goes
 	 * to at least one. */
 	unsigned wrapped = type == MEDIA_TYPE_MERGE_PATCH  ? 0
 			   : type == MEDIA_TYPE_JSON_PATCH ? 2
 							   : 1;
-	if (parse_body(request, wrapped, json, fault))
+	if (documents_parse_body(request, wrapped, json, fault))
 		return -EINVAL;
 	if (type == MEDIA_TYPE_JSON)
 		return operations_parse_members(json, 0, others, true, write, fault);
@@ -356,10 +369,11 @@ static int patch_document(struct request *request, struct outcome *fault)
 {
 	struct write_request write;
 
-	if (check_no_query(request, fault) || begin_write(request, WRITE_MERGE, &write, fault) ||
+	if (documents_check_no_query(request, fault) ||
+	    documents_begin_write(request, WRITE_MERGE, &write, fault) ||
 	    read_patch(request, &write, fault))
 		return -EINVAL;
-	submit(request, &write);
+	documents_submit(request, &write);
 	return 0;
 }
 
@@ -370,15 +384,15 @@ static int delete_document(struct request *request, struct outcome *fault)
 	struct write_request write;
 
 	if (request_check_query(request, known, fault) ||
-	    begin_write(request, WRITE_DELETE, &write, fault))
+	    documents_begin_write(request, WRITE_DELETE, &write, fault))
 		return -EINVAL;
 	write.has_expected_revision = expected;
-	if (expected && read_integer(expected, 0, INT64_MAX, &write.expected_revision)) {
+	if (expected && documents_read_integer(expected, 0, INT64_MAX, &write.expected_revision)) {
 		*fault = outcome_refusal(400, "invalid_query",
 					 "\"expectedRevision\" must be an integer from 0 on");
 		return -EINVAL;
 	}
-	submit(request, &write);
+	documents_submit(request, &write);
 	return 0;
 }
 

@@ -30,8 +30,7 @@ struct fanout {
 	ev_io wake;
 };
 
-/* --- building batches
- * -------------------------------------------------------------------------------- */
+/* --- building batches -------------------------------------------------------- */
 
 static struct batch *audience_batch(struct fanout *fanout, struct audience *audience)
 {
@@ -82,51 +81,49 @@ static void on_match(struct audience *audience, enum event_mode mode, void *arg)
 		stat_add(fanout->worker->slot, STAT_resyncs_sent, audience_member_count(audience));
 }
 
-static void fan_out_record(struct fanout *fanout)
+/* False: it is no record of ours. */
+static bool fan_out_record(struct fanout *fanout)
 {
 	struct event_record record;
 	struct match match = {fanout, &record};
 	struct slot *slot = fanout->worker->slot;
 
-	if (event_record_parse(buffer_span(&fanout->record), &record)) {
-		stat_add(slot, STAT_ring_broken, 1);
-		return;
-	}
+	if (event_record_parse(buffer_span(&fanout->record), &record))
+		return false;
 	stat_add(slot, STAT_ring_records, 1);
 	if (record.kind == EVENT_RECORD_MARK) {
 		fanout->position.len = 0;
 		buffer_append_span(&fanout->position, record.full);
 		fanout->mark_came = true;
-		return;
+		return true;
 	}
 	if (subscription_match(fanout->index, &record, on_match, &match))
 		stat_add(slot, STAT_events_matched, 1);
 	text_put(fanout->arena);
 	fanout->arena = NULL;
+	return true;
 }
 
-/* --- sending
- * ----------------------------------------------------------------------------------------- */
+/* --- sending ----------------------------------------------------------------- */
 
 static void send_batches(struct fanout *fanout)
 {
 	for (size_t i = 0; i < fanout->touched_count; i++) {
 		struct audience *audience = fanout->touched[i];
 		struct batch *batch = *audience_slot(audience);
-		size_t members = audience_member_count(audience);
+		size_t members = audience_member_count(audience), taken = 0;
 
 		*audience_slot(audience) = NULL;
-		stat_add(fanout->worker->slot, STAT_deliveries_total,
-			 members * batch_events(batch));
 		for (size_t place = 0; place < members; place++)
-			fanout->send(audience_member_at(audience, place), batch, fanout->send_arg);
+			taken += fanout->send(audience_member_at(audience, place), batch,
+					      fanout->send_arg);
+		stat_add(fanout->worker->slot, STAT_deliveries_total, taken * batch_events(batch));
 		batch_put(batch);
 	}
 	fanout->touched_count = 0;
 }
 
-/* --- lapped
- * ------------------------------------------------------------------------------------------ */
+/* --- lapped ------------------------------------------------------------------ */
 
 static void append_resync(const struct subscription_spec *spec, void *arg)
 {
@@ -165,22 +162,30 @@ static void on_lapped_audience(struct audience *audience, enum event_mode mode, 
 		 audience_member_count(audience) * audience_subscription_count(audience));
 }
 
-/* Reads nothing from Redis: the clients resume, each what it needs. */
-static void announce_lapped(struct fanout *fanout)
+static void log_loss(const struct fanout *fanout, enum ring_answer answer)
 {
-	static struct log_limit limit;
+	static struct log_limit lapped, broken;
+
+	if (answer == RING_BROKEN && log_allow(&broken))
+		log_error("ring: a record makes no sense, telling all subscribers to resync");
+	else if (answer == RING_LAPPED && log_allow(&lapped))
+		log_warning("ring: overtaken by %llu bytes, telling all subscribers to resync",
+			    (unsigned long long)fanout->reader.lapped_by);
+}
+
+/* Reads nothing from Redis: the clients resume, each what it needs. */
+static void announce_loss(struct fanout *fanout, enum ring_answer answer)
+{
 	struct event_record everybody = {.kind = EVENT_RECORD_RESYNC};
 
 	send_batches(fanout);
-	stat_add(fanout->worker->slot, STAT_ring_lapped, 1);
-	if (log_allow(&limit))
-		log_warning("ring: overtaken by %llu bytes, telling all subscribers to resync",
-			    (unsigned long long)fanout->reader.lapped_by);
+	stat_add(fanout->worker->slot, answer == RING_BROKEN ? STAT_ring_broken : STAT_ring_lapped,
+		 1);
+	log_loss(fanout, answer);
 	subscription_match(fanout->index, &everybody, on_lapped_audience, fanout);
 }
 
-/* --- passes
- * ------------------------------------------------------------------------------------------ */
+/* --- passes ------------------------------------------------------------------ */
 
 static void fanout_pass(struct fanout *fanout)
 {
@@ -194,12 +199,10 @@ static void fanout_pass(struct fanout *fanout)
 		enum ring_answer answer = ring_read(&fanout->reader, &fanout->record, &type);
 		if (answer == RING_EMPTY)
 			break;
-		if (answer == RING_RECORD)
-			fan_out_record(fanout);
-		else if (answer == RING_BROKEN)
-			stat_add(fanout->worker->slot, STAT_ring_broken, 1);
+		if (answer == RING_RECORD && !fan_out_record(fanout))
+			answer = RING_BROKEN;
 		if (answer != RING_RECORD)
-			announce_lapped(fanout);
+			announce_loss(fanout, answer);
 		bytes += fanout->record.len;
 	}
 	send_batches(fanout);
@@ -252,8 +255,7 @@ static void on_wake(struct ev_loop *loop, ev_io *watcher, int events)
 		log_error("ring: wake-up descriptor: %s", strerror(errno));
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------- */
 
 static int map_ring(struct fanout *fanout)
 {

@@ -15,8 +15,8 @@
 struct fanout;
 
 /* Sends to one connection; must not change the subscription index (closing is deferred to the next
- * loop turn). */
-typedef void (*fanout_send_fn)(struct audience_member *member, struct batch *batch, void *arg);
+ * loop turn). False: it takes no more, which is no delivery. */
+typedef bool (*fanout_send_fn)(struct audience_member *member, struct batch *batch, void *arg);
 
 /* Maps the ring (read-only) and starts at its tail. `send` gets each batch. NULL: the ring does not
  * map; logged. */
@@ -26,8 +26,7 @@ void fanout_destroy(struct fanout *fanout); /* NULL is fine */
 /* The last mark drained: `position` for `subscribed`; empty before the first one. Valid until the
  * loop turns. */
 struct span fanout_position(const struct fanout *fanout);
-/* Called by fanout after each pass in which a mark came or the subscription's state changed, so
- * that waiting subscribes go on. */
+/* Called by fanout after each pass in which a mark came, so that waiting subscribes go on. */
 void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void *arg);
 
 #endif

@@ -11,9 +11,11 @@ void health_handle_ready(struct request *request);
 
 void services_handle(struct request *request);
 
-/* …/documents, …/documents:batchGet, …/documents/{id} */
+/* …/documents, …/documents:batchGet, …/documents/{id}, and its …/history and …/restore */
 void documents_handle_collection(struct request *request);
 void documents_handle_batch_get(struct request *request);
 void documents_handle_document(struct request *request);
+void documents_handle_history(struct request *request);
+void documents_handle_restore(struct request *request);
 
 #endif

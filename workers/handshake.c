@@ -2,6 +2,7 @@
 
 #include "cors.h"
 #include "http.h"
+#include "log.h"
 #include "websockets_private.h"
 #include <fcntl.h>
 #include <gnutls/crypto.h>
@@ -28,7 +29,7 @@ static bool header_has(const char *header, const char *item, bool ignore_case)
 
 		while (trimmed && (header[trimmed - 1] == ' ' || header[trimmed - 1] == '\t'))
 			trimmed--;
-		if (trimmed == item_len && (ignore_case ? strncasecmp(header, item, len)
+		if (trimmed == item_len && (ignore_case ? strncasecmp(header, item, item_len)
 							: strncmp(header, item, item_len)) == 0)
 			return true;
 		header += len;
@@ -102,24 +103,42 @@ static void peer_address(struct request *request, struct in6_addr *ret)
 static int check_limits(struct worker *worker, const struct in6_addr *address,
 			struct outcome *ret_refusal)
 {
-	const struct config *config = worker->config;
-	struct websockets *websockets = worker->websockets;
-	int error = 0;
+	const char *limit;
 
-	if (worker->draining)
-		error = refuse(ret_refusal, 503, "shutting_down",
-			       "this process is ending; connect again");
-	else if (config->limits_connections && websockets->count >= config->limits_connections)
-		error = refuse(ret_refusal, 503, "too_many_connections",
-			       "limits.connections is reached");
-	else if (address_count_is_full(websockets->addresses, address, config->limits_per_address))
-		error = refuse(ret_refusal, 503, "too_many_connections",
-			       "limits.per_address is reached");
-	if (error) {
-		ret_refusal->retry_after_s = 1;
-		stat_add(worker->slot, STAT_connections_refused, 1);
+	if (worker->draining || !worker->websockets) {
+		*ret_refusal = outcome_refusal(503, "shutting_down",
+					       "this process is ending; connect again");
+	} else if ((limit = websockets_limit(worker->websockets, address))) {
+		*ret_refusal = outcome_refusal(503, "too_many_connections", "%s is reached", limit);
+	} else {
+		return 0;
 	}
-	return error;
+	ret_refusal->retry_after_s = 1;
+	stat_add(worker->slot, STAT_connections_refused, 1);
+	return -EPERM;
+}
+
+static void refuse_taken_over(struct worker *worker, const char *why)
+{
+	static struct log_limit limit;
+
+	stat_add(worker->slot, STAT_connections_refused, 1);
+	if (log_allow(&limit))
+		log_warning("websocket: connection refused after its handshake: %s", why);
+}
+
+/* Between the check of the handshake and its 101 others may have come in. */
+static void add_connection(struct worker *worker, int fd, const struct in6_addr *address,
+			   struct span extra)
+{
+	const char *limit = websockets_limit(worker->websockets, address);
+	struct connection *connection =
+		websockets_add(worker->websockets, fd, address, limit ? SPAN_NONE : extra);
+
+	if (!limit)
+		return;
+	refuse_taken_over(worker, limit);
+	connection_close(connection, WS_CLOSE_OVERLOAD, limit, false);
 }
 
 /* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection
@@ -132,17 +151,18 @@ static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(mhd_connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct in6_addr address;
-	int fd = fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3), one = 1;
+	int one = 1;
 
 	(void)request_arg;
 	address_of_peer(info ? info->client_addr : NULL, &address);
+	int fd = worker->websockets ? fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3) : -1;
 	if (fd < 0) {
-		stat_add(worker->slot, STAT_connections_refused, 1);
+		refuse_taken_over(worker, worker->websockets ? strerror(errno) : "shutting down");
 	} else {
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 			   sizeof(one)); /* a unix socket refuses it, and needs none */
-		websockets_add(worker->websockets, fd, &address, span_of(extra, extra_len));
+		add_connection(worker, fd, &address, span_of(extra, extra_len));
 	}
 	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 	http_run_soon(worker->http);

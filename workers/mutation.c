@@ -22,7 +22,7 @@ void mutation_fini(struct mutation *mutation)
 	buffer_fini(&mutation->reversible);
 }
 
-/* --- judge ------------------------------------------------------------------------------------------- */
+/* --- judge --- */
 
 static int refuse(struct outcome *ret, struct outcome refusal, uint64_t current_revision)
 {
@@ -41,39 +41,45 @@ static bool tags_hold(const struct tag_condition *condition, const struct revisi
 	return false;
 }
 
-/* RFC 9110 section 13.1: `*` asks for a current representation, which a tombstone is not; a tag of the tombstone may be named. */
+/* RFC 9110 section 13.1: `*` asks for a current representation, which a tombstone is not; a tag of
+ * the tombstone may be named. */
 static int judge_tags(const struct revision *base, bool living, const struct write_request *request,
 		      struct outcome *ret)
 {
 	const struct tag_condition *match = &request->if_match, *none = &request->if_none_match;
 
 	if (match->present && !(match->any ? living : base->number && tags_hold(match, base)))
-		return refuse(ret,
-			      outcome_refusal(412, "precondition_failed",
-					      "If-Match does not hold: the document is at revision %llu",
-					      (unsigned long long)base->number),
-			      base->number);
+		return refuse(
+			ret,
+			outcome_refusal(412, "precondition_failed",
+					"If-Match does not hold: the document is at revision %llu",
+					(unsigned long long)base->number),
+			base->number);
 	if (none->present && (none->any ? living : base->number && tags_hold(none, base)))
-		return refuse(ret,
-			      outcome_refusal(412, "precondition_failed",
-					      "If-None-Match does not hold: the document is at revision %llu",
-					      (unsigned long long)base->number),
-			      base->number);
+		return refuse(
+			ret,
+			outcome_refusal(
+				412, "precondition_failed",
+				"If-None-Match does not hold: the document is at revision %llu",
+				(unsigned long long)base->number),
+			base->number);
 	return 0;
 }
 
 /* 0 means "no living document"; anything else is compared, also with a tombstone's revision. */
-static int judge_expected_revision(const struct revision *base, bool living, const struct write_request *request,
-				   struct outcome *ret)
+static int judge_expected_revision(const struct revision *base, bool living,
+				   const struct write_request *request, struct outcome *ret)
 {
 	if (!request->has_expected_revision)
 		return 0;
-	if (request->expected_revision == 0 ? !living : (uint64_t)request->expected_revision == base->number)
+	if (request->expected_revision == 0 ? !living
+					    : (uint64_t)request->expected_revision == base->number)
 		return 0;
 	return refuse(ret,
 		      outcome_refusal(409, "revision_conflict",
 				      "expectedRevision is %lld, the document is at revision %llu",
-				      (long long)request->expected_revision, (unsigned long long)base->number),
+				      (long long)request->expected_revision,
+				      (unsigned long long)base->number),
 		      base->number);
 }
 
@@ -86,24 +92,28 @@ static int judge_existence(const struct revision *base, bool living, struct outc
 		return -EPERM;
 	}
 	/* A tombstone keeps its expiresAt only when it was its time that ended it. */
-	return refuse(ret,
-		      base->expires_at_ms
-			      ? outcome_refusal(410, "document_expired", "the document has expired")
-			      : outcome_refusal(410, "document_deleted", "the document was deleted"),
-		      base->number);
+	return refuse(
+		ret,
+		base->expires_at_ms
+			? outcome_refusal(410, "document_expired", "the document has expired")
+			: outcome_refusal(410, "document_deleted", "the document was deleted"),
+		base->number);
 }
 
-int mutation_judge(const struct revision *base, const struct write_request *request, struct outcome *ret_refusal)
+int mutation_judge(const struct revision *base, const struct write_request *request,
+		   struct outcome *ret_refusal)
 {
 	bool living = base->number && !base->deleted;
 	int error = 0;
 
 	if (request->kind == WRITE_CREATE && living)
 		return refuse(ret_refusal,
-			      outcome_refusal(409, "document_exists", "a document with this id lives, at revision %llu",
+			      outcome_refusal(409, "document_exists",
+					      "a document with this id lives, at revision %llu",
 					      (unsigned long long)base->number),
 			      base->number);
-	if (request->kind != WRITE_CREATE && request->kind != WRITE_REPLACE)
+	bool revives = request->kind == WRITE_RESTORE && base->number;
+	if (request->kind != WRITE_CREATE && request->kind != WRITE_REPLACE && !revives)
 		error = judge_existence(base, living, ret_refusal);
 	if (!error)
 		error = judge_tags(base, living, request, ret_refusal);
@@ -112,10 +122,10 @@ int mutation_judge(const struct revision *base, const struct write_request *requ
 	return error;
 }
 
-/* --- apply ------------------------------------------------------------------------------------------- */
+/* --- apply --- */
 
-/* Tokens of the base; a base that the write before has just made is not scanned again. What is stored was checked when it was written,
- * but by another version or hand perhaps: -EBADMSG. */
+/* Tokens of the base; a base that the write before has just made is not scanned again. What is
+ * stored was checked when it was written, but by another version or hand perhaps: -EBADMSG. */
 static int scan_base(struct mutation_scratch *scratch, const struct revision *base)
 {
 	static const struct span nothing = {"{}", 2};
@@ -125,7 +135,8 @@ static int scan_base(struct mutation_scratch *scratch, const struct revision *ba
 		return 0;
 	text_put(scratch->base_text);
 	scratch->base_text = text_get(base->data);
-	if (json_parse(&scratch->base, base->data ? text_span(base->data) : nothing, JSON_DEPTH_LIMIT, &fault)) {
+	if (json_parse(&scratch->base, base->data ? text_span(base->data) : nothing,
+		       JSON_DEPTH_LIMIT, &fault)) {
 		text_put(scratch->base_text);
 		scratch->base_text = NULL;
 		return -EBADMSG;
@@ -144,8 +155,8 @@ static int refuse_patch(const struct patch_fault *fault, struct outcome *ret)
 		[PATCH_PATH_MISSING] = {409, "patch_path_missing"},
 	};
 
-	*ret = outcome_refusal(answers[fault->kind].status, answers[fault->kind].code, "operation %u: %s",
-			       fault->operation, fault->detail);
+	*ret = outcome_refusal(answers[fault->kind].status, answers[fault->kind].code,
+			       "operation %u: %s", fault->operation, fault->detail);
 	ret->has_failed_operation = true;
 	ret->failed_operation = fault->operation;
 	return -EPERM;
@@ -153,15 +164,18 @@ static int refuse_patch(const struct patch_fault *fault, struct outcome *ret)
 
 static int refuse_too_large(const struct mutation_limits *limits, struct outcome *ret)
 {
-	*ret = outcome_refusal(413, "document_too_large", "the document would exceed documents.max_size (%zu bytes)",
+	*ret = outcome_refusal(413, "document_too_large",
+			       "the document would exceed documents.max_size (%zu bytes)",
 			       limits->size_max);
 	return -EPERM;
 }
 
-static int apply_patch(struct mutation_scratch *scratch, const struct mutation_limits *limits, struct outcome *ret_refusal)
+static int apply_patch(struct mutation_scratch *scratch, const struct mutation_limits *limits,
+		       struct outcome *ret_refusal)
 {
 	struct patch_fault fault;
-	int error = patch_apply(&scratch->base, &scratch->argument, limits->size_max, &scratch->result, &fault);
+	int error = patch_apply(&scratch->base, &scratch->argument, limits->size_max,
+				&scratch->result, &fault);
 
 	if (error == -E2BIG)
 		return refuse_too_large(limits, ret_refusal);
@@ -170,15 +184,38 @@ static int apply_patch(struct mutation_scratch *scratch, const struct mutation_l
 	return 0;
 }
 
-/* The new data: the client's text (replace), or made from base and argument (merge, patch), or the base's (delete).
- * *ret is an owned reference. */
-static int apply_data(struct mutation_scratch *scratch, const struct mutation_limits *limits, const struct revision *base,
-		      const struct write_request *request, struct text *data, struct text **ret, struct outcome *ret_refusal)
+/* The data was rebuilt before the write came to its turn. A revision does not change, but the
+ * document may be another by now. */
+static int check_restore(const struct mutation_limits *limits, const struct revision *base,
+			 const struct write_request *request, const struct text *data,
+			 struct outcome *ret_refusal)
+{
+	struct history_finding found = request->found;
+
+	if (found.state == HISTORY_REBUILT && request->found_created_at_ms != base->created_at_ms) {
+		found.state = HISTORY_NOT_KEPT;
+		found.oldest = base->number;
+	}
+	if (found.state != HISTORY_REBUILT) {
+		*ret_refusal = history_refusal(&found);
+		return -EPERM;
+	}
+	return data->len > limits->size_max ? refuse_too_large(limits, ret_refusal) : 0;
+}
+
+/* The new data: the client's text (replace), an old revision's (restore), or made from base and
+ * argument (merge, patch), or the base's (delete). *ret is an owned reference. */
+static int apply_data(struct mutation_scratch *scratch, const struct mutation_limits *limits,
+		      const struct revision *base, const struct write_request *request,
+		      struct text *data, struct text **ret, struct outcome *ret_refusal)
 {
 	struct json_fault fault;
 	int error;
 
-	if (request->kind == WRITE_DELETE || request->kind == WRITE_CREATE || request->kind == WRITE_REPLACE) {
+	if (request->kind == WRITE_RESTORE &&
+	    check_restore(limits, base, request, data, ret_refusal))
+		return -EPERM;
+	if (request->kind != WRITE_MERGE && request->kind != WRITE_PATCH) {
 		*ret = text_get(request->kind == WRITE_DELETE ? base->data : data);
 		return 0;
 	}
@@ -195,7 +232,8 @@ static int apply_data(struct mutation_scratch *scratch, const struct mutation_li
 	return 0;
 }
 
-static int64_t next_expiry(const struct revision *base, const struct write_request *request, bool created, int64_t now_ms)
+static int64_t next_expiry(const struct revision *base, const struct write_request *request,
+			   bool created, int64_t now_ms)
 {
 	if (request->kind == WRITE_DELETE)
 		return 0; /* only a tombstone that time made keeps it */
@@ -212,19 +250,29 @@ static int64_t next_expiry(const struct revision *base, const struct write_reque
 	return created ? 0 : base->expires_at_ms;
 }
 
-/* The result of merge and patch was put together by us, but may be too deep, or no object. */
-static int scan_next(struct mutation_scratch *scratch, const struct mutation_limits *limits, const struct text *next,
-		     struct outcome *ret_refusal)
+/* The result of merge and patch was put together by us, but may be too deep, or no object. Its
+ * offsets mean nothing to the client. */
+static int scan_next(struct mutation_scratch *scratch, const struct mutation_limits *limits,
+		     const struct text *next, struct outcome *ret_refusal)
 {
 	struct json_fault fault;
 	int error = json_parse(&scratch->next, text_span(next), limits->depth_max, &fault);
 
+	if (error == -E2BIG) {
+		*ret_refusal = outcome_refusal(
+			422, "json_too_deep",
+			"the document would be deeper than documents.max_depth (%u)",
+			limits->depth_max);
+		return -EPERM;
+	}
 	if (error) {
 		*ret_refusal = outcome_of_json_fault(error, &fault);
+		ret_refusal->has_offset = false;
 		return -EPERM;
 	}
 	if (scratch->next.tokens[0].type != JSON_OBJECT) {
-		*ret_refusal = outcome_refusal(422, "data_not_object", "the patched document is not an object");
+		*ret_refusal = outcome_refusal(422, "data_not_object",
+					       "the document would not be an object");
 		return -EPERM;
 	}
 	return 0;
@@ -234,14 +282,19 @@ static void name_operation(struct mutation *mutation, const struct write_request
 {
 	static const char *const operations[] = {
 		[WRITE_CREATE] = "create", [WRITE_REPLACE] = "replace", [WRITE_MERGE] = "merge",
-		[WRITE_PATCH] = "patch",   [WRITE_DELETE] = "delete",
+		[WRITE_PATCH] = "patch",   [WRITE_DELETE] = "delete",   [WRITE_RESTORE] = "restore",
 	};
 
-	mutation->operation = mutation->created ? "create" : operations[request->kind];
-	mutation->event = mutation->created ? TOPIC_CREATED : request->kind == WRITE_DELETE ? TOPIC_DELETED : TOPIC_UPDATED;
+	bool makes = mutation->created && request->kind != WRITE_RESTORE;
+
+	mutation->operation = makes ? "create" : operations[request->kind];
+	mutation->event = mutation->created               ? TOPIC_CREATED
+			  : request->kind == WRITE_DELETE ? TOPIC_DELETED
+							  : TOPIC_UPDATED;
 }
 
-static void diff_revisions(struct mutation_scratch *scratch, struct mutation *mutation, bool deleted)
+static void diff_revisions(struct mutation_scratch *scratch, struct mutation *mutation,
+			   bool deleted)
 {
 	if (deleted) {
 		buffer_append_string(&mutation->diff, DIFF_EMPTY);
@@ -269,24 +322,28 @@ static struct revision next_revision(const struct revision *base, int64_t now_ms
 	};
 }
 
-int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limits *limits, const struct revision *base,
-		   const struct write_request *request, struct text *data, int64_t now_ms, struct mutation *ret,
+int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limits *limits,
+		   const struct revision *base, const struct write_request *request,
+		   struct text *data, int64_t now_ms, struct mutation *ret,
 		   struct outcome *ret_refusal)
 {
 	struct mutation mutation = {.next = next_revision(base, now_ms)};
 
-	if (scan_base(scratch, base)) {
+	/* A tombstone has an empty diff: what is stored can be deleted whatever it is. */
+	if (request->kind != WRITE_DELETE && scan_base(scratch, base)) {
 		*ret_refusal = outcome_of_store_error(-EBADMSG);
 		return -EPERM;
 	}
 	if (apply_data(scratch, limits, base, request, data, &mutation.next.data, ret_refusal))
 		goto fail;
-	if (request->kind != WRITE_DELETE && scan_next(scratch, limits, mutation.next.data, ret_refusal))
+	if (request->kind != WRITE_DELETE &&
+	    scan_next(scratch, limits, mutation.next.data, ret_refusal))
 		goto fail;
-	mutation.created = request->kind == WRITE_CREATE ||
-			   (request->kind == WRITE_REPLACE && (!base->number || base->deleted));
+	/* Each other kind that gets here has a living base. */
+	mutation.created = request->kind == WRITE_CREATE || !base->number || base->deleted;
 	mutation.next.deleted = request->kind == WRITE_DELETE;
-	mutation.next.expires_at_ms = next_expiry(base, request, mutation.created, mutation.next.updated_at_ms);
+	mutation.next.expires_at_ms =
+		next_expiry(base, request, mutation.created, mutation.next.updated_at_ms);
 	name_operation(&mutation, request);
 	diff_revisions(scratch, &mutation, mutation.next.deleted);
 	*ret = mutation;

@@ -1,31 +1,12 @@
-#include "operations.h"
-
-#include "document_cache.h"
-#include "write_queue.h"
+#include "operations_private.h"
 
 #define GENERATED_ID_PREFIX "doc_"
 #define GENERATED_ID_LEN 12
 #define BATCH_GET_MAX 100
 #define TTL_MAX_S 31536000
 
-struct operations {
-	struct worker *worker;
-	struct document_cache *cache;
-	struct write_queues *writes;
-	size_t pending_reads;
-};
-
-/* A read that waits for Redis. */
-struct pending {
-	struct operations *operations;
-	operation_done_fn done;
-	void *arg;
-	bool deleted;
-	struct tag_condition if_none_match;
-};
-
-static struct pending *pending_create(struct operations *operations, operation_done_fn done,
-				      void *arg)
+struct pending *operations_pending_create(struct operations *operations, operation_done_fn done,
+					  void *arg)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
 
@@ -37,7 +18,7 @@ static struct pending *pending_create(struct operations *operations, operation_d
 	return pending;
 }
 
-static void pending_finish(struct pending *pending, const struct outcome *outcome)
+void operations_pending_finish(struct pending *pending, const struct outcome *outcome)
 {
 	pending->operations->pending_reads--;
 	pending->done(outcome, pending->arg);
@@ -62,10 +43,15 @@ static int check_id(struct span id, struct outcome *ret)
 	return -EINVAL;
 }
 
+int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal)
+{
+	return check_service(service, ret_refusal) ? -EINVAL : check_id(id, ret_refusal);
+}
+
 /* --- read
  * -------------------------------------------------------------------------------------------- */
 
-static bool tag_matches(const struct tag_condition *condition, const struct document *document)
+bool operations_tag_matches(const struct tag_condition *condition, const struct document *document)
 {
 	if (!condition->present)
 		return false;
@@ -97,7 +83,7 @@ static struct outcome judge_read(const struct pending *pending, struct span enve
 		outcome.current_revision = revision;
 		return outcome;
 	}
-	if (tag_matches(&pending->if_none_match, &outcome.document))
+	if (operations_tag_matches(&pending->if_none_match, &outcome.document))
 		outcome.status = 304;
 	return outcome;
 }
@@ -109,7 +95,7 @@ static void on_read(int error, struct span envelope, void *arg)
 		error ? outcome_of_store_error(error) : judge_read(pending, envelope);
 
 	stat_add(pending->operations->worker->slot, STAT_reads_total, 1);
-	pending_finish(pending, &outcome);
+	operations_pending_finish(pending, &outcome);
 }
 
 void operations_read(struct operations *operations, const struct read_request *request,
@@ -117,11 +103,15 @@ void operations_read(struct operations *operations, const struct read_request *r
 {
 	struct outcome refusal;
 
-	if (check_service(request->service, &refusal) || check_id(request->id, &refusal)) {
+	if (operations_check_names(request->service, request->id, &refusal)) {
 		done(&refusal, arg);
 		return;
 	}
-	struct pending *pending = pending_create(operations, done, arg);
+	if (request->revision) {
+		operations_read_revision(operations, request, done, arg);
+		return;
+	}
+	struct pending *pending = operations_pending_create(operations, done, arg);
 	pending->deleted = request->deleted;
 	pending->if_none_match = request->if_none_match;
 	store_read(operations->worker->store, request->service, request->id, on_read, pending);
@@ -136,7 +126,7 @@ static void on_read_many(int error, const struct span *envelopes, size_t count, 
 	if (error) {
 		struct outcome refusal = outcome_of_store_error(error);
 
-		pending_finish(pending, &refusal);
+		operations_pending_finish(pending, &refusal);
 		return;
 	}
 	buffer_append_char(&items, '[');
@@ -153,7 +143,7 @@ static void on_read_many(int error, const struct span *envelopes, size_t count, 
 	buffer_append_char(&items, ']');
 	struct outcome outcome = {.status = 200, .items = buffer_span(&items)};
 	stat_add(pending->operations->worker->slot, STAT_reads_total, count);
-	pending_finish(pending, &outcome);
+	operations_pending_finish(pending, &outcome);
 	buffer_fini(&items);
 }
 
@@ -201,7 +191,7 @@ void operations_read_many(struct operations *operations, struct span service,
 		done(&refusal, arg);
 	else
 		store_read_many(operations->worker->store, service, spans, count, on_read_many,
-				pending_create(operations, done, arg));
+				operations_pending_create(operations, done, arg));
 	buffer_fini(&names);
 }
 
@@ -215,7 +205,7 @@ static void on_list(int error, struct span items, struct span next_page_token, v
 					  "the page token is not from a page of this list");
 	else if (error)
 		outcome = outcome_of_store_error(error);
-	pending_finish(arg, &outcome);
+	operations_pending_finish(arg, &outcome);
 }
 
 void operations_list(struct operations *operations, const struct store_list_query *query,
@@ -230,7 +220,7 @@ void operations_list(struct operations *operations, const struct store_list_quer
 		done(&refusal, arg);
 	else
 		store_list(operations->worker->store, query, on_list,
-			   pending_create(operations, done, arg));
+			   operations_pending_create(operations, done, arg));
 }
 
 static void on_services(int error, struct span items, void *arg)
@@ -239,13 +229,13 @@ static void on_services(int error, struct span items, void *arg)
 
 	if (error)
 		outcome = outcome_of_store_error(error);
-	pending_finish(arg, &outcome);
+	operations_pending_finish(arg, &outcome);
 }
 
 void operations_services(struct operations *operations, operation_done_fn done, void *arg)
 {
 	store_services(operations->worker->store, on_services,
-		       pending_create(operations, done, arg));
+		       operations_pending_create(operations, done, arg));
 }
 
 /* --- write
@@ -297,7 +287,10 @@ void operations_write(struct operations *operations, const struct write_request 
 	}
 	if (write.kind == WRITE_CREATE && !write.data.len)
 		write.data = SPAN("{}");
-	write_queues_submit(operations->writes, &write, done, arg);
+	if (write.kind == WRITE_RESTORE)
+		operations_restore(operations, &write, done, arg);
+	else
+		write_queues_submit(operations->writes, &write, done, arg);
 }
 
 int operations_check_data(struct operations *operations, const struct write_request *request,

@@ -5,6 +5,7 @@
 #define SYNCDOC_OPERATIONS_H
 
 #include "context.h"
+#include "history.h"
 #include "outcome.h"
 #include "store.h"
 
@@ -19,7 +20,14 @@ size_t operations_pending(const struct operations *operations);
 /* Called exactly once per operation, possibly before the starting call returns. */
 typedef void (*operation_done_fn)(const struct outcome *outcome, void *arg);
 
-enum write_kind { WRITE_CREATE, WRITE_REPLACE, WRITE_MERGE, WRITE_PATCH, WRITE_DELETE };
+enum write_kind {
+	WRITE_CREATE,
+	WRITE_REPLACE,
+	WRITE_MERGE,
+	WRITE_PATCH,
+	WRITE_DELETE,
+	WRITE_RESTORE
+};
 
 enum expiry_kind {
 	EXPIRY_UNCHANGED,
@@ -57,6 +65,11 @@ struct write_request {
 	struct span by;              /* user, or empty */
 	struct span connection_id;   /* WebSocket writer, or empty */
 	struct span idempotency_key; /* or empty */
+	/* RESTORE: the revision whose data becomes the newest. What became of it, and its data, are
+	 * filled in by operations_write(). */
+	uint64_t revision;
+	struct history_finding found;
+	int64_t found_created_at_ms; /* of the document it was found in */
 };
 
 /* Names are checked here (400 invalid_service, invalid_id). */
@@ -66,10 +79,20 @@ void operations_write(struct operations *operations, const struct write_request 
 struct read_request {
 	struct span service, id;
 	bool deleted;                       /* show tombstones */
+	uint64_t revision;                  /* 0: the newest; else that one, also of a tombstone */
 	struct tag_condition if_none_match; /* holds → 304 with the head only */
 };
 void operations_read(struct operations *operations, const struct read_request *request,
 		     operation_done_fn done, void *arg);
+struct history_query {
+	struct span service, id;
+	struct span page_token; /* of a former page, or empty */
+	unsigned page_size;     /* 1…1000 */
+};
+/* Items: the revisions that are kept, newest first, also of a tombstone; a page ends early at
+ * 1 MiB. */
+void operations_history(struct operations *operations, const struct history_query *query,
+			operation_done_fn done, void *arg);
 /* `ids` is a JSON array of strings in `doc` (1…100, else 422); items: envelopes of the living ones,
  * in that order; unknown ones are left out. */
 void operations_read_many(struct operations *operations, struct span service,
@@ -85,6 +108,9 @@ void operations_services(struct operations *operations, operation_done_fn done, 
 int operations_parse_members(const struct json *doc, uint32_t object, const char *const *others,
 			     bool data_needed, struct write_request *ret,
 			     struct outcome *ret_fault);
+/* The same for a restore: `revision` must be there and `data` must not. `others` lists it too. */
+int operations_parse_restore(const struct json *doc, uint32_t object, const char *const *others,
+			     struct write_request *ret, struct outcome *ret_fault);
 /* `size_max` and kind of data: 413 document_too_large, 422 data_not_object / patch_invalid. 0 or
  * -EINVAL. */
 int operations_check_data(struct operations *operations, const struct write_request *request,

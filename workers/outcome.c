@@ -61,6 +61,10 @@ void outcome_append_members(struct buffer *ret, const struct outcome *outcome, b
 		buffer_append_string(ret, ",\"currentRevision\":");
 		buffer_append_u64(ret, outcome->current_revision);
 	}
+	if (outcome->has_oldest_revision) {
+		buffer_append_string(ret, ",\"oldestRevision\":");
+		buffer_append_u64(ret, outcome->oldest_revision);
+	}
 	if (with_document && outcome->status >= 400 && outcome->envelope.len) {
 		buffer_append_string(ret, ",\"document\":");
 		buffer_append_span(ret, outcome->envelope);

@@ -16,10 +16,13 @@ struct outcome {
 				 len 0 */
 	struct document document; /* head of `envelope` where it has one; revision 0: none */
 	struct span items;        /* list, services, batchGet: a JSON array; else len 0 */
+	const char *items_name;   /* what clients find them under; NULL: "items" */
 	struct span next_page_token;
 
 	bool has_current_revision; /* conflicts and 410 */
 	uint64_t current_revision;
+	bool has_oldest_revision; /* a revision that is no longer kept */
+	uint64_t oldest_revision;
 	bool has_failed_operation; /* JSON Patch */
 	uint32_t failed_operation;
 	bool has_offset; /* malformed JSON: byte in the body */
@@ -37,9 +40,9 @@ struct json_fault;
 struct outcome outcome_of_json_fault(int error, const struct json_fault *fault);
 /* Maps an error of store.h: 503 redis_unavailable, 500 internal_error… */
 struct outcome outcome_of_store_error(int error);
-/* Appends `,"currentRevision":7,"document":{…},"failedOp":0,"offset":12`, each where it is known:
- * the members that problem+json and WebSocket errors share. `with_document` false: without the
- * document (Prefer: return=minimal). */
+/* Appends `,"currentRevision":7,"oldestRevision":3,"document":{…},"failedOp":0,"offset":12`, each
+ * where it is known: the members that problem+json and WebSocket errors share. `with_document`
+ * false: without the document (Prefer: return=minimal). */
 void outcome_append_members(struct buffer *ret, const struct outcome *outcome, bool with_document);
 
 #endif

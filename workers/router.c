@@ -14,6 +14,13 @@ static const struct route routes[] = {
 	 .handle = documents_handle_document,
 	 .put_types = MEDIA_TYPE_JSON,
 	 .patch_types = MEDIA_TYPE_JSON | MEDIA_TYPE_MERGE_PATCH | MEDIA_TYPE_JSON_PATCH},
+	{.pattern = "/v1/services/{service}/documents/{id}/history",
+	 .methods = HTTP_GET,
+	 .handle = documents_handle_history},
+	{.pattern = "/v1/services/{service}/documents/{id}/restore",
+	 .methods = HTTP_POST,
+	 .handle = documents_handle_restore,
+	 .post_types = MEDIA_TYPE_JSON},
 	{.pattern = "/v1/services/{service}/documents",
 	 .methods = HTTP_GET | HTTP_POST,
 	 .handle = documents_handle_collection,
@@ -108,7 +115,7 @@ static int check_host(const struct request *request, struct outcome *ret)
 
 	/* Only HTTP/1.0 comes here without one, and no browser speaks that; who reaches a unix
 	 * socket is on this machine. */
-	if (!host.len || request->client->local ||
+	if (!host.at || request->client->local ||
 	    host_check_allows(request->http->host_check, host))
 		return 0;
 	*ret = outcome_refusal(421, "misdirected_request",

@@ -1,14 +1,13 @@
 #include "session.h"
 
-#include "log.h"
 #include "operations.h"
 #include "session_subscribe.h"
 
 #define FAULTS_PER_MINUTE_MAX 10
+#define TOKEN 1000      /* one message; tokens are counted in thousandths */
 #define WRAPPER_DEPTH 2 /* the message around the data, and operations around values */
 
-/* --- answers
- * ----------------------------------------------------------------------------------------- */
+/* --- answers ----------------------------------------------------------------- */
 
 struct buffer *session_answer_begin(struct connection *connection, const char *type, struct span id)
 {
@@ -48,8 +47,7 @@ void session_send_error(struct connection *connection, struct span id,
 	session_answer_end(connection);
 }
 
-/* --- members
- * ----------------------------------------------------------------------------------------- */
+/* --- members ----------------------------------------------------------------- */
 
 int session_member_string(const struct session_message *message, const char *name,
 			  struct buffer *ret)
@@ -75,30 +73,50 @@ int session_member_boolean(const struct session_message *message, const char *na
 	return 0;
 }
 
-/* --- limits
- * ------------------------------------------------------------------------------------------ */
+/* --- limits ------------------------------------------------------------------ */
 
-bool session_has_tokens(struct connection *connection)
+/* ws.rate tokens a second are as many thousandths a millisecond. */
+static void refill(struct connection *connection)
 {
 	const struct config *config = connection->websockets->worker->config;
 	uint32_t now_ms = (uint32_t)worker_monotonic_ms();
-	float tokens = connection->tokens +
-		       (float)(now_ms - connection->tokens_at_ms) * (float)config->ws_rate / 1000.f;
+	uint64_t most = (uint64_t)config->ws_burst * TOKEN;
+	uint64_t tokens = connection->tokens +
+			  (uint64_t)(now_ms - connection->tokens_at_ms) * config->ws_rate;
 
-	connection->tokens = tokens < (float)config->ws_burst ? tokens : (float)config->ws_burst;
+	connection->tokens = (uint32_t)(tokens < most ? tokens : most);
 	connection->tokens_at_ms = now_ms;
-	return connection->tokens >= 1.f;
+}
+
+/* A tenth of a second's worth: with each single token the next message would be refused again. */
+bool session_may_go_on(struct connection *connection)
+{
+	const struct config *config = connection->websockets->worker->config;
+	unsigned worth =
+		config->ws_rate / 10 < config->ws_burst ? config->ws_rate / 10 : config->ws_burst;
+
+	refill(connection);
+	return connection->tokens >= (worth ? worth : 1) * TOKEN;
+}
+
+static bool take_token(struct connection *connection)
+{
+	refill(connection);
+	if (connection->tokens < TOKEN)
+		return false;
+	connection->tokens -= TOKEN;
+	return true;
 }
 
 /* Messages that make no sense: a few a minute are a bug of the client's, more are not worth
  * answering. */
 static void count_fault(struct connection *connection)
 {
-	uint16_t minute = (uint16_t)(worker_monotonic_ms() / 60000);
+	uint16_t second = (uint16_t)(worker_monotonic_ms() / 1000);
 
 	stat_add(connection->websockets->worker->slot, STAT_messages_invalid, 1);
-	if (connection->fault_minute != minute) {
-		connection->fault_minute = minute;
+	if (!connection->faults || (uint16_t)(second - connection->fault_second) >= 60) {
+		connection->fault_second = second;
 		connection->faults = 0;
 	}
 	if (++connection->faults >= FAULTS_PER_MINUTE_MAX)
@@ -112,8 +130,7 @@ static void refuse_fault(struct connection *connection, struct span id,
 	count_fault(connection);
 }
 
-/* --- messages
- * ---------------------------------------------------------------------------------------- */
+/* --- messages ---------------------------------------------------------------- */
 
 static void answer_pong(struct connection *connection, const struct session_message *message)
 {
@@ -152,8 +169,8 @@ static const struct {
 	{"sync.patch", session_sync},
 	{"sync.delete", session_sync},
 	{"sync.list", session_sync},
-	{"sync.restore", refuse_later_feature},
-	{"sync.history", refuse_later_feature},
+	{"sync.restore", session_sync},
+	{"sync.history", session_sync},
 	{"presence.join", refuse_later_feature},
 	{"presence.update", refuse_later_feature},
 	{"presence.leave", refuse_later_feature},
@@ -186,10 +203,10 @@ static int read_id(const struct json *json, struct span *ret, struct outcome *re
 		return 0;
 	uint8_t type = json->tokens[value].type;
 	if ((type != JSON_STRING && type != JSON_INTEGER && type != JSON_DOUBLE) ||
-	    json->tokens[value].len > SESSION_ID_MAX) {
+	    json->tokens[value].len > MESSAGE_ID_MAX) {
 		*ret_refusal = outcome_refusal(
 			400, "invalid_message",
-			"\"id\" must be a string or a number of at most %d bytes", SESSION_ID_MAX);
+			"\"id\" must be a string or a number of at most %d bytes", MESSAGE_ID_MAX);
 		return -EINVAL;
 	}
 	*ret = json_raw(json, value);
@@ -208,6 +225,7 @@ static int parse(struct connection *connection, struct span text, struct session
 	*ret = (struct session_message){.json = &websockets->json};
 	if (error) {
 		*ret_refusal = outcome_of_json_fault(error, &fault);
+		ret->id = message_id_find(text);
 		return error;
 	}
 	if (websockets->json.tokens[0].type != JSON_OBJECT) {
@@ -224,23 +242,29 @@ static int parse(struct connection *connection, struct span text, struct session
 	return 0;
 }
 
+/* The message is not done, and says so with its id; what follows it waits. */
+static void refuse_over_rate(struct connection *connection, struct span text)
+{
+	struct outcome refusal =
+		outcome_refusal(429, "rate_limited", "more than %u messages a second",
+				connection->websockets->worker->config->ws_rate);
+
+	stat_add(connection->websockets->worker->slot, STAT_messages_rate_limited, 1);
+	websockets_mark_paused(connection);
+	session_send_error(connection, message_id_find(text), &refusal);
+}
+
 void session_receive(struct connection *connection, struct span text)
 {
-	struct slot *slot = connection->websockets->worker->slot;
 	struct session_message message;
 	struct buffer type = {0};
 	struct outcome refusal;
 
-	stat_add(slot, STAT_messages_received, 1);
-	if (!session_has_tokens(connection)) {
-		stat_add(slot, STAT_messages_rate_limited, 1);
-		refusal = outcome_refusal(429, "rate_limited", "more than %u messages a second",
-					  connection->websockets->worker->config->ws_rate);
-		session_send_error(connection, SPAN_NONE, &refusal);
-		websockets_mark_paused(connection);
+	stat_add(connection->websockets->worker->slot, STAT_messages_received, 1);
+	if (!take_token(connection)) {
+		refuse_over_rate(connection, text);
 		return;
 	}
-	connection->tokens -= 1.f;
 	if (parse(connection, text, &message, &type, &refusal))
 		refuse_fault(connection, message.id, &refusal);
 	else
@@ -248,44 +272,14 @@ void session_receive(struct connection *connection, struct span text)
 	buffer_fini(&type);
 }
 
-/* The rest of the message has not been read, so this is no JSON text yet: the id is looked for by
- * its name. */
-static struct span find_id(struct span head)
-{
-	static const char name[] = "\"id\"";
-	const char *end = head.at + head.len;
-	const char *at = memmem(head.at, head.len, name, sizeof(name) - 1);
-
-	if (!at)
-		return SPAN_NONE;
-	for (at += sizeof(name) - 1;
-	     at < end && (*at == ' ' || *at == ':' || *at == '\t' || *at == '\n' || *at == '\r');)
-		at++;
-	const char *start = at;
-	if (at < end && *at == '"')
-		for (at++; at < end && *at != '"'; at++)
-			at += *at == '\\' && at + 1 < end;
-	if (at < end && *start == '"')
-		at++;
-	while (*start != '"' && at < end && strchr("+-.0123456789eE", *at) && *at)
-		at++;
-	return span_of(start, (size_t)(at - start));
-}
-
 void session_refuse_too_big(struct connection *connection, struct span head)
 {
-	struct json json = {0};
-	struct json_fault fault;
-	struct span id = head.len ? find_id(head) : SPAN_NONE;
 	struct outcome refusal =
 		outcome_refusal(413, "message_too_big", "a message may have at most %zu bytes",
 				connection->websockets->worker->config->ws_max_message);
 
 	stat_add(connection->websockets->worker->slot, STAT_messages_too_big, 1);
-	if (id.len > SESSION_ID_MAX || json_parse(&json, id, 1, &fault))
-		id = SPAN_NONE;
-	session_send_error(connection, id, &refusal);
-	json_fini(&json);
+	session_send_error(connection, message_id_find(head), &refusal);
 }
 
 void session_start(struct connection *connection)

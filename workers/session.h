@@ -3,10 +3,9 @@
 #ifndef SYNCDOC_SESSION_H
 #define SYNCDOC_SESSION_H
 
+#include "message_id.h"
 #include "outcome.h"
 #include "websockets_private.h"
-
-#define SESSION_ID_MAX 256 /* bytes of the `id` a client may choose, as JSON text */
 
 /* A parsed message; `json` is the set's scratch and valid until the handler returns. */
 struct session_message {

@@ -1,35 +1,15 @@
 #include "session_subscribe.h"
 
-#include "fanout.h"
+#include "subscribe_private.h"
 
-/* What a subscribe or unsubscribe names; the spec's spans point into the buffers. */
-struct subscribe {
-	struct buffer topic, id, prefix;
-	struct subscription_spec spec;
-};
-
-/* A subscribe that came before the host's subscription was active. */
-struct waiting_subscribe {
-	TAILQ_ENTRY(waiting_subscribe) link;
-	struct connection *connection;
-	struct subscribe subscribe;
-	struct buffer message_id;
-	int64_t deadline_ms; /* monotonic */
-};
-
-struct waiting_subscribes {
-	TAILQ_HEAD(, waiting_subscribe) list;
-};
-
-static void subscribe_fini(struct subscribe *subscribe)
+void subscribe_fini(struct subscribe *subscribe)
 {
 	buffer_fini(&subscribe->topic);
 	buffer_fini(&subscribe->id);
 	buffer_fini(&subscribe->prefix);
 }
 
-/* --- reading the message
- * ----------------------------------------------------------------------------- */
+/* --- reading the message ----------------------------------------------------- */
 
 static int refuse(struct outcome *ret, const char *code, const char *detail)
 {
@@ -123,10 +103,9 @@ static int read_resume(const struct session_message *message, const struct subsc
 	return 0;
 }
 
-/* --- subscribe
- * --------------------------------------------------------------------------------------- */
+/* --- subscribe --------------------------------------------------------------- */
 
-static bool is_active(const struct websockets *websockets)
+bool subscribe_is_active(const struct websockets *websockets)
 {
 	const struct worker *worker = websockets->worker;
 
@@ -156,20 +135,25 @@ static void append_subscription(struct buffer *text, const struct subscription_s
 	}
 }
 
+static void refuse_too_many(struct connection *connection, struct span message_id)
+{
+	struct outcome refusal = outcome_refusal(
+		403, "too_many_subscriptions", "a connection may have at most %u subscriptions",
+		connection->websockets->worker->config->ws_max_subscriptions);
+
+	session_send_error(connection, message_id, &refusal);
+}
+
 /* Nothing of the ring is sent between the entry in the index and the answer: both happen in one
  * callback, outside of a pass. */
-static void subscribe_now(struct connection *connection, const struct subscription_spec *spec,
-			  struct span message_id)
+void subscribe_now(struct connection *connection, const struct subscription_spec *spec,
+		   struct span message_id)
 {
 	struct websockets *websockets = connection->websockets;
 	unsigned most = websockets->worker->config->ws_max_subscriptions;
 
 	if (subscription_add(websockets->index, &connection->member, spec, most)) {
-		struct outcome refusal =
-			outcome_refusal(403, "too_many_subscriptions",
-					"a connection may have at most %u subscriptions", most);
-
-		session_send_error(connection, message_id, &refusal);
+		refuse_too_many(connection, message_id);
 		return;
 	}
 	struct buffer *text = session_answer_begin(connection, "subscribed", message_id);
@@ -177,21 +161,6 @@ static void subscribe_now(struct connection *connection, const struct subscripti
 	buffer_append_string(text, ",\"outcome\":\"live\",\"position\":");
 	buffer_append_json(text, fanout_position(websockets->worker->fanout));
 	session_answer_end(connection);
-}
-
-/* Takes the subscribe over. */
-static void wait_for_active(struct connection *connection, struct subscribe *subscribe,
-			    struct span message_id)
-{
-	struct websockets *websockets = connection->websockets;
-	struct waiting_subscribe *waiting = calloc(1, sizeof(*waiting));
-
-	MUST(waiting);
-	waiting->connection = connection;
-	waiting->subscribe = *subscribe;
-	buffer_append_span(&waiting->message_id, message_id);
-	waiting->deadline_ms = worker_monotonic_ms() + websockets->worker->config->redis_timeout_ms;
-	TAILQ_INSERT_TAIL(&websockets->waiting->list, waiting, link);
 }
 
 void session_subscribe(struct connection *connection, const struct session_message *message)
@@ -204,48 +173,24 @@ void session_subscribe(struct connection *connection, const struct session_messa
 	    read_presence(message, &subscribe, &refusal) ||
 	    read_resume(message, &subscribe, &refusal)) {
 		session_send_error(connection, message->id, &refusal);
-	} else if (!is_active(connection->websockets)) {
-		wait_for_active(connection, &subscribe, message->id);
-		return;
+	} else if (!subscribe_is_active(connection->websockets)) {
+		if (subscribe_wait(connection, &subscribe, message->id))
+			refuse_too_many(connection, message->id);
 	} else {
+		/* An earlier one of the same name must not come after this and replace it. */
+		subscribe_waiting_now(connection->websockets);
 		subscribe_now(connection, &subscribe.spec, message->id);
 	}
 	subscribe_fini(&subscribe);
 }
 
-static bool same_subscription(const struct subscription_spec *a, const struct subscription_spec *b)
+/* Both the one that is and the one that waits to replace it. */
+static bool unsubscribe(struct connection *connection, const struct subscription_spec *spec)
 {
-	return a->topic.event == b->topic.event &&
-	       span_equals(a->topic.service, b->topic.service) && span_equals(a->id, b->id) &&
-	       span_equals(a->prefix, b->prefix);
-}
+	bool waited = subscribe_forget(connection, spec);
 
-static void waiting_remove(struct waiting_subscribes *waiting, struct waiting_subscribe *one)
-{
-	TAILQ_REMOVE(&waiting->list, one, link);
-	subscribe_fini(&one->subscribe);
-	buffer_fini(&one->message_id);
-	free(one);
-}
-
-/* True: it was still waiting; its subscribe is answered with the same `unsubscribed`. */
-static bool unsubscribe_waiting(struct connection *connection, const struct subscription_spec *spec)
-{
-	struct waiting_subscribes *waiting = connection->websockets->waiting;
-	struct waiting_subscribe *one, *next;
-	bool found = false;
-
-	TAILQ_FOREACH_SAFE(one, &waiting->list, link, next)
-	{
-		if (one->connection != connection || !same_subscription(&one->subscribe.spec, spec))
-			continue;
-		struct outcome refusal =
-			outcome_refusal(409, "unsubscribed", "unsubscribed before it was active");
-		session_send_error(connection, buffer_span(&one->message_id), &refusal);
-		waiting_remove(waiting, one);
-		found = true;
-	}
-	return found;
+	return !subscription_remove(connection->websockets->index, &connection->member, spec) ||
+	       waited;
 }
 
 void session_unsubscribe(struct connection *connection, const struct session_message *message)
@@ -256,9 +201,7 @@ void session_unsubscribe(struct connection *connection, const struct session_mes
 
 	if (!error)
 		error = read_names(message, &subscribe, &refusal);
-	if (!error && !unsubscribe_waiting(connection, &subscribe.spec) &&
-	    subscription_remove(connection->websockets->index, &connection->member,
-				&subscribe.spec)) {
+	if (!error && !unsubscribe(connection, &subscribe.spec)) {
 		refusal = outcome_refusal(404, "not_subscribed", "there is no such subscription");
 		error = -ENOENT;
 	}
@@ -270,60 +213,4 @@ void session_unsubscribe(struct connection *connection, const struct session_mes
 		session_answer_end(connection);
 	}
 	subscribe_fini(&subscribe);
-}
-
-/* --- those that wait
- * --------------------------------------------------------------------------------- */
-
-static void on_mark(void *arg)
-{
-	struct websockets *websockets = arg;
-	struct waiting_subscribe *one;
-
-	while (is_active(websockets) && (one = TAILQ_FIRST(&websockets->waiting->list))) {
-		subscribe_now(one->connection, &one->subscribe.spec, buffer_span(&one->message_id));
-		waiting_remove(websockets->waiting, one);
-	}
-}
-
-void session_expire_waiting(struct websockets *websockets)
-{
-	struct waiting_subscribe *one;
-	int64_t now_ms = worker_monotonic_ms();
-
-	while ((one = TAILQ_FIRST(&websockets->waiting->list)) && one->deadline_ms <= now_ms) {
-		struct outcome refusal = outcome_refusal(
-			503, "redis_unavailable",
-			"events do not come from Redis at the moment; subscribe again");
-
-		session_send_error(one->connection, buffer_span(&one->message_id), &refusal);
-		waiting_remove(websockets->waiting, one);
-	}
-}
-
-void session_forget_waiting(struct connection *connection)
-{
-	struct waiting_subscribes *waiting = connection->websockets->waiting;
-	struct waiting_subscribe *one, *next;
-
-	if (!waiting)
-		return;
-	TAILQ_FOREACH_SAFE(one, &waiting->list, link, next)
-	if (one->connection == connection)
-		waiting_remove(waiting, one);
-}
-
-void session_waiting_start(struct websockets *websockets)
-{
-	websockets->waiting = calloc(1, sizeof(*websockets->waiting));
-	MUST(websockets->waiting);
-	TAILQ_INIT(&websockets->waiting->list);
-	fanout_set_mark_listener(websockets->worker->fanout, on_mark, websockets);
-}
-
-/* All connections are gone, and with them what waited. */
-void session_waiting_stop(struct websockets *websockets)
-{
-	free(websockets->waiting);
-	websockets->waiting = NULL;
 }

@@ -9,14 +9,12 @@
 void session_subscribe(struct connection *connection, const struct session_message *message);
 void session_unsubscribe(struct connection *connection, const struct session_message *message);
 
-/* Subscribes that wait, of all connections of the set. */
+/* Subscribes that wait, of all connections of the set: waiting_subscribes.c. */
 void session_waiting_start(struct websockets *websockets);
-void session_waiting_stop(struct websockets *websockets);
-/* Those past redis.timeout are answered 503. */
+void session_waiting_stop(struct websockets *websockets); /* all connections are gone */
+/* Those past redis.timeout are answered 503. A timer of their own calls it. */
 void session_expire_waiting(struct websockets *websockets);
 /* The connection is going: its waiting subscribes are dropped. */
 void session_forget_waiting(struct connection *connection);
-/* Tokens of ws.rate are back. */
-bool session_has_tokens(struct connection *connection);
 
 #endif

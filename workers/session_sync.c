@@ -30,7 +30,10 @@ static void append_result(struct buffer *text, const struct outcome *outcome)
 		buffer_append_span(text, outcome->envelope);
 	}
 	if (outcome->items.len) {
-		buffer_append_string(text, ",\"items\":");
+		buffer_append_char(text, ',');
+		buffer_append_json(
+			text, span_string(outcome->items_name ? outcome->items_name : "items"));
+		buffer_append_char(text, ':');
 		buffer_append_span(text, outcome->items);
 	}
 	if (outcome->next_page_token.len) {
@@ -59,8 +62,7 @@ static void on_done(const struct outcome *outcome, void *arg)
 	websockets_release(connection);
 }
 
-/* --- names
- * ------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------- */
 
 struct names {
 	struct buffer service, id;
@@ -90,25 +92,30 @@ static int read_names(const struct session_message *message, bool id_needed, str
 	return 0;
 }
 
-/* --- operations
- * -------------------------------------------------------------------------------------- */
+/* --- operations -------------------------------------------------------------- */
 
 static int start_write(struct connection *connection, const struct session_message *message,
 		       enum write_kind kind, struct outcome *ret_refusal)
 {
 	static const char *const others[] = {"type", "id", "service", "documentId", NULL};
+	static const char *const restore_others[] = {"type",       "id",       "service",
+						     "documentId", "revision", NULL};
 	struct operations *operations = connection->websockets->worker->operations;
 	struct write_request request = {.kind = kind};
 	struct names names = {0};
 	bool data_needed = kind == WRITE_REPLACE || kind == WRITE_MERGE || kind == WRITE_PATCH;
 	int error = read_names(message, kind != WRITE_CREATE, &names, ret_refusal);
 
-	if (!error)
+	if (!error && kind == WRITE_RESTORE)
+		error = operations_parse_restore(message->json, 0, restore_others, &request,
+						 ret_refusal);
+	else if (!error)
 		error = operations_parse_members(message->json, 0, others, data_needed, &request,
 						 ret_refusal);
-	if (!error && kind == WRITE_DELETE && request.data.len) {
-		*ret_refusal =
-			outcome_refusal(422, "unknown_member", "sync.delete takes no \"data\"");
+	if (!error && kind == WRITE_DELETE &&
+	    (request.data.len || request.expiry != EXPIRY_UNCHANGED)) {
+		*ret_refusal = outcome_refusal(422, "unknown_member", "sync.delete takes no \"%s\"",
+					       request.data.len ? "data" : "ttl\" or \"expiresAt");
 		error = -EINVAL;
 	}
 	if (!error) {
@@ -120,6 +127,24 @@ static int start_write(struct connection *connection, const struct session_messa
 	}
 	names_fini(&names);
 	return error;
+}
+
+static int refuse_member(struct outcome *ret, const char *text)
+{
+	*ret = outcome_refusal(400, "invalid_member", "%s", text);
+	return -EINVAL;
+}
+
+static int read_revision(const struct session_message *message, uint64_t *ret,
+			 struct outcome *ret_refusal)
+{
+	uint32_t token = json_member(message->json, 0, SPAN("revision"));
+	int64_t revision = 0;
+
+	if (token && (json_int64(message->json, token, &revision) || revision < 1))
+		return refuse_member(ret_refusal, "\"revision\" must be an integer from 1 on");
+	*ret = (uint64_t)revision;
+	return 0;
 }
 
 static int start_read(struct connection *connection, const struct session_message *message,
@@ -134,11 +159,8 @@ static int start_read(struct connection *connection, const struct session_messag
 			outcome_refusal(400, "invalid_member", "\"deleted\" must be true or false");
 		error = -EINVAL;
 	}
-	if (!error && json_member(message->json, 0, SPAN("revision"))) {
-		*ret_refusal = outcome_refusal(501, "not_implemented",
-					       "\"revision\" is not supported by this version");
-		error = -ENOSYS;
-	}
+	if (!error)
+		error = read_revision(message, &request.revision, ret_refusal);
 	if (!error) {
 		request.service = buffer_span(&names.service);
 		request.id = buffer_span(&names.id);
@@ -149,23 +171,26 @@ static int start_read(struct connection *connection, const struct session_messag
 	return error;
 }
 
-static int refuse_member(struct outcome *ret, const char *text)
-{
-	*ret = outcome_refusal(400, "invalid_member", "%s", text);
-	return -EINVAL;
-}
-
-static int read_list_query(const struct session_message *message, struct store_list_query *query,
-			   struct buffer *token, struct buffer *prefix, struct outcome *ret_refusal)
+static int read_page_size(const struct session_message *message, unsigned *ret,
+			  struct outcome *ret_refusal)
 {
 	uint32_t size = json_member(message->json, 0, SPAN("page_size"));
-	uint32_t order = json_member(message->json, 0, SPAN("order"));
 	int64_t page_size = STORE_PAGE_SIZE_DEFAULT;
 
 	if (size && (json_int64(message->json, size, &page_size) || page_size < 1 ||
 		     page_size > STORE_PAGE_SIZE_MAX))
 		return refuse_member(ret_refusal, "\"page_size\" must be 1 to 1000");
-	query->page_size = (unsigned)page_size;
+	*ret = (unsigned)page_size;
+	return 0;
+}
+
+static int read_list_query(const struct session_message *message, struct store_list_query *query,
+			   struct buffer *token, struct buffer *prefix, struct outcome *ret_refusal)
+{
+	uint32_t order = json_member(message->json, 0, SPAN("order"));
+
+	if (read_page_size(message, &query->page_size, ret_refusal))
+		return -EINVAL;
 	if (order && json_string_equals(message->json, order, SPAN("id")))
 		query->order = STORE_ORDER_ID;
 	else if (order && !json_string_equals(message->json, order, SPAN("updated")))
@@ -180,6 +205,30 @@ static int read_list_query(const struct session_message *message, struct store_l
 	query->page_token = buffer_span(token);
 	query->prefix = buffer_span(prefix);
 	return 0;
+}
+
+static int start_history(struct connection *connection, const struct session_message *message,
+			 struct outcome *ret_refusal)
+{
+	struct history_query query = {0};
+	struct names names = {0};
+	struct buffer token = {0};
+	int error = read_names(message, true, &names, ret_refusal);
+
+	if (!error)
+		error = read_page_size(message, &query.page_size, ret_refusal);
+	if (!error && session_member_string(message, "page_token", &token) == -EINVAL)
+		error = refuse_member(ret_refusal, "\"page_token\" must be a string");
+	if (!error) {
+		query.service = buffer_span(&names.service);
+		query.id = buffer_span(&names.id);
+		query.page_token = buffer_span(&token);
+		operations_history(connection->websockets->worker->operations, &query, on_done,
+				   pending_create(connection, message->id));
+	}
+	names_fini(&names);
+	buffer_fini(&token);
+	return error;
 }
 
 static int start_list(struct connection *connection, const struct session_message *message,
@@ -215,7 +264,7 @@ void session_sync(struct connection *connection, const struct session_message *m
 	} writes[] = {
 		{"sync.create", WRITE_CREATE}, {"sync.replace", WRITE_REPLACE},
 		{"sync.merge", WRITE_MERGE},   {"sync.patch", WRITE_PATCH},
-		{"sync.delete", WRITE_DELETE},
+		{"sync.delete", WRITE_DELETE}, {"sync.restore", WRITE_RESTORE},
 	};
 	struct outcome refusal;
 	int error = 0;
@@ -228,6 +277,8 @@ void session_sync(struct connection *connection, const struct session_message *m
 		}
 	if (!started && span_equals(message->type, SPAN("sync.get")))
 		error = start_read(connection, message, &refusal);
+	else if (!started && span_equals(message->type, SPAN("sync.history")))
+		error = start_history(connection, message, &refusal);
 	else if (!started)
 		error = start_list(connection, message, &refusal);
 	if (error)

@@ -2,7 +2,8 @@
 
 #include "hash.h"
 
-/* What somebody subscribed to, once per distinct topic, id and prefix: the key an event is looked up by. */
+/* What somebody subscribed to, once per distinct topic, id and prefix: the key an event is looked
+ * up by. */
 struct pattern {
 	struct pattern *next; /* in its bucket */
 	uint64_t hash;
@@ -18,7 +19,8 @@ struct link {
 	uint32_t entry; /* index in audience->entries */
 };
 
-/* One subscription of an audience. Entries are sorted by pattern, so that equal sets are equal arrays. */
+/* One subscription of an audience. Entries are sorted by pattern, so that equal sets are equal
+ * arrays. */
 struct entry {
 	struct pattern *pattern;
 	uint32_t link; /* index in pattern->links */
@@ -77,19 +79,22 @@ void subscription_index_destroy(struct subscription_index *index)
 	free(index);
 }
 
-/* --- patterns ---------------------------------------------------------------------------------------- */
+/* --- patterns --- */
 
 enum pattern_kind { KIND_ALL, KIND_ID, KIND_PREFIX };
 
-/* `names_hash` is hash_span(hash_span(seed, service), id or prefix): for an id, the record's document_hash. */
+/* `names_hash` is hash_span(hash_span(seed, service), id or prefix): for an id, the record's
+ * document_hash. */
 static uint64_t pattern_hash(uint64_t names_hash, enum topic_event event, enum pattern_kind kind)
 {
-	uint64_t hash = names_hash ^ ((uint64_t)event * 4 + kind + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hash =
+		names_hash ^ ((uint64_t)event * 4 + kind + 1) * UINT64_C(0x9e3779b97f4a7c15);
 
 	return hash ^ hash >> 32;
 }
 
-static uint64_t spec_hash(const struct subscription_index *index, const struct subscription_spec *spec)
+static uint64_t spec_hash(const struct subscription_index *index,
+			  const struct subscription_spec *spec)
 {
 	uint64_t hash = hash_span(index->seed, spec->topic.service);
 
@@ -100,16 +105,18 @@ static uint64_t spec_hash(const struct subscription_index *index, const struct s
 	return pattern_hash(hash, spec->topic.event, KIND_ALL);
 }
 
-static struct pattern **pattern_place(const struct subscription_index *index, uint64_t hash, enum topic_event event,
-				      struct span service, struct span id, struct span prefix)
+static struct pattern **pattern_place(const struct subscription_index *index, uint64_t hash,
+				      enum topic_event event, struct span service, struct span id,
+				      struct span prefix)
 {
 	struct pattern **place = &index->patterns[hash & (index->pattern_buckets - 1)];
 
 	for (; *place; place = &(*place)->next) {
 		const struct pattern *pattern = *place;
 
-		if (pattern->hash == hash && pattern->event == event && span_equals(pattern->service, service) &&
-		    span_equals(pattern->id, id) && span_equals(pattern->prefix, prefix))
+		if (pattern->hash == hash && pattern->event == event &&
+		    span_equals(pattern->service, service) && span_equals(pattern->id, id) &&
+		    span_equals(pattern->prefix, prefix))
 			break;
 	}
 	return place;
@@ -145,17 +152,19 @@ static struct span store_span(char **at, struct span span)
 	return copy;
 }
 
-static struct pattern *pattern_get(struct subscription_index *index, const struct subscription_spec *spec)
+static struct pattern *pattern_get(struct subscription_index *index,
+				   const struct subscription_spec *spec)
 {
 	uint64_t hash = spec_hash(index, spec);
-	struct pattern *pattern =
-		*pattern_place(index, hash, spec->topic.event, spec->topic.service, spec->id, spec->prefix);
+	struct pattern *pattern = *pattern_place(index, hash, spec->topic.event,
+						 spec->topic.service, spec->id, spec->prefix);
 
 	if (pattern)
 		return pattern;
 	if (index->pattern_count >= index->pattern_buckets)
 		grow_patterns(index);
-	pattern = calloc(1, sizeof(*pattern) + spec->topic.service.len + spec->id.len + spec->prefix.len);
+	pattern = calloc(1, sizeof(*pattern) + spec->topic.service.len + spec->id.len +
+				    spec->prefix.len);
 	MUST(pattern);
 	char *at = pattern->names;
 	pattern->hash = hash;
@@ -190,14 +199,16 @@ static void link_entry(struct audience *audience, uint32_t entry)
 
 	if (pattern->link_count == pattern->link_cap) {
 		pattern->link_cap = pattern->link_cap ? pattern->link_cap * 2 : 1;
-		pattern->links = reallocarray(pattern->links, pattern->link_cap, sizeof(*pattern->links));
+		pattern->links =
+			reallocarray(pattern->links, pattern->link_cap, sizeof(*pattern->links));
 		MUST(pattern->links);
 	}
 	audience->entries[entry].link = pattern->link_count;
 	pattern->links[pattern->link_count++] = (struct link){audience, entry};
 }
 
-static void unlink_entry(struct subscription_index *index, struct audience *audience, uint32_t entry)
+static void unlink_entry(struct subscription_index *index, struct audience *audience,
+			 uint32_t entry)
 {
 	struct pattern *pattern = audience->entries[entry].pattern;
 	uint32_t place = audience->entries[entry].link;
@@ -210,7 +221,7 @@ static void unlink_entry(struct subscription_index *index, struct audience *audi
 	pattern_drop_if_unused(index, pattern);
 }
 
-/* --- audiences --------------------------------------------------------------------------------------- */
+/* --- audiences --- */
 
 static uint64_t entry_hash(const struct entry *entry)
 {
@@ -223,13 +234,14 @@ static uint64_t entry_hash(const struct entry *entry)
 static bool entries_equal(const struct entry *a, const struct entry *b, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		if (a[i].pattern != b[i].pattern || a[i].mode != b[i].mode || a[i].presence != b[i].presence)
+		if (a[i].pattern != b[i].pattern || a[i].mode != b[i].mode ||
+		    a[i].presence != b[i].presence)
 			return false;
 	return true;
 }
 
-static struct audience *audience_find(const struct subscription_index *index, const struct entry *entries, uint32_t count,
-				      uint64_t hash)
+static struct audience *audience_find(const struct subscription_index *index,
+				      const struct entry *entries, uint32_t count, uint64_t hash)
 {
 	struct audience *audience = index->audiences[hash & (index->audience_buckets - 1)];
 
@@ -269,7 +281,8 @@ static void grow_audiences(struct subscription_index *index)
 	index->audience_buckets = buckets;
 }
 
-static void audience_hash(struct subscription_index *index, struct audience *audience, uint64_t hash)
+static void audience_hash(struct subscription_index *index, struct audience *audience,
+			  uint64_t hash)
 {
 	if (index->audience_count >= index->audience_buckets)
 		grow_audiences(index);
@@ -279,11 +292,13 @@ static void audience_hash(struct subscription_index *index, struct audience *aud
 	index->audience_count++;
 }
 
-static void audience_add_member(struct subscription_index *index, struct audience *audience, struct audience_member *member)
+static void audience_add_member(struct subscription_index *index, struct audience *audience,
+				struct audience_member *member)
 {
 	if (audience->member_count == audience->member_cap) {
 		audience->member_cap = audience->member_cap ? audience->member_cap * 2 : 1;
-		audience->members = reallocarray(audience->members, audience->member_cap, sizeof(*audience->members));
+		audience->members = reallocarray(audience->members, audience->member_cap,
+						 sizeof(*audience->members));
 		MUST(audience->members);
 	}
 	member->audience = audience;
@@ -318,10 +333,12 @@ void subscription_leave(struct subscription_index *index, struct audience_member
 		audience_destroy(index, audience);
 }
 
-/* --- changing a member's set -------------------------------------------------------------------------- */
+/* --- changing a member's set --- */
 
-/* The audience's entries with `change` put in, or, at `without`, one left out. Sorted; the caller frees. */
-static struct entry *entries_with(const struct audience *audience, struct entry change, uint32_t *ret_count)
+/* The audience's entries with `change` put in, or, at `without`, one left out. Sorted; the caller
+ * frees. */
+static struct entry *entries_with(const struct audience *audience, struct entry change,
+				  uint32_t *ret_count)
 {
 	uint32_t count = audience ? audience->entry_count : 0, from = 0, to = 0;
 	struct entry *entries = calloc(count + 1, sizeof(*entries));
@@ -338,7 +355,8 @@ static struct entry *entries_with(const struct audience *audience, struct entry 
 	return entries;
 }
 
-static struct entry *entries_without(const struct audience *audience, uint32_t without, uint32_t *ret_count)
+static struct entry *entries_without(const struct audience *audience, uint32_t without,
+				     uint32_t *ret_count)
 {
 	uint32_t to = 0;
 	struct entry *entries = calloc(audience->entry_count, sizeof(*entries));
@@ -351,10 +369,10 @@ static struct entry *entries_without(const struct audience *audience, uint32_t w
 	return entries;
 }
 
-/* A set that only this member has is changed where it is: subscribing to a thousand documents one by one would otherwise make and drop
- * a thousand audiences. Both arrays are sorted by pattern. */
-static void audience_change(struct subscription_index *index, struct audience *audience, struct entry *entries, uint32_t count,
-			    uint64_t hash)
+/* A set that only this member has is changed where it is: subscribing to a thousand documents one
+ * by one would otherwise make and drop a thousand audiences. Both arrays are sorted by pattern. */
+static void audience_change(struct subscription_index *index, struct audience *audience,
+			    struct entry *entries, uint32_t count, uint64_t hash)
 {
 	struct entry *old = audience->entries;
 	uint32_t old_count = audience->entry_count, from = 0;
@@ -384,7 +402,8 @@ static void audience_change(struct subscription_index *index, struct audience *a
 	index->subscription_count -= old_count;
 }
 
-static struct audience *audience_create(struct subscription_index *index, struct entry *entries, uint32_t count, uint64_t hash)
+static struct audience *audience_create(struct subscription_index *index, struct entry *entries,
+					uint32_t count, uint64_t hash)
 {
 	struct audience *audience = calloc(1, sizeof(*audience));
 
@@ -397,10 +416,10 @@ static struct audience *audience_create(struct subscription_index *index, struct
 	return audience;
 }
 
-/* Moves the member to the audience that has exactly these entries. Takes `entries` over. New links are made before old ones go, so
- * that a pattern both have is not dropped in between. */
-static void member_move(struct subscription_index *index, struct audience_member *member, struct entry *entries, uint32_t count,
-			uint64_t hash)
+/* Moves the member to the audience that has exactly these entries. Takes `entries` over. New links
+ * are made before old ones go, so that a pattern both have is not dropped in between. */
+static void member_move(struct subscription_index *index, struct audience_member *member,
+			struct entry *entries, uint32_t count, uint64_t hash)
 {
 	struct audience *audience = audience_find(index, entries, count, hash);
 
@@ -422,7 +441,8 @@ static bool spec_is_entry(const struct subscription_spec *spec, const struct ent
 {
 	const struct pattern *pattern = entry->pattern;
 
-	return pattern->event == spec->topic.event && span_equals(pattern->service, spec->topic.service) &&
+	return pattern->event == spec->topic.event &&
+	       span_equals(pattern->service, spec->topic.service) &&
 	       span_equals(pattern->id, spec->id) && span_equals(pattern->prefix, spec->prefix);
 }
 
@@ -435,16 +455,18 @@ static int64_t find_entry(const struct audience *audience, const struct subscrip
 	return -1;
 }
 
-int subscription_add(struct subscription_index *index, struct audience_member *member, const struct subscription_spec *spec,
-		     unsigned subscription_max)
+int subscription_add(struct subscription_index *index, struct audience_member *member,
+		     const struct subscription_spec *spec, unsigned subscription_max)
 {
 	struct audience *audience = member->audience;
 	int64_t replaced = find_entry(audience, spec);
 	uint32_t count;
 
+	MUST(!(spec->id.len && spec->prefix.len) && spec->prefix.len <= DOCUMENT_ID_MAX);
 	if (replaced < 0 && audience_subscription_count(audience) >= subscription_max)
 		return -ENOSPC;
-	struct entry change = {pattern_get(index, spec), 0, (uint8_t)spec->mode, (int8_t)spec->presence};
+	struct entry change = {pattern_get(index, spec), 0, (uint8_t)spec->mode,
+			       (int8_t)spec->presence};
 	uint64_t hash = (audience ? audience->hash : 0) + entry_hash(&change);
 	if (replaced >= 0)
 		hash -= entry_hash(&audience->entries[replaced]);
@@ -453,7 +475,8 @@ int subscription_add(struct subscription_index *index, struct audience_member *m
 	return 0;
 }
 
-int subscription_remove(struct subscription_index *index, struct audience_member *member, const struct subscription_spec *spec)
+int subscription_remove(struct subscription_index *index, struct audience_member *member,
+			const struct subscription_spec *spec)
 {
 	int64_t place = find_entry(member->audience, spec);
 	uint32_t count;
@@ -470,7 +493,7 @@ int subscription_remove(struct subscription_index *index, struct audience_member
 	return 0;
 }
 
-/* --- matching ---------------------------------------------------------------------------------------- */
+/* --- matching --- */
 
 static void touch(struct subscription_index *index, struct audience *audience, unsigned mode)
 {
@@ -482,7 +505,8 @@ static void touch(struct subscription_index *index, struct audience *audience, u
 	audience->match_mode = mode;
 	if (index->matched_count == index->matched_cap) {
 		index->matched_cap = index->matched_cap ? index->matched_cap * 2 : 64;
-		index->matched = reallocarray(index->matched, index->matched_cap, sizeof(*index->matched));
+		index->matched =
+			reallocarray(index->matched, index->matched_cap, sizeof(*index->matched));
 		MUST(index->matched);
 	}
 	index->matched[index->matched_count++] = audience;
@@ -497,7 +521,8 @@ static bool wants_presence(const struct entry *entry)
 	return pattern->id.len || pattern->event == TOPIC_PRESENCE || pattern->event == TOPIC_ANY;
 }
 
-static void match_pattern(struct subscription_index *index, const struct pattern *pattern, bool presence)
+static void match_pattern(struct subscription_index *index, const struct pattern *pattern,
+			  bool presence)
 {
 	if (!pattern)
 		return;
@@ -510,28 +535,33 @@ static void match_pattern(struct subscription_index *index, const struct pattern
 	}
 }
 
-/* All patterns of one service (or `*`) and one event that fit the id: 2 lookups, and one per prefix length in use. */
-static void match_event(struct subscription_index *index, const struct event_record *record, struct span service,
-			uint64_t service_hash, uint64_t id_hash, enum topic_event event)
+/* All patterns of one service (or `*`) and one event that fit the id: 2 lookups, and one per prefix
+ * length in use. */
+static void match_event(struct subscription_index *index, const struct event_record *record,
+			struct span service, uint64_t service_hash, uint64_t id_hash,
+			enum topic_event event)
 {
 	bool presence = record->name == TOPIC_PRESENCE;
 	uint64_t hash = pattern_hash(service_hash, event, KIND_ALL);
 
-	match_pattern(index, *pattern_place(index, hash, event, service, SPAN_NONE, SPAN_NONE), presence);
+	match_pattern(index, *pattern_place(index, hash, event, service, SPAN_NONE, SPAN_NONE),
+		      presence);
 	hash = pattern_hash(id_hash, event, KIND_ID);
-	match_pattern(index, *pattern_place(index, hash, event, service, record->id, SPAN_NONE), presence);
+	match_pattern(index, *pattern_place(index, hash, event, service, record->id, SPAN_NONE),
+		      presence);
 	for (size_t len = 1; len <= record->id.len && len <= DOCUMENT_ID_MAX; len++) {
 		struct span prefix = {record->id.at, len};
 
 		if (!index->prefix_lengths[len])
 			continue;
 		hash = pattern_hash(hash_span(service_hash, prefix), event, KIND_PREFIX);
-		match_pattern(index, *pattern_place(index, hash, event, service, SPAN_NONE, prefix), presence);
+		match_pattern(index, *pattern_place(index, hash, event, service, SPAN_NONE, prefix),
+			      presence);
 	}
 }
 
-static void match_service(struct subscription_index *index, const struct event_record *record, struct span service,
-			  uint64_t service_hash, uint64_t id_hash)
+static void match_service(struct subscription_index *index, const struct event_record *record,
+			  struct span service, uint64_t service_hash, uint64_t id_hash)
 {
 	if (record->name == TOPIC_PRESENCE) { /* comes with whatever names the document */
 		for (enum topic_event event = 0; event < TOPIC_ANY; event++)
@@ -556,12 +586,14 @@ static bool audience_wants_presence(const struct audience *audience)
 static void match_everybody(struct subscription_index *index, bool presence)
 {
 	for (size_t i = 0; i < index->audience_buckets; i++)
-		for (struct audience *audience = index->audiences[i]; audience; audience = audience->next)
+		for (struct audience *audience = index->audiences[i]; audience;
+		     audience = audience->next)
 			if (!presence || audience_wants_presence(audience))
 				touch(index, audience, EVENT_FULL);
 }
 
-size_t subscription_match(struct subscription_index *index, const struct event_record *record, audience_match_fn fn, void *arg)
+size_t subscription_match(struct subscription_index *index, const struct event_record *record,
+			  audience_match_fn fn, void *arg)
 {
 	index->match_turn++;
 	index->matched_count = 0;
@@ -570,8 +602,8 @@ size_t subscription_match(struct subscription_index *index, const struct event_r
 	} else if (index->pattern_count) {
 		uint64_t any_hash = hash_span(index->seed, SPAN_NONE);
 
-		match_service(index, record, record->service, hash_span(index->seed, record->service),
-			      record->document_hash);
+		match_service(index, record, record->service,
+			      hash_span(index->seed, record->service), record->document_hash);
 		match_service(index, record, SPAN_NONE, any_hash, hash_span(any_hash, record->id));
 	}
 	for (size_t i = 0; i < index->matched_count; i++)
@@ -579,7 +611,7 @@ size_t subscription_match(struct subscription_index *index, const struct event_r
 	return index->matched_count;
 }
 
-/* --- reading ----------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 unsigned audience_subscription_count(const struct audience *audience)
 {
@@ -611,7 +643,8 @@ void audience_each_subscription(const struct audience *audience, subscription_ea
 	for (uint32_t i = 0; i < audience->entry_count; i++) {
 		const struct entry *entry = &audience->entries[i];
 		struct subscription_spec spec = {
-			.topic = {.service = entry->pattern->service, .event = entry->pattern->event},
+			.topic = {.service = entry->pattern->service,
+				  .event = entry->pattern->event},
 			.id = entry->pattern->id,
 			.prefix = entry->pattern->prefix,
 			.mode = (enum event_mode)entry->mode,

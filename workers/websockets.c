@@ -1,20 +1,10 @@
+/* websockets.c — the set of a worker's connections: where each is listed, and the end of those that
+ * have failed. */
 #include "fanout.h"
-#include "http.h"
-#include "log.h"
 #include "session_subscribe.h"
 #include "websockets_private.h"
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define CLOSE_PATIENCE_MS 5000
-#define PAUSED_LOOK_S 0.02
-#define DRAIN_STEP_S 0.05
-#define GOAWAY_RETRY_MS 2000 /* clients come back within this, each at its own random moment */
-#define GOAWAY_PATIENCE_MS 3000
-#define PINGS_MISSED_MAX 2
-
-/* --- the set
- * ----------------------------------------------------------------------------------------- */
+/* --- the wheel --------------------------------------------------------------- */
 
 static void wheel_add(struct websockets *websockets, struct connection *connection)
 {
@@ -43,6 +33,19 @@ static void wheel_remove(struct websockets *websockets, struct connection *conne
 	last->wheel_place = connection->wheel_place;
 }
 
+/* --- coming ------------------------------------------------------------------ */
+
+const char *websockets_limit(const struct websockets *websockets, const struct in6_addr *address)
+{
+	const struct config *config = websockets->worker->config;
+
+	if (config->limits_connections && websockets->count >= config->limits_connections)
+		return "limits.connections";
+	if (address_count_is_full(websockets->addresses, address, config->limits_per_address))
+		return "limits.per_address";
+	return NULL;
+}
+
 struct connection *websockets_add(struct websockets *websockets, int fd,
 				  const struct in6_addr *address, struct span extra)
 {
@@ -55,7 +58,7 @@ struct connection *websockets_add(struct websockets *websockets, int fd,
 	memcpy(connection->id, id, CONNECTION_ID_LEN);
 	connection->websockets = websockets;
 	connection->address = *address;
-	connection->tokens = (float)worker->config->ws_burst;
+	connection->tokens = worker->config->ws_burst * 1000;
 	connection->tokens_at_ms = (uint32_t)worker_monotonic_ms();
 	address_count_add(websockets->addresses, address);
 	wheel_add(websockets, connection);
@@ -65,6 +68,8 @@ struct connection *websockets_add(struct websockets *websockets, int fd,
 	connection_start(connection, fd, extra);
 	return connection;
 }
+
+/* --- states and lists -------------------------------------------------------- */
 
 static void unlist(struct connection *connection)
 {
@@ -79,25 +84,31 @@ static void unlist(struct connection *connection)
 		TAILQ_REMOVE(&websockets->paused, connection, list);
 }
 
+/* From OPEN to CLOSING or DEAD: what it still has to send is on its way out. */
+static void set_leaving(struct connection *connection, enum connection_state state)
+{
+	unlist(connection);
+	if (connection->state == CONNECTION_OPEN && connection->queue) {
+		websockets_stalled_remove(connection);
+		connection->websockets->queue_bytes_leaving += connection->queue->bytes;
+	}
+	connection->state = (uint8_t)state;
+}
+
 void websockets_mark_dead(struct connection *connection)
 {
 	if (connection->state == CONNECTION_DEAD)
 		return;
-	unlist(connection);
-	connection->state = CONNECTION_DEAD;
+	set_leaving(connection, CONNECTION_DEAD);
 	TAILQ_INSERT_TAIL(&connection->websockets->dead, connection, list);
 }
 
 void websockets_mark_closing(struct connection *connection)
 {
-	struct websockets *websockets = connection->websockets;
-
-	unlist(connection);
-	connection->flags &= (uint8_t)~CONNECTION_PAUSED; /* the peer's Close must be seen */
-	connection->state = CONNECTION_CLOSING;
+	set_leaving(connection, CONNECTION_CLOSING);
 	connection->close_at_ms = (uint32_t)worker_monotonic_ms() + CLOSE_PATIENCE_MS;
 	connection->flags |= CONNECTION_LISTED;
-	TAILQ_INSERT_TAIL(&websockets->closing, connection, list);
+	TAILQ_INSERT_TAIL(&connection->websockets->closing, connection, list);
 }
 
 void websockets_mark_paused(struct connection *connection)
@@ -106,18 +117,80 @@ void websockets_mark_paused(struct connection *connection)
 
 	if (connection->state != CONNECTION_OPEN || connection->flags & CONNECTION_PAUSED)
 		return;
-	connection_pause(connection);
-	connection->flags |= CONNECTION_LISTED;
+	connection->flags |= CONNECTION_PAUSED | CONNECTION_LISTED;
 	TAILQ_INSERT_TAIL(&websockets->paused, connection, list);
+	connection_watch(connection);
 	if (!ev_is_active(&websockets->paused_timer))
 		ev_timer_again(websockets->worker->loop, &websockets->paused_timer);
 }
+
+void websockets_unmark_paused(struct connection *connection)
+{
+	MUST(connection->flags & CONNECTION_PAUSED);
+	unlist(connection);
+	connection->flags &= (uint8_t)~CONNECTION_PAUSED;
+	connection_watch(connection);
+}
+
+/* --- the stalled ------------------------------------------------------------- */
+
+void websockets_stalled_add(struct connection *connection)
+{
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	connection->queue->moved_at_ms = (uint32_t)worker_monotonic_ms();
+	TAILQ_INSERT_TAIL(&connection->websockets->stalled, connection->queue, link);
+}
+
+void websockets_stalled_remove(struct connection *connection)
+{
+	if (connection->state == CONNECTION_OPEN)
+		TAILQ_REMOVE(&connection->websockets->stalled, connection->queue, link);
+}
+
+void websockets_stalled_moved(struct connection *connection)
+{
+	websockets_stalled_remove(connection);
+	websockets_stalled_add(connection);
+}
+
+void websockets_check_queue_total(struct websockets *websockets)
+{
+	size_t most = websockets->worker->config->ws_queue_total;
+
+	while (websockets->queue_bytes - websockets->queue_bytes_leaving > most) {
+		struct send_queue *queue = TAILQ_FIRST(&websockets->stalled);
+
+		MUST(queue); /* all bytes that count belong to one of them */
+		connection_close_overloaded(queue->connection, "ws.queue_total is exceeded");
+	}
+}
+
+/* --- going ------------------------------------------------------------------- */
 
 void websockets_release(struct connection *connection)
 {
 	MUST(connection->pending);
 	connection->pending--;
-	if (!connection->pending && connection->state == CONNECTION_DEAD && connection->io.fd < 0)
+	if (connection->state == CONNECTION_OPEN) {
+		if (connection->pending == CONNECTION_PENDING_MAX - 1)
+			connection_watch(connection);
+	} else if (!connection->pending && connection->state == CONNECTION_DEAD &&
+		   connection->io.fd < 0) {
+		free(connection); /* the set may be gone by now */
+	}
+}
+
+static void reap(struct websockets *websockets, struct connection *connection)
+{
+	TAILQ_REMOVE(&websockets->dead, connection, list);
+	session_forget_waiting(connection);
+	subscription_leave(websockets->index, &connection->member);
+	wheel_remove(websockets, connection);
+	address_count_remove(websockets->addresses, &connection->address);
+	connection_fini(connection);
+	websockets->count--;
+	if (!connection->pending)
 		free(connection);
 }
 
@@ -130,132 +203,12 @@ static void on_reap(struct ev_loop *loop, ev_prepare *watcher, int events)
 
 	(void)loop;
 	(void)events;
-	while ((connection = TAILQ_FIRST(&websockets->dead))) {
-		TAILQ_REMOVE(&websockets->dead, connection, list);
-		session_forget_waiting(connection);
-		subscription_leave(websockets->index, &connection->member);
-		wheel_remove(websockets, connection);
-		address_count_remove(websockets->addresses, &connection->address);
-		connection_fini(connection);
-		websockets->count--;
-		if (!connection->pending)
-			free(connection);
-	}
+	while ((connection = TAILQ_FIRST(&websockets->dead)))
+		reap(websockets, connection);
 	stat_set(slot, STAT_connections, websockets->count);
 	stat_set(slot, STAT_queue_bytes, websockets->queue_bytes);
 	stat_set(slot, STAT_audiences, subscription_index_audiences(websockets->index));
 	stat_set(slot, STAT_subscriptions, subscription_index_subscriptions(websockets->index));
-}
-
-/* --- timers
- * ------------------------------------------------------------------------------------------ */
-
-static bool is_past(uint32_t at_ms, int64_t now_ms)
-{
-	return (int32_t)((uint32_t)now_ms - at_ms) >= 0; /* low bits: right within 24 days */
-}
-
-static void ping(struct connection *connection)
-{
-	if (connection->state != CONNECTION_OPEN)
-		return;
-	if (connection->pings_missed >= PINGS_MISSED_MAX) {
-		log_debug("connection %.*s: %d pings unanswered, dropping it", CONNECTION_ID_LEN,
-			  connection->id, PINGS_MISSED_MAX);
-		websockets_mark_dead(connection);
-		return;
-	}
-	connection->pings_missed++;
-	connection_send_frame(connection, WS_PING, SPAN_NONE);
-}
-
-static void ping_slot(const struct wheel_slot *slot)
-{
-	for (uint32_t i = 0; i < slot->count; i++)
-		ping(slot->connections[i]);
-}
-
-static void end_closing(struct websockets *websockets, int64_t now_ms)
-{
-	struct connection *connection;
-
-	while ((connection = TAILQ_FIRST(&websockets->closing)) &&
-	       is_past(connection->close_at_ms, now_ms))
-		websockets_mark_dead(connection);
-}
-
-static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct websockets *websockets = CONTAINER_OF(timer, struct websockets, second);
-
-	(void)loop;
-	(void)events;
-	websockets->wheel_at = (websockets->wheel_at + 1) % websockets->wheel_size;
-	ping_slot(&websockets->wheel[websockets->wheel_at]);
-	end_closing(websockets, worker_monotonic_ms());
-	session_expire_waiting(websockets);
-}
-
-static void on_paused_timer(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct websockets *websockets = CONTAINER_OF(timer, struct websockets, paused_timer);
-	struct connection *connection, *next;
-
-	(void)events;
-	TAILQ_FOREACH_SAFE(connection, &websockets->paused, list, next)
-	{
-		if (!session_has_tokens(connection))
-			continue;
-		unlist(connection);
-		connection_resume(connection);
-	}
-	if (TAILQ_EMPTY(&websockets->paused))
-		ev_timer_stop(loop, timer);
-}
-
-/* --- drain
- * ------------------------------------------------------------------------------------------- */
-
-static void send_goaway(struct connection *connection, int64_t now_ms)
-{
-	char text[80];
-	int len = snprintf(text, sizeof(text), "{\"type\":\"goaway\",\"retryAfterMs\":%d}",
-			   (int)(drand48() * GOAWAY_RETRY_MS));
-
-	connection->flags |= CONNECTION_GOAWAY;
-	connection->close_at_ms = (uint32_t)now_ms + GOAWAY_RETRY_MS + GOAWAY_PATIENCE_MS;
-	connection_send_text(connection, span_of(text, (size_t)len));
-}
-
-static void on_drain_timer(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct websockets *websockets = CONTAINER_OF(timer, struct websockets, drain_timer);
-	int64_t now_ms = worker_monotonic_ms();
-	unsigned left = (unsigned)(websockets->worker->config->drain_rate * DRAIN_STEP_S) + 1;
-	bool over = now_ms >= websockets->drain_until_ms;
-
-	(void)loop;
-	(void)events;
-	for (uint32_t s = 0; s < websockets->wheel_size; s++)
-		for (uint32_t i = 0; i < websockets->wheel[s].count; i++) {
-			struct connection *connection = websockets->wheel[s].connections[i];
-			bool told = connection->flags & CONNECTION_GOAWAY;
-
-			if (connection->state != CONNECTION_OPEN)
-				continue;
-			if (over || (told && is_past(connection->close_at_ms, now_ms)))
-				connection_close(connection, WS_CLOSE_RESTART,
-						 "server is restarting", false);
-			else if (!told && left && left--)
-				send_goaway(connection, now_ms);
-		}
-}
-
-void websockets_drain(struct websockets *websockets)
-{
-	websockets->drain_until_ms =
-		worker_monotonic_ms() + websockets->worker->config->drain_timeout_ms;
-	ev_timer_again(websockets->worker->loop, &websockets->drain_timer);
 }
 
 size_t websockets_count(const struct websockets *websockets)
@@ -263,27 +216,12 @@ size_t websockets_count(const struct websockets *websockets)
 	return websockets->count;
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------- */
+/* --- life -------------------------------------------------------------------- */
 
-static void send_member(struct audience_member *member, struct batch *batch, void *arg)
+static bool send_member(struct audience_member *member, struct batch *batch, void *arg)
 {
 	(void)arg;
-	connection_send(CONTAINER_OF(member, struct connection, member), batch);
-}
-
-static void start_timers(struct websockets *websockets)
-{
-	struct ev_loop *loop = websockets->worker->loop;
-
-	ev_timer_init(&websockets->second, on_second, 1., 1.);
-	ev_timer_start(loop, &websockets->second);
-	ev_init(&websockets->paused_timer, on_paused_timer);
-	websockets->paused_timer.repeat = PAUSED_LOOK_S;
-	ev_init(&websockets->drain_timer, on_drain_timer);
-	websockets->drain_timer.repeat = DRAIN_STEP_S;
-	ev_prepare_init(&websockets->reap, on_reap);
-	ev_prepare_start(loop, &websockets->reap);
+	return connection_send(CONTAINER_OF(member, struct connection, member), batch);
 }
 
 struct websockets *websockets_create(struct worker *worker)
@@ -300,10 +238,13 @@ struct websockets *websockets_create(struct worker *worker)
 	websockets->wheel = calloc(websockets->wheel_size, sizeof(*websockets->wheel));
 	websockets->input = malloc(INPUT_LEN);
 	MUST(websockets->wheel && websockets->input);
+	TAILQ_INIT(&websockets->stalled);
 	TAILQ_INIT(&websockets->closing);
 	TAILQ_INIT(&websockets->paused);
 	TAILQ_INIT(&websockets->dead);
-	start_timers(websockets);
+	websockets_timers_start(websockets);
+	ev_prepare_init(&websockets->reap, on_reap);
+	ev_prepare_start(worker->loop, &websockets->reap);
 	worker->fanout = fanout_create(worker, websockets->index, send_member, websockets);
 	if (!worker->fanout) {
 		websockets_destroy(websockets);
@@ -328,16 +269,14 @@ static void end_all(struct websockets *websockets)
 
 void websockets_destroy(struct websockets *websockets)
 {
-	struct ev_loop *loop;
-
 	if (!websockets)
 		return;
-	loop = websockets->worker->loop;
+	/* A handshake may still be on its way through libmicrohttpd: it looks here. */
+	websockets->worker->websockets = NULL;
 	end_all(websockets);
-	ev_timer_stop(loop, &websockets->second);
-	ev_timer_stop(loop, &websockets->paused_timer);
-	ev_timer_stop(loop, &websockets->drain_timer);
-	ev_prepare_stop(loop, &websockets->reap);
+	websockets_timers_stop(websockets);
+	ev_prepare_stop(websockets->worker->loop, &websockets->reap);
+	session_waiting_stop(websockets);
 	fanout_destroy(websockets->worker->fanout);
 	websockets->worker->fanout = NULL;
 	subscription_index_destroy(websockets->index);
@@ -346,7 +285,6 @@ void websockets_destroy(struct websockets *websockets)
 		free(websockets->wheel[i].connections);
 	free(websockets->wheel);
 	free(websockets->input);
-	session_waiting_stop(websockets);
 	json_fini(&websockets->json);
 	buffer_fini(&websockets->text);
 	free(websockets);

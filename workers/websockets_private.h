@@ -1,5 +1,6 @@
 /* websockets_private.h — the set of connections of one worker, for the files that make it up:
- * websockets.c (set, timers, drain), handshake.c, connection.c, session*.c. */
+ * websockets.c (set, lists), websockets_timers.c (pings, deadlines, drain), handshake.c,
+ * connection*.c, session*.c, waiting_subscribes.c. */
 #ifndef SYNCDOC_WEBSOCKETS_PRIVATE_H
 #define SYNCDOC_WEBSOCKETS_PRIVATE_H
 
@@ -8,9 +9,13 @@
 #include "json.h"
 #include "websocket.h"
 
+#define INPUT_LEN 65536
+#define CLOSE_PATIENCE_MS 5000 /* for the answer to our Close */
+
 TAILQ_HEAD(connection_list, connection);
 
-/* Connections that are pinged in the same second; every open connection is in exactly one. */
+/* Connections that are pinged in the same second; every connection whose socket is not closed is in
+ * exactly one. */
 struct wheel_slot {
 	struct connection **connections; /* owned array */
 	uint32_t count, cap;
@@ -22,39 +27,62 @@ struct websockets {
 	struct address_count *addresses;
 	struct wheel_slot *wheel;
 	uint32_t wheel_size, wheel_at;
-	size_t count; /* connections whose struct exists */
-	size_t queue_bytes;
+	size_t count;               /* connections whose socket is not closed */
+	size_t queue_bytes;         /* that wait for sockets */
+	size_t queue_bytes_leaving; /* those of them that do not count against ws.queue_total: their
+				       connections are closing already */
+	struct send_queue_list stalled; /* queues of open connections, the longest stalled first */
 	struct connection_list closing; /* in the order of close_at_ms, all wait equally long */
 	struct connection_list paused;
 	struct connection_list dead;
-	ev_timer second;       /* pings, closing deadlines */
+	ev_timer second;       /* pings, deadlines */
 	ev_timer paused_timer; /* looks at `paused` */
 	ev_timer drain_timer;
 	ev_prepare reap;
-	uint32_t drain_slot; /* how far the goaways have come */
-	int64_t drain_until_ms;
-	struct waiting_subscribes *waiting; /* session_subscribe.c */
+	int64_t drain_since_ms, drain_until_ms;
+	uint64_t drain_told;                /* goaways sent */
+	struct waiting_subscribes *waiting; /* waiting_subscribes.c */
 	char *input;                        /* INPUT_LEN bytes, shared by all reads */
 	struct json json;                   /* scratch of session.c */
 	struct buffer text;                 /* scratch for answers */
 };
 
-#define INPUT_LEN 65536
-
 /* websockets.c */
 struct connection *websockets_add(struct websockets *websockets, int fd,
 				  const struct in6_addr *address, struct span extra);
+/* What stands against one more connection from there: the limit's name; NULL: nothing. */
+const char *websockets_limit(const struct websockets *websockets, const struct in6_addr *address);
 void websockets_mark_dead(struct connection *connection);
 void websockets_mark_closing(struct connection *connection);
 void websockets_mark_paused(struct connection *connection);
+/* Its tokens are back. */
 void websockets_unmark_paused(struct connection *connection);
 /* One pending operation less; the struct of a dead connection goes with the last. */
 void websockets_release(struct connection *connection);
+
+/* The queue of an open connection begins to wait, is gone, or has lost some bytes to the socket. */
+void websockets_stalled_add(struct connection *connection);
+void websockets_stalled_remove(struct connection *connection);
+void websockets_stalled_moved(struct connection *connection);
+/* Over ws.queue_total: closes the longest stalled. */
+void websockets_check_queue_total(struct websockets *websockets);
+
+/* websockets_timers.c */
+void websockets_timers_start(struct websockets *websockets);
+void websockets_timers_stop(struct websockets *websockets);
+/* What is due once a second: pings of one wheel slot, connections past a deadline. */
+void websockets_each_second(struct websockets *websockets);
+/* Goes through the paused connections. */
+void websockets_look_at_paused(struct websockets *websockets);
+/* Sends the goaways and Closes that are due. */
+void websockets_drain_step(struct websockets *websockets);
 
 /* session.c: what a client said. */
 void session_start(struct connection *connection);
 void session_receive(struct connection *connection, struct span message);
 /* `head`: the first bytes of a message that is too big; its id is looked for there. */
 void session_refuse_too_big(struct connection *connection, struct span head);
+/* So many tokens of ws.rate are back that reading it again is worth while. */
+bool session_may_go_on(struct connection *connection);
 
 #endif

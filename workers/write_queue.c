@@ -25,7 +25,8 @@ struct write {
 	int64_t deadline_ms;             /* monotonic */
 	char name[REQUEST_NAME_LEN + 1]; /* `req` of the history entry; ours, never the client's */
 	uint64_t arrival;                /* counts the writes of its queue */
-	bool key_looked_up;              /* its Idempotency-Key is not in the history */
+	/* The base was asked for by a script that did not see this write's Idempotency-Key. */
+	bool key_looked_up;
 	/* In a batch: an earlier write of it with the same Idempotency-Key, whose answer this one
 	 * gets; it has no mutation. */
 	const struct write *twin;
@@ -83,8 +84,7 @@ static void queue_look_for_key(struct document_queue *queue);
 static void queue_find_outcome(struct document_queue *queue);
 static void answer_outcome_unknown(struct document_queue *queue);
 
-/* --- writes
- * ------------------------------------------------------------------------------------------ */
+/* --- writes --- */
 
 static struct span store_span(char **at, struct span span)
 {
@@ -177,8 +177,7 @@ static void list_refuse(struct document_queue *queue, struct write_list *list,
 	}
 }
 
-/* --- queues
- * ------------------------------------------------------------------------------------------ */
+/* --- queues --- */
 
 static struct document_queue **queue_place(struct write_queues *queues, struct span service,
 					   struct span id, uint64_t hash)
@@ -304,8 +303,7 @@ static void queue_pump(struct document_queue *queue)
 	queue_fetch(queue);
 }
 
-/* --- fetch
- * ------------------------------------------------------------------------------------------- */
+/* --- fetch --- */
 
 static void on_read(int error, struct span envelope, void *arg)
 {
@@ -340,6 +338,8 @@ static void queue_fetch(struct document_queue *queue)
 	const struct revision *cached =
 		document_cache_find(queue->queues->cache, queue->service, queue->id);
 
+	/* Only the base that came with the look-up may refuse it. */
+	STAILQ_FIRST(&queue->waiting)->key_looked_up = false;
 	if (!cached) {
 		fetch_fresh(queue);
 		return;
@@ -350,8 +350,7 @@ static void queue_fetch(struct document_queue *queue)
 	queue_build(queue);
 }
 
-/* --- clone, apply, diff
- * ------------------------------------------------------------------------------ */
+/* --- clone, apply, diff --- */
 
 static void format_event(const struct document_queue *queue, const struct write_request *request,
 			 const struct mutation *mutation, struct buffer *ret)
@@ -497,8 +496,7 @@ static void queue_build(struct document_queue *queue)
 		queue_pump(queue);
 }
 
-/* --- persist, broadcast
- * ------------------------------------------------------------------------------ */
+/* --- persist, broadcast --- */
 
 /* The batch's writes go back to the head of the queue, in their order. */
 static void batch_requeue(struct document_queue *queue)
@@ -671,13 +669,41 @@ static struct write *batch_write_of(const struct document_queue *queue, size_t k
 	return NULL;
 }
 
+/* The write is the batch, alone. What it made is gone from the history only where that is shorter
+ * than the keys that are remembered. */
+static void on_key_rebuilt(int error, const struct history_answer *answer, void *arg)
+{
+	struct document_queue *queue = arg;
+	struct write *write = STAILQ_FIRST(&queue->batch);
+
+	STAILQ_REMOVE_HEAD(&queue->batch, link);
+	if (error) {
+		struct outcome refusal = outcome_of_store_error(error);
+
+		write_finish(queue, write, &refusal);
+	} else if (answer->finding.state == HISTORY_REBUILT) {
+		answer_replay(queue, write, &answer->revision);
+	} else {
+		struct outcome refusal =
+			outcome_refusal(409, "idempotency_key_used",
+					"this Idempotency-Key made revision %llu, which is no "
+					"longer kept",
+					(unsigned long long)answer->finding.wanted);
+
+		refusal.has_current_revision = true;
+		refusal.current_revision = queue->base.number;
+		write_refuse(queue, write, &refusal);
+	}
+	queue_pump(queue);
+}
+
 /* Nothing of the batch was written: one of its writes was done before, under the same
  * Idempotency-Key. */
 static void on_key_seen(struct document_queue *queue, const struct store_write_result *result)
 {
 	struct write *write = batch_write_of(queue, result->key_index);
 
-	if (!write) {
+	if (!write || !result->key_revision) {
 		batch_refuse(queue, -EIO);
 		return;
 	}
@@ -687,19 +713,16 @@ static void on_key_seen(struct document_queue *queue, const struct store_write_r
 		struct outcome refusal = outcome_of_store_error(-EBADMSG);
 
 		write_finish(queue, write, &refusal);
+		queue_pump(queue);
 	} else if (queue->base.number && queue->base.number == result->key_revision) {
 		answer_replay(queue, write, &queue->base);
+		queue_pump(queue);
 	} else {
-		struct outcome refusal = outcome_refusal(409, "idempotency_key_used",
-							 "this Idempotency-Key made revision %llu, "
-							 "and the document has moved on since",
-							 (unsigned long long)result->key_revision);
-
-		refusal.has_current_revision = true;
-		refusal.current_revision = queue->base.number;
-		write_refuse(queue, write, &refusal);
+		write_forget_batch(write);
+		STAILQ_INSERT_TAIL(&queue->batch, write, link);
+		history_rebuild(queue->queues->worker, queue->service, queue->id,
+				result->key_revision, on_key_rebuilt, queue);
 	}
-	queue_pump(queue);
 }
 
 static void on_key_looked_up(int error, const struct store_write_result *result, void *arg)
@@ -812,8 +835,7 @@ static void queue_persist(struct document_queue *queue)
 	store_write(queue->queues->worker->store, &batch, on_written, queue);
 }
 
-/* --- lost reply: never sent again, looked up in the history
- * ------------------------------------------- */
+/* --- lost reply: never sent again, looked up in the history --- */
 
 static void answer_outcome_unknown(struct document_queue *queue)
 {
@@ -872,8 +894,7 @@ static void queue_find_outcome(struct document_queue *queue)
 	look_for_outcome(queue);
 }
 
-/* --- all queues
- * -------------------------------------------------------------------------------------- */
+/* --- all queues --- */
 
 /* Writes that wait behind a script which does not answer: surely not applied, so they need not wait
  * longer than their deadline. */

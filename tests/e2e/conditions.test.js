@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertProblem, assertStatus, collectionPath, documentPath, startPair } from './harness.js';
 
-let pair, rest, count = 0;
+let pair,
+	rest,
+	count = 0;
 before(async () => {
 	pair = await startPair({ settings: { workers: 2 } });
 	({ rest } = pair);
@@ -20,18 +22,20 @@ async function make(state) {
 		await rest.put(path, { data: { n: 1 } });
 		answer = await rest.put(path, { data: { n: 2 } });
 	}
-	if (state === 'tombstone')
-		answer = await rest.delete(path);
-	return { path, etag: answer.headers.etag, envelope: answer.text ? answer.json : undefined, revision: answer.text ? answer.json.revision : 0 };
+	if (state === 'tombstone') answer = await rest.delete(path);
+	return {
+		path,
+		etag: answer.headers.etag,
+		envelope: answer.text ? answer.json : undefined,
+		revision: answer.text ? answer.json.revision : 0,
+	};
 }
 
 // `conditions`: as they are for this document: 'current' stands for its revision or tag.
 function write(method, { path, etag, revision }, conditions) {
 	const { expectedRevision, ...headers } = conditions;
 	const expected = expectedRevision === 'current' ? revision : expectedRevision;
-	for (const name of Object.keys(headers))
-		if (headers[name] === 'current')
-			headers[name] = etag ?? other;
+	for (const name of Object.keys(headers)) if (headers[name] === 'current') headers[name] = etag ?? other;
 	if (method === 'DELETE')
 		return rest.delete(expected === undefined ? path : `${path}?expectedRevision=${expected}`, headers);
 	return rest.request(method, path, { body: { data: { n: 3 }, expectedRevision: expected }, headers });
@@ -85,30 +89,52 @@ for (const [method, rows] of Object.entries(tables))
 						assert.equal(assertStatus(answer, status).revision, document.revision + 1);
 						return;
 					}
-					const code = { 404: 'document_not_found', 409: 'revision_conflict', 410: 'document_deleted', 412: 'precondition_failed' }[status];
+					const code = {
+						404: 'document_not_found',
+						409: 'revision_conflict',
+						410: 'document_deleted',
+						412: 'precondition_failed',
+					}[status];
 					const problem = assertProblem(answer, status, code);
-					if (status !== 404)
-						assert.equal(problem.currentRevision, document.revision);
-					if (state === 'living')
-						assert.deepEqual(problem.document, document.envelope);
+					if (status !== 404) assert.equal(problem.currentRevision, document.revision);
+					if (state === 'living') assert.deepEqual(problem.document, document.envelope);
 					const after = await rest.get(`${document.path}?deleted=true`);
-					assert.deepEqual(state === 'unknown' ? undefined : after.json, document.envelope, 'nothing was changed');
+					assert.deepEqual(
+						state === 'unknown' ? undefined : after.json,
+						document.envelope,
+						'nothing was changed',
+					);
 				});
 	});
 
 describe('conditions', () => {
 	test('several tags: one that fits is enough', async () => {
 		const document = await make('living');
-		assertStatus(await write('PUT', document, { 'If-Match': `${other}, W/${document.etag}, ${document.etag}` }), 200);
+		assertStatus(
+			await write('PUT', document, { 'If-Match': `${other}, W/${document.etag}, ${document.etag}` }),
+			200,
+		);
 		const next = await make('living');
-		assertProblem(await write('PUT', next, { 'If-Match': `W/${next.etag}` }), 412, 'precondition_failed', 'weak tags match nothing in If-Match');
+		assertProblem(
+			await write('PUT', next, { 'If-Match': `W/${next.etag}` }),
+			412,
+			'precondition_failed',
+			'weak tags match nothing in If-Match',
+		);
 		assertProblem(await write('PUT', next, { 'If-Match': '"strange"' }), 412);
 	});
 
 	test('what is no condition is 400', async () => {
 		const document = await make('living');
-		for (const conditions of [{ expectedRevision: -1 }, { expectedRevision: 1.5 }, { expectedRevision: '2' }, { 'If-Match': '2' }, { 'If-None-Match': 'x' },
-			{ 'If-Match': '"' }, { 'If-Match': '*, "2-1"' }])
+		for (const conditions of [
+			{ expectedRevision: -1 },
+			{ expectedRevision: 1.5 },
+			{ expectedRevision: '2' },
+			{ 'If-Match': '2' },
+			{ 'If-None-Match': 'x' },
+			{ 'If-Match': '"' },
+			{ 'If-Match': '*, "2-1"' },
+		])
 			assertProblem(await write('PUT', document, conditions), 400);
 		for (const value of ['', '-1', '1.0', 'x', '99999999999999999999'])
 			assertProblem(await rest.delete(`${document.path}?expectedRevision=${value}`), 400);
@@ -117,13 +143,20 @@ describe('conditions', () => {
 	test('POST is judged by what lives, and takes no expectedRevision', async () => {
 		const document = await make('living');
 		const id = document.envelope.id;
-		assertProblem(await rest.post(collectionPath('conditions'), { id, data: {} }, { 'If-None-Match': '*' }), 409, 'document_exists');
+		assertProblem(
+			await rest.post(collectionPath('conditions'), { id, data: {} }, { 'If-None-Match': '*' }),
+			409,
+			'document_exists',
+		);
 		assertProblem(await rest.post(collectionPath('conditions'), { data: {}, expectedRevision: 0 }), 422);
 	});
 
 	test('JSON Patch and merge patch are conditional by If-Match', async () => {
 		const document = await make('living');
-		const types = [['application/json-patch+json', [{ op: 'add', path: '/x', value: 1 }]], ['application/merge-patch+json', { y: 1 }]];
+		const types = [
+			['application/json-patch+json', [{ op: 'add', path: '/x', value: 1 }]],
+			['application/merge-patch+json', { y: 1 }],
+		];
 		let { etag } = document;
 		for (const [type, body] of types) {
 			assertProblem(await rest.patch(document.path, body, type, { 'If-Match': other }), 412);
@@ -135,13 +168,17 @@ describe('conditions', () => {
 });
 
 describe('races', () => {
-	const WRITERS = 16, ROUNDS = 12;
+	const WRITERS = 16,
+		ROUNDS = 12;
 	const kinds = {
 		expectedRevision: (path, last, i) => rest.put(path, { data: { writer: i }, expectedRevision: last.revision }),
-		'If-Match': (path, last, i) => rest.put(path, { data: { writer: i } }, { 'If-Match': `"${last.revision}-${last.updatedAt}"` }),
+		'If-Match': (path, last, i) =>
+			rest.put(path, { data: { writer: i } }, { 'If-Match': `"${last.revision}-${last.updatedAt}"` }),
 		merge: (path, last, i) => rest.patch(path, { data: { writer: i }, expectedRevision: last.revision }),
-		patch: (path, last, i) => rest.patch(path, [{ op: 'replace', path: '/writer', value: i }], 'application/json-patch+json',
-			{ 'If-Match': `"${last.revision}-${last.updatedAt}"` }),
+		patch: (path, last, i) =>
+			rest.patch(path, [{ op: 'replace', path: '/writer', value: i }], 'application/json-patch+json', {
+				'If-Match': `"${last.revision}-${last.updatedAt}"`,
+			}),
 	};
 	for (const [kind, attempt] of Object.entries(kinds))
 		test(`of ${WRITERS} writers with the same ${kind} exactly one wins, round after round`, async () => {
@@ -166,8 +203,10 @@ describe('races', () => {
 
 	test(`of ${WRITERS} creators exactly one wins; the others are told what it made`, async () => {
 		for (let round = 0; round < ROUNDS; round++) {
-			const make = i => (i % 2 ? rest.post(collectionPath('races'), { id: `new${round}`, data: { i } })
-				: rest.put(documentPath('races', `new${round}`), { data: { i }, expectedRevision: 0 }));
+			const make = i =>
+				i % 2
+					? rest.post(collectionPath('races'), { id: `new${round}`, data: { i } })
+					: rest.put(documentPath('races', `new${round}`), { data: { i }, expectedRevision: 0 });
 			const answers = await Promise.all(Array.from({ length: WRITERS }, (_, i) => make(i)));
 			const winners = answers.filter(answer => answer.status === 201);
 			assert.equal(winners.length, 1);
@@ -179,9 +218,14 @@ describe('races', () => {
 	test('without a condition all writers get through, each with a revision of its own', async () => {
 		const path = documentPath('races', 'free');
 		assertStatus(await rest.put(path, { data: {} }), 201);
-		const answers = await Promise.all(Array.from({ length: 64 }, (_, i) => rest.patch(path, { data: { [`k${i}`]: i } })));
+		const answers = await Promise.all(
+			Array.from({ length: 64 }, (_, i) => rest.patch(path, { data: { [`k${i}`]: i } })),
+		);
 		const revisions = answers.map(answer => assertStatus(answer, 200).revision).sort((a, b) => a - b);
-		assert.deepEqual(revisions, Array.from({ length: 64 }, (_, i) => i + 2));
+		assert.deepEqual(
+			revisions,
+			Array.from({ length: 64 }, (_, i) => i + 2),
+		);
 		assert.equal(Object.keys((await rest.get(path)).json.data).length, 64);
 	});
 });

@@ -34,13 +34,13 @@ test(`${DOCUMENTS} documents with random times expire once each on both hosts`, 
 			arrivals.push({ host, id: payload.documentId, at: Date.now() });
 	}));
 	await Promise.all(Array.from({ length: DOCUMENTS }, async (_, i) => {
-		const expiresAt = Date.now() + 1000 + random.below(3000);
+		const expiresAt = Date.now() + 2000 + random.below(3000);
 		const answer = await hosts[i % 2].rest.post(collectionPath('mortal'), { id: `d${i}`, data: { i }, expiresAt });
 		assertStatus(answer, 201);
 		ends.set(`d${i}`, expiresAt);
 	}));
 	for (const ws of subscribers)
-		await until(() => expiredOf(ws).length >= DOCUMENTS, 4000 + LATE_AT_MOST_MS, () => `${expiredOf(ws).length} of ${DOCUMENTS} expired`);
+		await until(() => expiredOf(ws).length >= DOCUMENTS, 5000 + LATE_AT_MOST_MS, () => `${expiredOf(ws).length} of ${DOCUMENTS} expired`);
 	const lateness = arrivals.map(({ id, at }) => at - ends.get(id)).sort((a, b) => a - b);
 	process.stdout.write(`# late by ms: median ${lateness[lateness.length >> 1]}, 99 % ${lateness[Math.floor(lateness.length * 0.99)]}, most ${lateness.at(-1)}\n`);
 	assert.ok(lateness[0] >= 0, 'none expired before its time');

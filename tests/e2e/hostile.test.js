@@ -2,27 +2,50 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { BINARY, CLOSE, CONTINUATION, PING, PONG, RawWebSocket, TEXT, assertProblem, assertStatus, closeFrame, documentPath, exchange, frame, handshake,
-	hasWholeAnswer, parseAnswer, startPair, until } from './harness.js';
+import {
+	BINARY,
+	CLOSE,
+	CONTINUATION,
+	PING,
+	PONG,
+	RawWebSocket,
+	TEXT,
+	assertProblem,
+	assertStatus,
+	closeFrame,
+	documentPath,
+	exchange,
+	frame,
+	handshake,
+	hasWholeAnswer,
+	parseAnswer,
+	startPair,
+	until,
+} from './harness.js';
 
 let pair, rest, port, workers;
+const workerPids = () =>
+	pair.daemon
+		.workers()
+		.map(worker => worker.pid)
+		.sort();
 before(async () => {
 	pair = await startPair({ settings: { workers: 2, 'limits.request_timeout': 1, 'ws.max_message': '16KiB' } });
 	({ rest } = pair);
 	({ port } = pair.daemon);
-	workers = pair.daemon.workers().map(worker => worker.pid).sort();
+	workers = workerPids();
 	assertStatus(await rest.put(documentPath('hostile', 'x'), { data: { a: 1 } }), 201);
 });
 afterEach(async () => {
-	assert.deepEqual(pair.daemon.workers().map(worker => worker.pid).sort(), workers, `no worker has died: ${pair.daemon.stderr.slice(-3000)}`);
-	for (let i = 0; i < 4; i++)
-		assert.equal((await exchange(port, `GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`)).text.slice(9, 12), '200');
+	assert.deepEqual(workerPids(), workers, `a worker has died: ${pair.daemon.stderr.slice(-3000)}`);
+	for (let i = 0; i < 4; i++) assert.equal((await pair.daemon.readiness()).status, 200);
 });
 after(() => pair?.stop());
 
 const HOST = 'Host: 127.0.0.1\r\n';
 const get = (path, more = '') => `GET ${path} HTTP/1.1\r\n${HOST}${more}\r\n`;
-const put = (headers, body) => `PUT /v1/services/hostile/documents/never HTTP/1.1\r\n${HOST}Content-Type: application/json\r\n${headers}\r\n${body}`;
+const put = (headers, body) =>
+	`PUT /v1/services/hostile/documents/never HTTP/1.1\r\n${HOST}Content-Type: application/json\r\n${headers}\r\n${body}`;
 const chunked = body => put('Transfer-Encoding: chunked\r\n', body);
 const body = '{"data":{}}';
 
@@ -40,6 +63,7 @@ const requests = [
 	['an asterisk with GET', get('*'), [400, 404]],
 	['CONNECT', `CONNECT example.org:443 HTTP/1.1\r\n${HOST}\r\n`, [400, 404, 405]],
 	['no Host', 'GET /livez HTTP/1.1\r\n\r\n', [400]],
+	['an empty Host', 'GET /v1/services HTTP/1.1\r\nHost: \r\n\r\n', [400, 421]],
 	['two Hosts', get('/v1/services', 'Host: evil.example\r\n'), [400, 421]],
 	['an absolute target of another host', get('http://evil.example/v1/services'), [421]],
 	['an absolute target with credentials', get('http://127.0.0.1@evil.example/v1/services'), [400, 421]],
@@ -56,16 +80,25 @@ const requests = [
 	['Content-Length in words', put('Content-Length: eleven\r\n', body), [400]],
 	['Content-Length beyond 64 bits', put('Content-Length: 99999999999999999999999\r\n', body), [400, 413]],
 	['Content-Length of 2^63', put('Content-Length: 9223372036854775808\r\n', body), [400, 413]],
-	['Content-Length and chunked', put('Content-Length: 11\r\nTransfer-Encoding: chunked\r\n', `b\r\n${body}\r\n0\r\n\r\n`), [400]],
+	[
+		'Content-Length and chunked',
+		put('Content-Length: 11\r\nTransfer-Encoding: chunked\r\n', `b\r\n${body}\r\n0\r\n\r\n`),
+		[400],
+	],
 	['an unknown Transfer-Encoding', put('Transfer-Encoding: gzip\r\n', body), [400, 501]],
 	['chunked, but not last', put('Transfer-Encoding: chunked, gzip\r\n', body), [400, 501]],
 	['a chunk size that is none', chunked(`zz\r\n${body}\r\n0\r\n\r\n`), [400]],
 	['a chunk size beyond 64 bits', chunked(`fffffffffffffffffff\r\n${body}`), [400, 413]],
 	['a chunk longer than its size', chunked(`3\r\n${body}\r\n0\r\n\r\n`), [400]],
 	['a chunk size of 2^63', chunked(`8000000000000000\r\n${body}`), [400, 408, 413]],
+	['a request line that never ends', 'GET /liv', [408, null]],
 	['a body that ends too early', put('Content-Length: 500\r\n', body), [408]],
 	['headers that never end', `GET /livez HTTP/1.1\r\n${HOST}X: y`, [408, null]],
-	['Expect: 100-continue with too large a body', put('Content-Length: 100000000\r\nExpect: 100-continue\r\n', ''), [413]],
+	[
+		'Expect: 100-continue with too large a body',
+		put('Content-Length: 100000000\r\nExpect: 100-continue\r\n', ''),
+		[413],
+	],
 	['an unknown expectation', put('Content-Length: 11\r\nExpect: the-spanish-inquisition\r\n', body), [201, 417]],
 	['..%2f in a path', get('/v1/services/..%2f..%2fetc/documents/passwd'), [400]],
 	['../ in a path', get('/v1/services/../../etc/passwd'), [400, 404]],
@@ -81,8 +114,12 @@ const requests = [
 	['a key of another kind as id', get('/v1/services/hostile/documents/x%0aDEL%20y'), [400]],
 	['a glob as id', get('/v1/services/hostile/documents/*'), [400]],
 	['NUL in a query', get('/v1/services/hostile/documents?prefix=a%00'), [400]],
-	['10,000 query parameters', get(`/v1/services?${'a=b&'.repeat(1000)}`), [400, 414, 431]],
-	['an Idempotency-Key of 300 bytes', put(`Content-Length: 11\r\nIdempotency-Key: ${'k'.repeat(300)}\r\n`, body), [400]],
+	['1,000 query parameters', get(`/v1/services?${'a=b&'.repeat(1000)}`), [400, 414, 431]],
+	[
+		'an Idempotency-Key of 300 bytes',
+		put(`Content-Length: 11\r\nIdempotency-Key: ${'k'.repeat(300)}\r\n`, body),
+		[400],
+	],
 	['an ETag that never ends', put(`Content-Length: 11\r\nIf-Match: "${'x'.repeat(2000)}\r\n`, body), [400]],
 	['a header split to look like two answers', get('/v1/services', 'X-Request-Id: a%0d%0aSet-Cookie: b\r\n'), [200]],
 	['JSON nested 30,000 deep', put('Content-Length: 60000\r\n', '['.repeat(30000) + ']'.repeat(30000)), [422]],
@@ -95,31 +132,56 @@ describe('malformed HTTP', () => {
 		test(`${name}: ${statuses.map(status => status ?? 'closed').join(' or ')}`, async () => {
 			const result = await exchange(port, bytes, { isDone: hasWholeAnswer });
 			const answer = parseAnswer(result.text);
-			assert.ok(statuses.includes(answer ? answer.status : null), `${answer?.status ?? 'closed'}: ${result.text.slice(0, 500)}`);
+			assert.ok(
+				statuses.includes(answer ? answer.status : null),
+				`${answer?.status ?? 'closed'}: ${result.text.slice(0, 500)}`,
+			);
 			// What libmicrohttpd refuses before there is a request is its own page; all others are problems.
-			if (answer?.status >= 400 && answer.headers['content-type'] && !answer.headers['content-type'].startsWith('text/html')) {
-				assert.ok(answer.headers['x-request-id'] || answer.status === 408, result.text);
+			if (
+				answer?.status >= 400 &&
+				answer.headers['content-type'] &&
+				!answer.headers['content-type'].startsWith('text/html')
+			) {
+				assert.ok(answer.headers['x-request-id'], result.text);
 				assertProblem({ ...answer, json: JSON.parse(answer.text) }, answer.status);
 			}
-			if (answer?.status === 201)
-				assertStatus(await rest.delete(documentPath('hostile', 'never')), 200);
-			const missing = await rest.get(documentPath('hostile', 'never'));
-			assert.ok(missing.status === 404 || missing.status === 410, 'nothing of it was done');
+			if (answer?.status === 201) assertStatus(await rest.delete(documentPath('hostile', 'never')), 200);
+			const { status } = await rest.get(documentPath('hostile', 'never'));
+			assert.ok(status === 404 || status === 410, 'nothing of it was done');
 		});
 
 	test('pipelined requests are answered in their order, a bad one ends it', async () => {
-		const bytes = get('/livez') + get('/v1/services/hostile/documents/x') + get('/nowhere') + get('/livez', 'Connection: close\r\n');
+		const bytes =
+			get('/livez') +
+			get('/v1/services/hostile/documents/x') +
+			get('/nowhere') +
+			get('/livez', 'Connection: close\r\n');
 		const { text } = await exchange(port, bytes);
-		assert.deepEqual(text.match(/HTTP\/1\.1 \d{3}/g), ['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404', 'HTTP/1.1 200']);
+		assert.deepEqual(text.match(/HTTP\/1\.1 \d{3}/g), [
+			'HTTP/1.1 200',
+			'HTTP/1.1 200',
+			'HTTP/1.1 404',
+			'HTTP/1.1 200',
+		]);
 	});
 
-	test('a smuggled request behind a refused body is not run', async () => {
-		const inner = 'DELETE /v1/services/hostile/documents/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n';
-		for (const headers of ['Content-Length: 0\r\nTransfer-Encoding: chunked\r\n', 'Content-Length: 0\r\nContent-Length: 90\r\n', 'Transfer-Encoding: xchunked\r\n',
-			'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', 'Content-Length : 0\r\n'])
-			await exchange(port, put(headers, inner), { isDone: hasWholeAnswer });
-		assertStatus(await rest.get(documentPath('hostile', 'x')), 200);
-	});
+	// Two answers to where a body ends are how a request gets past a proxy.
+	for (const headers of [
+		'Content-Length: 0\r\nTransfer-Encoding: chunked\r\n',
+		'Content-Length: 0\r\nContent-Length: 74\r\n',
+		'Transfer-Encoding: xchunked\r\n',
+		'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n',
+		'Content-Length : 74\r\n',
+		'Transfer-Encoding : chunked\r\n',
+	])
+		test(`a request hidden behind ${JSON.stringify(headers)} is not run`, async () => {
+			const path = documentPath('hostile', 'smuggled');
+			const inner = `DELETE ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
+			assert.ok((await rest.put(path, { data: {} })).status < 300);
+			const { text } = await exchange(port, put(headers, inner) + get('/livez', 'Connection: close\r\n'));
+			assert.equal(parseAnswer(text).status, 400);
+			assertStatus(await rest.get(path), 200);
+		});
 
 	test('connections that are reset at any byte leave nothing behind', async () => {
 		const bytes = Buffer.from(put('Content-Length: 11\r\n', body.slice(0, -1)));
@@ -129,32 +191,42 @@ describe('malformed HTTP', () => {
 			await new Promise(resolve => socket.write(bytes.subarray(0, length), resolve));
 			socket.resetAndDestroy();
 		}
-		assertProblem(await rest.get(documentPath('hostile', 'never')), (await rest.get(documentPath('hostile', 'never'))).status);
+		const { status } = await rest.get(documentPath('hostile', 'never'));
+		assert.ok(status === 404 || status === 410);
 	});
 });
 
 describe('invalid handshakes', () => {
 	const table = [
-		['no key', { 'Sec-WebSocket-Key': undefined }, 400], ['a key that is no base64', { 'Sec-WebSocket-Key': '!!!!!!!!!!!!!!!!!!!!!!==' }, 400],
-		['a key of 15 bytes', { 'Sec-WebSocket-Key': 'MTIzNDU2Nzg5MDEyMzQ1' }, 400], ['a key of 17 bytes', { 'Sec-WebSocket-Key': 'MTIzNDU2Nzg5MDEyMzQ1Njc=' }, 400],
-		['an empty key', { 'Sec-WebSocket-Key': '' }, 400], ['version 12', { 'Sec-WebSocket-Version': '12' }, 426], ['version 13.0', { 'Sec-WebSocket-Version': '13.0' }, 426],
-		['no version', { 'Sec-WebSocket-Version': undefined }, 400], ['no Upgrade', { Upgrade: undefined }, 400], ['Upgrade: h2c', { Upgrade: 'h2c' }, 400],
-		['no Connection', { Connection: undefined }, 400], ['Connection: close', { Connection: 'close' }, 400],
+		['no key', { 'Sec-WebSocket-Key': undefined }, 400],
+		['a key that is no base64', { 'Sec-WebSocket-Key': '!!!!!!!!!!!!!!!!!!!!!!==' }, 400],
+		['a key of 15 bytes', { 'Sec-WebSocket-Key': 'MTIzNDU2Nzg5MDEyMzQ1' }, 400],
+		['a key of 17 bytes', { 'Sec-WebSocket-Key': 'MTIzNDU2Nzg5MDEyMzQ1Njc=' }, 400],
+		['an empty key', { 'Sec-WebSocket-Key': '' }, 400],
+		['version 12', { 'Sec-WebSocket-Version': '12' }, 426],
+		['version 13.0', { 'Sec-WebSocket-Version': '13.0' }, 426],
+		['no version', { 'Sec-WebSocket-Version': undefined }, 400],
+		['no Upgrade', { Upgrade: undefined }, 400],
+		['Upgrade: h2c', { Upgrade: 'h2c' }, 400],
+		['no Connection', { Connection: undefined }, 400],
+		['Connection: close', { Connection: 'close' }, 400],
 	];
 	for (const [name, changes, status] of table)
 		test(`${name}: ${status}`, async () => {
 			const { text } = await exchange(port, handshake(port, changes), { isDone: hasWholeAnswer });
 			const answer = parseAnswer(text);
 			assertProblem({ ...answer, json: JSON.parse(answer.text) }, status);
-			if (status === 426)
-				assert.equal(answer.headers['sec-websocket-version'], '13');
+			if (status === 426) assert.equal(answer.headers['sec-websocket-version'], '13');
 		});
 
 	test('by POST 405, by HTTP/1.0 an error', async () => {
-		const post = parseAnswer((await exchange(port, handshake(port).replace('GET', 'POST'), { isDone: hasWholeAnswer })).text);
+		const post = parseAnswer(
+			(await exchange(port, handshake(port).replace('GET', 'POST'), { isDone: hasWholeAnswer })).text,
+		);
 		assert.equal(post.status, 405);
-		const old = parseAnswer((await exchange(port, handshake(port).replace('HTTP/1.1', 'HTTP/1.0'), { isDone: hasWholeAnswer })).text);
-		assert.ok(old.status >= 400, `${old.status}`);
+		const old = (await exchange(port, handshake(port).replace('HTTP/1.1', 'HTTP/1.0'), { isDone: hasWholeAnswer }))
+			.text;
+		assert.equal(parseAnswer(old)?.status, 400, `${old || 'closed without an answer'}`);
 	});
 });
 
@@ -184,10 +256,18 @@ describe('malformed frames', () => {
 		['a surrogate in UTF-8', text(bytes(0x22, 0xed, 0xa0, 0x80, 0x22)), 1007],
 		['UTF-8 beyond U+10FFFF', text(bytes(0x22, 0xf4, 0x90, 0x80, 0x80, 0x22)), 1007],
 		['UTF-8 cut off at the end', text(bytes(0x22, 0xe2, 0x82)), 1007],
-		['bad UTF-8 over a border of fragments', Buffer.concat([frame(TEXT, bytes(0x22, 0xe2), { fin: false }), frame(CONTINUATION, bytes(0x28, 0xa1))]), 1007],
+		[
+			'bad UTF-8 over a border of fragments',
+			Buffer.concat([frame(TEXT, bytes(0x22, 0xe2), { fin: false }), frame(CONTINUATION, bytes(0x28, 0xa1))]),
+			1007,
+		],
 		['bad UTF-8 in a close reason', closeFrame(1000, bytes(0xff, 0xfe)), 1007],
 		['a Close of one byte', frame(CLOSE, 'x'), 1002],
-		...[0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535].map(code => [`close code ${code}`, closeFrame(code), 1002]),
+		...[0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535].map(code => [
+			`close code ${code}`,
+			closeFrame(code),
+			1002,
+		]),
 		['HTTP on a WebSocket', Buffer.from(get('/livez')), 1002],
 		['a message announced too big', frame(TEXT, 'x', { form: 64, length: 1 << 20 }), 1009],
 		['a message announced as 2^62 bytes', frame(TEXT, '{"id":1,', { form: 64, length: 1n << 62n }), 1009],
@@ -198,15 +278,32 @@ describe('malformed frames', () => {
 			raw.write(input, text('{"type":"ping","id":"behind"}'));
 			assert.equal(await raw.closeCode(), code);
 			assert.ok(!raw.frames.some(item => item.payload.includes('behind')), 'nothing behind it is answered');
-			for (const item of raw.frames)
-				assert.ok(!item.masked && item.rsv === 0 && item.fin);
-			raw.write(closeFrame(code));
+			for (const item of raw.frames) assert.ok(!item.masked && item.rsv === 0 && item.fin);
+			raw.socket.end();
 			await raw.waitForEnd();
 			raw.close();
 		});
 
-	const junk = ['', 'nonsense', '{', '[]', '7', 'null', '"x"', '{"type":7}', '{"type":"ping","type":"ping"}', '{"type":"ping","id":{}}', '{"type":"ping"} {}',
-		'{"type":"ping","x":NaN}', '{"type":"\\ud800"}', '{"\\u0000":1}', '['.repeat(8000), `{"type":"${'x'.repeat(8000)}"}`, '\ufeff{"type":"ping"}', "{'type':'ping'}"];
+	const junk = [
+		'',
+		'nonsense',
+		'{',
+		'[]',
+		'7',
+		'null',
+		'"x"',
+		'{"type":7}',
+		'{"type":"ping","type":"ping"}',
+		'{"type":"ping","id":{}}',
+		'{"type":"ping"} {}',
+		'{"type":"ping","x":NaN}',
+		'{"type":"\\ud800"}',
+		'{"\\u0000":1}',
+		'['.repeat(8000),
+		`{"type":"${'x'.repeat(8000)}"}`,
+		'\ufeff{"type":"ping"}',
+		"{'type':'ping'}",
+	];
 	for (const message of junk)
 		test(`${JSON.stringify(message).slice(0, 40)}: error 400 or 422, the socket is kept`, async () => {
 			const raw = await RawWebSocket.connect(port);
@@ -220,11 +317,13 @@ describe('malformed frames', () => {
 
 	test('a thousand pings are a thousand pongs or fewer, in order', async () => {
 		const raw = await RawWebSocket.connect(port);
-		for (let i = 0; i < 1000; i++)
-			raw.write(frame(PING, String(i)));
+		for (let i = 0; i < 1000; i++) raw.write(frame(PING, String(i)));
 		await raw.next(item => item.opcode === PONG && item.payload.toString() === '999');
 		const seen = raw.frames.filter(item => item.opcode === PONG).map(item => Number(item.payload));
-		assert.deepEqual(seen, [...seen].sort((a, b) => a - b));
+		assert.deepEqual(
+			seen,
+			[...seen].sort((a, b) => a - b),
+		);
 		raw.close();
 	});
 

@@ -25,7 +25,7 @@ test(`${DOCUMENTS} tombstones, some deleted and some expired, go with all their 
 	await ws.subscribe({ topic: 'sync.many.*' });
 	await Promise.all(Array.from({ length: DOCUMENTS }, async (_, i) => {
 		const path = documentPath('many', `d${i}`);
-		assertStatus(await rest.put(path, { data: { i }, ...(i % 2 ? { expiresAt: Date.now() + 200 } : {}) }), 201);
+		assertStatus(await rest.put(path, { data: { i }, ...(i % 2 ? { expiresAt: Date.now() + 3000 } : {}) }), 201);
 		if (i % 2 === 0)
 			assertStatus(await rest.delete(path), 200);
 	}));

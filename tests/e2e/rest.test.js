@@ -20,8 +20,11 @@ describe('create', () => {
 		assert.equal(answer.headers.location, '/v1/services/create/documents/one');
 		assert.equal(answer.headers.etag, `"1-${envelope.updatedAt}"`);
 		assert.equal(answer.headers['content-type'], 'application/json');
-		assert.equal(answer.text, `{"revision":1,"updatedAt":${envelope.updatedAt},"createdAt":${envelope.updatedAt},` +
-			'"service":"create","id":"one","data":{"a":1}}');
+		assert.equal(
+			answer.text,
+			`{"revision":1,"updatedAt":${envelope.updatedAt},"createdAt":${envelope.updatedAt},` +
+				'"service":"create","id":"one","data":{"a":1}}',
+		);
 		assert.ok(Math.abs(envelope.updatedAt - Date.now()) < 60000);
 		assert.equal((await rest.get(answer.headers.location)).text, answer.text);
 	});
@@ -40,7 +43,11 @@ describe('create', () => {
 	test('is refused while the id lives, and says what lives there', async () => {
 		const path = documentPath('exists', 'x');
 		const first = assertStatus(await rest.put(path, { data: { a: 1 } }), 201);
-		const problem = assertProblem(await rest.post(collectionPath('exists'), { id: 'x', data: { a: 2 } }), 409, 'document_exists');
+		const problem = assertProblem(
+			await rest.post(collectionPath('exists'), { id: 'x', data: { a: 2 } }),
+			409,
+			'document_exists',
+		);
 		assert.equal(problem.currentRevision, 1);
 		assert.deepEqual(problem.document, first);
 		assert.deepEqual(assertStatus(await rest.get(path), 200), first);
@@ -59,8 +66,15 @@ describe('create', () => {
 	});
 
 	const bad = [
-		[{ id: '' }, 400], [{ id: 'a b' }, 400], [{ id: 'a/b' }, 400], [{ id: 'é' }, 400], [{ id: 'x'.repeat(129) }, 400],
-		[{ id: 7 }, 400], [{ id: 'x', data: [] }, 422], [{ id: 'x', data: 'text' }, 422], [{ id: 'x', data: null }, 422],
+		[{ id: '' }, 400],
+		[{ id: 'a b' }, 400],
+		[{ id: 'a/b' }, 400],
+		[{ id: 'é' }, 400],
+		[{ id: 'x'.repeat(129) }, 400],
+		[{ id: 7 }, 400],
+		[{ id: 'x', data: [] }, 422],
+		[{ id: 'x', data: 'text' }, 422],
+		[{ id: 'x', data: null }, 422],
 		[{ id: 'x', ttl: 5, expiresAt: Date.now() + 60000 }, 400],
 	];
 	for (const [body, status] of bad)
@@ -70,7 +84,8 @@ describe('create', () => {
 		});
 
 	test('takes names to the limit and nothing beyond', async () => {
-		const service = 'S_-9'.repeat(16), id = 'aZ0_.:@-'.repeat(16);
+		const service = 'S_-9'.repeat(16),
+			id = 'aZ0_.:@-'.repeat(16);
 		assertStatus(await rest.put(documentPath(service, encodeURIComponent(id)), { data: {} }), 201);
 		assertStatus(await rest.get(documentPath(service, id)), 200);
 		assertProblem(await rest.get(documentPath(`${service}x`, 'a')), 400);
@@ -111,12 +126,14 @@ describe('read', () => {
 	});
 
 	test('batchGet answers living envelopes in the order asked for', async () => {
-		for (const id of ['a', 'b', 'c', 'dead'])
-			await rest.put(documentPath('batch', id), { data: { id } });
+		for (const id of ['a', 'b', 'c', 'dead']) await rest.put(documentPath('batch', id), { data: { id } });
 		await rest.delete(documentPath('batch', 'dead'));
 		const path = `${collectionPath('batch')}:batchGet`;
 		const found = assertStatus(await rest.post(path, { ids: ['c', 'never', 'a', 'dead', 'b'] }), 200).items;
-		assert.deepEqual(found.map(item => item.data.id), ['c', 'a', 'b']);
+		assert.deepEqual(
+			found.map(item => item.data.id),
+			['c', 'a', 'b'],
+		);
 		const hundred = Array.from({ length: 100 }, (_, i) => `n${i}`);
 		assert.deepEqual(assertStatus(await rest.post(path, { ids: hundred }), 200).items, []);
 		assertProblem(await rest.post(path, { ids: [...hundred, 'more'] }), 422);
@@ -167,7 +184,9 @@ describe('write', () => {
 
 	test('merge is RFC 7396: null removes, arrays are replaced', async () => {
 		const path = documentPath('merge', 'x');
-		await rest.put(path, { data: { title: 'a', author: { given: 'J', family: 'D' }, tags: ['x', 'y'], content: 'c' } });
+		await rest.put(path, {
+			data: { title: 'a', author: { given: 'J', family: 'D' }, tags: ['x', 'y'], content: 'c' },
+		});
 		const patch = { title: 'b', phone: '1', author: { family: null }, tags: ['z'] };
 		const merged = assertStatus(await rest.patch(path, patch, 'application/merge-patch+json'), 200);
 		assert.deepEqual(merged.data, { title: 'b', author: { given: 'J' }, tags: ['z'], content: 'c', phone: '1' });
@@ -177,14 +196,42 @@ describe('write', () => {
 
 	const start = { a: 1, list: [1, 2, 3], o: { x: true }, 'm/n': 0, '~t': 0 };
 	const patches = [
-		['all six operations', 200, { list: [1, 9, 2, 3], o: { y: true }, b: 1, 'm/n': 5 },
-			[{ op: 'test', path: '/a', value: 1 }, { op: 'add', path: '/list/1', value: 9 }, { op: 'move', from: '/o/x', path: '/o/y' },
-				{ op: 'copy', from: '/a', path: '/b' }, { op: 'replace', path: '/m~1n', value: 5 }, { op: 'remove', path: '/~0t' },
-				{ op: 'remove', path: '/a' }]],
+		[
+			'all six operations',
+			200,
+			{ list: [1, 9, 2, 3], o: { y: true }, b: 1, 'm/n': 5 },
+			[
+				{ op: 'test', path: '/a', value: 1 },
+				{ op: 'add', path: '/list/1', value: 9 },
+				{ op: 'move', from: '/o/x', path: '/o/y' },
+				{ op: 'copy', from: '/a', path: '/b' },
+				{ op: 'replace', path: '/m~1n', value: 5 },
+				{ op: 'remove', path: '/~0t' },
+				{ op: 'remove', path: '/a' },
+			],
+		],
 		['append', 200, { ...start, list: [1, 2, 3, 4] }, [{ op: 'add', path: '/list/-', value: 4 }]],
-		['a test that fails, behind a change', 409, 'patch_test_failed', [{ op: 'remove', path: '/a' }, { op: 'test', path: '/list', value: [1] }], 1],
+		[
+			'a test that fails, behind a change',
+			409,
+			'patch_test_failed',
+			[
+				{ op: 'remove', path: '/a' },
+				{ op: 'test', path: '/list', value: [1] },
+			],
+			1,
+		],
 		['a missing path', 409, 'patch_path_missing', [{ op: 'remove', path: '/nothing' }], 0],
-		['an index out of range', 409, 'patch_path_missing', [{ op: 'test', path: '/a', value: 1 }, { op: 'add', path: '/list/4', value: 0 }], 1],
+		[
+			'an index out of range',
+			409,
+			'patch_path_missing',
+			[
+				{ op: 'test', path: '/a', value: 1 },
+				{ op: 'add', path: '/list/4', value: 0 },
+			],
+			1,
+		],
 		['a parent that is no container', 409, 'patch_path_missing', [{ op: 'add', path: '/a/b', value: 0 }], 0],
 		['an unknown operation', 422, 'patch_invalid', [{ op: 'increment', path: '/a' }]],
 		['no path', 422, 'patch_invalid', [{ op: 'remove' }]],
@@ -204,8 +251,7 @@ describe('write', () => {
 				return;
 			}
 			const problem = assertProblem(answer, status, expected);
-			if (failedOp !== undefined)
-				assert.equal(problem.failedOp, failedOp);
+			if (failedOp !== undefined) assert.equal(problem.failedOp, failedOp);
 			assert.deepEqual((await rest.get(path)).json, before);
 		});
 
@@ -221,7 +267,8 @@ describe('write', () => {
 	});
 
 	test('Prefer: return=minimal leaves the body out', async () => {
-		const path = documentPath('minimal', 'x'), prefer = { Prefer: 'return=minimal' };
+		const path = documentPath('minimal', 'x'),
+			prefer = { Prefer: 'return=minimal' };
 		const created = await rest.put(path, { data: { a: 1 } }, prefer);
 		assert.equal(created.status, 201);
 		assert.equal(created.text, '');
@@ -229,18 +276,26 @@ describe('write', () => {
 		assert.ok(replaced.status === 200 || replaced.status === 204);
 		assert.equal(replaced.text, '');
 		assert.match(replaced.headers.etag, /^"2-\d+"$/);
-		const problem = assertProblem(await rest.put(path, { data: {}, expectedRevision: 1 }, prefer), 409, 'revision_conflict');
+		const problem = assertProblem(
+			await rest.put(path, { data: {}, expectedRevision: 1 }, prefer),
+			409,
+			'revision_conflict',
+		);
 		assert.equal(problem.currentRevision, 2);
 		assert.equal(problem.document, undefined);
 	});
 
 	test('an Idempotency-Key makes one revision however often it is sent', async () => {
-		const path = documentPath('idempotent', 'x'), key = { 'Idempotency-Key': 'order-17' };
+		const path = documentPath('idempotent', 'x'),
+			key = { 'Idempotency-Key': 'order-17' };
 		const first = assertStatus(await rest.put(path, { data: { a: 1 } }, key), 201);
 		const second = await rest.put(path, { data: { a: 1 } }, key);
 		assert.deepEqual(assertStatus(second, 200), first);
 		assert.equal(second.headers['idempotent-replay'], 'true');
-		assert.equal(assertStatus(await rest.put(path, { data: { a: 2 } }, { 'Idempotency-Key': 'order-18' }), 200).revision, 2);
+		assert.equal(
+			assertStatus(await rest.put(path, { data: { a: 2 } }, { 'Idempotency-Key': 'order-18' }), 200).revision,
+			2,
+		);
 	});
 });
 
@@ -262,8 +317,17 @@ describe('expiry', () => {
 		assert.equal(envelope.expiresAt, undefined);
 	});
 
-	for (const more of [{ ttl: 1, expiresAt: 4e12 }, { ttl: null, expiresAt: null }, { ttl: 0 }, { ttl: -1 }, { ttl: 31536001 }, { ttl: 1.5 },
-		{ ttl: '5' }, { expiresAt: 1 }, { expiresAt: true }])
+	for (const more of [
+		{ ttl: 1, expiresAt: 4e12 },
+		{ ttl: null, expiresAt: null },
+		{ ttl: 0 },
+		{ ttl: -1 },
+		{ ttl: 31536001 },
+		{ ttl: 1.5 },
+		{ ttl: '5' },
+		{ expiresAt: 1 },
+		{ expiresAt: true },
+	])
 		test(`${JSON.stringify(more)} is 400`, async () => {
 			assertProblem(await rest.put(documentPath('ttl', 'bad'), { data: {}, ...more }), 400);
 			assertProblem(await rest.get(documentPath('ttl', 'bad')), 404);
@@ -288,10 +352,15 @@ describe('expiry', () => {
 		assert.equal(again.revision, 3);
 		assert.equal(again.expiresAt, undefined);
 		const events = [];
-		for (let i = 0; i < 3; i++)
-			events.push(await ws.event());
-		assert.deepEqual(events.map(event => [event.topic, event.payload.revision]),
-			[['sync.expiry.created', 1], ['sync.expiry.expired', 2], ['sync.expiry.created', 3]]);
+		for (let i = 0; i < 3; i++) events.push(await ws.event());
+		assert.deepEqual(
+			events.map(event => [event.topic, event.payload.revision]),
+			[
+				['sync.expiry.created', 1],
+				['sync.expiry.expired', 2],
+				['sync.expiry.created', 3],
+			],
+		);
 		assert.equal(events[1].payload.deleted, true);
 		assert.deepEqual(events[1].payload.diff, { added: {}, removed: [], changed: {} });
 		assert.deepEqual(events[2].payload.diff, { added: { b: 2 }, removed: ['a'], changed: {} });

@@ -1,9 +1,20 @@
 // storage.test.js: what stands in Redis after writes is what section 4 of the contract says: other programs read it.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Daemon, assertProblem, assertStatus, collectionPath, documentPath, keys, startPair, until } from './harness.js';
+import {
+	Daemon,
+	assertProblem,
+	assertStatus,
+	collectionPath,
+	documentPath,
+	keys,
+	startPair,
+	until,
+} from './harness.js';
 
-const DAY_MS = 86400000, TOMBSTONE_MS = 7 * DAY_MS, SLACK_MS = 60000;
+const DAY_MS = 86400000,
+	TOMBSTONE_MS = 7 * DAY_MS,
+	SLACK_MS = 60000;
 const settings = { 'redis.encoding': 'string' };
 let pair, rest, redis;
 before(async () => {
@@ -17,8 +28,7 @@ async function history(service, id) {
 	const entries = await redis.command('XRANGE', keys.history(service, id), '-', '+');
 	return entries.map(([entry, fields]) => {
 		const object = {};
-		for (let i = 0; i < fields.length; i += 2)
-			object[fields[i]] = fields[i + 1];
+		for (let i = 0; i < fields.length; i += 2) object[fields[i]] = fields[i + 1];
 		return [entry, object];
 	});
 }
@@ -30,10 +40,12 @@ const score = async (key, member) => {
 
 async function assertNet(key, atMs) {
 	const left = await redis.command('PTTL', key);
-	if (atMs === null)
-		assert.equal(left, -1, key);
+	if (atMs === null) assert.equal(left, -1, key);
 	else
-		assert.ok(Math.abs(Date.now() + left - atMs) < SLACK_MS, `${key} goes at ${Date.now() + left}, should be ${atMs}`);
+		assert.ok(
+			Math.abs(Date.now() + left - atMs) < SLACK_MS,
+			`${key} goes at ${Date.now() + left}, should be ${atMs}`,
+		);
 }
 
 describe('envelope', () => {
@@ -43,12 +55,18 @@ describe('envelope', () => {
 		const put = await rest.put(path, '{ "data" : {"b": [ ],  "a":1e21} , "ttl":100}');
 		const { updatedAt } = assertStatus(put, 201);
 		assert.equal(await stored(), put.text);
-		assert.equal(put.text, `{"revision":1,"updatedAt":${updatedAt},"createdAt":${updatedAt},"expiresAt":${updatedAt + 100000},` +
-			'"service":"text","id":"x","data":{"b": [ ],  "a":1e21}}');
+		assert.equal(
+			put.text,
+			`{"revision":1,"updatedAt":${updatedAt},"createdAt":${updatedAt},"expiresAt":${updatedAt + 100000},` +
+				'"service":"text","id":"x","data":{"b": [ ],  "a":1e21}}',
+		);
 		const deleted = await rest.delete(path);
 		assert.equal(await stored(), deleted.text);
-		assert.equal(deleted.text, `{"revision":2,"updatedAt":${deleted.json.updatedAt},"createdAt":${updatedAt},"deleted":true,` +
-			'"service":"text","id":"x","data":{"b": [ ],  "a":1e21}}');
+		assert.equal(
+			deleted.text,
+			`{"revision":2,"updatedAt":${deleted.json.updatedAt},"createdAt":${updatedAt},"deleted":true,` +
+				'"service":"text","id":"x","data":{"b": [ ],  "a":1e21}}',
+		);
 	});
 
 	test('is a plain string under syncdoc:data:{service}:{id}', async () => {
@@ -69,8 +87,12 @@ describe('history', () => {
 			['create', await rest.put(path, { data: { new: 1 } })],
 		];
 		const entries = await history('stream', 'x');
-		assert.deepEqual(entries.map(([id]) => id), writes.map((_, i) => `${i + 1}-0`));
-		let sum = 0, sequence = 0;
+		assert.deepEqual(
+			entries.map(([id]) => id),
+			writes.map((_, i) => `${i + 1}-0`),
+		);
+		let sum = 0,
+			sequence = 0;
 		const requests = new Set();
 		for (const [i, [, entry]] of entries.entries()) {
 			const [op, answer] = writes[i];
@@ -89,8 +111,16 @@ describe('history', () => {
 		assert.equal(requests.size, entries.length);
 		assert.equal(sequence, Number(await redis.command('GET', keys.sequence)));
 		// reversible: with the removed values
-		assert.deepEqual(JSON.parse(entries[1][1].diff), { added: {}, removed: { gone: { x: [1] } }, changed: { a: { from: 1, to: 2 } } });
-		assert.deepEqual(JSON.parse(entries[3][1].diff), { added: {}, removed: { 'b.2': 3 }, changed: { 'b.1': { from: 2, to: 3 } } });
+		assert.deepEqual(JSON.parse(entries[1][1].diff), {
+			added: {},
+			removed: { gone: { x: [1] } },
+			changed: { a: { from: 1, to: 2 } },
+		});
+		assert.deepEqual(JSON.parse(entries[3][1].diff), {
+			added: {},
+			removed: { 'b.2': 3 },
+			changed: { 'b.1': { from: 2, to: 3 } },
+		});
 		assert.deepEqual(JSON.parse(entries[4][1].diff), { added: {}, removed: {}, changed: {} });
 		assert.deepEqual(JSON.parse(entries[5][1].diff).added, { new: 1 });
 	});
@@ -100,7 +130,14 @@ describe('history', () => {
 		await rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + 300 });
 		await until(async () => (await rest.get(path)).status === 410);
 		assertStatus(await rest.post(collectionPath('stream'), { id: 'expired', data: { b: 1 } }), 201);
-		assert.deepEqual((await history('stream', 'expired')).map(([id, entry]) => [id, entry.op]), [['1-0', 'create'], ['2-0', 'expire'], ['3-0', 'create']]);
+		assert.deepEqual(
+			(await history('stream', 'expired')).map(([id, entry]) => [id, entry.op]),
+			[
+				['1-0', 'create'],
+				['2-0', 'expire'],
+				['3-0', 'create'],
+			],
+		);
 	});
 });
 
@@ -128,12 +165,21 @@ describe('zsets', () => {
 		assertProblem(await rest.patch(documentPath('refused', 'y'), { data: {} }), 404);
 		assert.equal(await redis.command('GET', keys.sequence), before);
 		assert.equal((await history('refused', 'x')).length, 1);
-		assert.deepEqual((await redis.command('KEYS', '*refused*')).sort(),
-			[keys.data('refused', 'x'), keys.history('refused', 'x'), keys.index('refused'), keys.names('refused')].sort());
+		assert.deepEqual(
+			(await redis.command('KEYS', '*refused*')).sort(),
+			[
+				keys.data('refused', 'x'),
+				keys.history('refused', 'x'),
+				keys.index('refused'),
+				keys.names('refused'),
+			].sort(),
+		);
 	});
 
 	test('tombstones stand in `deleted` by purge time, and data and history get a net', async () => {
-		const path = documentPath('dead', 'x'), dataKey = keys.data('dead', 'x'), historyKey = keys.history('dead', 'x');
+		const path = documentPath('dead', 'x'),
+			dataKey = keys.data('dead', 'x'),
+			historyKey = keys.history('dead', 'x');
 		await rest.put(path, { data: {} });
 		await assertNet(dataKey, null);
 		const { updatedAt } = assertStatus(await rest.delete(path), 200);
@@ -147,7 +193,9 @@ describe('zsets', () => {
 	});
 
 	test('expiry holds what expires, and only that', async () => {
-		const path = documentPath('expiry', 'x'), member = 'expiry:x', dataKey = keys.data('expiry', 'x');
+		const path = documentPath('expiry', 'x'),
+			member = 'expiry:x',
+			dataKey = keys.data('expiry', 'x');
 		const { expiresAt } = assertStatus(await rest.put(path, { data: {}, ttl: 1000 }), 201);
 		assert.equal(await score(keys.expiry, member), expiresAt);
 		await assertNet(dataKey, expiresAt + TOMBSTONE_MS + DAY_MS);
@@ -175,14 +223,33 @@ describe('channel', () => {
 			`"documentId":"x","revision":${envelope.revision}${more},"data":${data},${diff}}}`;
 
 		let envelope = (await rest.put(path, '{"data":{"a":[],"n":1e21}}')).json;
-		assert.equal((await listener.nextMessage()).text,
-			text('created', envelope, '', '{"a":[],"n":1e21}', '"diff":{"added":{"a":[],"n":1e21},"removed":[],"changed":{}}'));
-		envelope = (await ws.request({ type: 'sync.replace', service: 'chan', documentId: 'x', data: { n: 2 } })).document;
-		assert.equal((await listener.nextMessage()).text,
-			text('updated', envelope, `,"connectionId":"${ws.welcome.connectionId}"`, '{"n":2}',
-				'"diff":{"added":{},"removed":["a"],"changed":{"n":{"from":1e21,"to":2}}}'));
+		assert.equal(
+			(await listener.nextMessage()).text,
+			text(
+				'created',
+				envelope,
+				'',
+				'{"a":[],"n":1e21}',
+				'"diff":{"added":{"a":[],"n":1e21},"removed":[],"changed":{}}',
+			),
+		);
+		envelope = (await ws.request({ type: 'sync.replace', service: 'chan', documentId: 'x', data: { n: 2 } }))
+			.document;
+		assert.equal(
+			(await listener.nextMessage()).text,
+			text(
+				'updated',
+				envelope,
+				`,"connectionId":"${ws.welcome.connectionId}"`,
+				'{"n":2}',
+				'"diff":{"added":{},"removed":["a"],"changed":{"n":{"from":1e21,"to":2}}}',
+			),
+		);
 		envelope = (await rest.delete(path)).json;
-		assert.equal((await listener.nextMessage()).text, text('deleted', envelope, ',"deleted":true', '{"n":2}', empty));
+		assert.equal(
+			(await listener.nextMessage()).text,
+			text('deleted', envelope, ',"deleted":true', '{"n":2}', empty),
+		);
 		ws.close();
 		listener.close();
 	});
@@ -198,39 +265,50 @@ describe('limits of the history', () => {
 		}
 	}
 
-	test('history.max keeps the newest', () => withDaemon({ 'history.max': 5 }, async client => {
-		for (let i = 0; i < 12; i++)
-			await client.put(documentPath('short', 'x'), { data: { i } });
-		assert.deepEqual((await history('short', 'x')).map(([id]) => id), ['8-0', '9-0', '10-0', '11-0', '12-0']);
-	}));
+	test('history.max keeps the newest', () =>
+		withDaemon({ 'history.max': 5 }, async client => {
+			for (let i = 0; i < 12; i++) await client.put(documentPath('short', 'x'), { data: { i } });
+			assert.deepEqual(
+				(await history('short', 'x')).map(([id]) => id),
+				['8-0', '9-0', '10-0', '11-0', '12-0'],
+			);
+		}));
 
-	test('history.max_bytes is not exceeded; an entry above it carries no diff', () => withDaemon({ 'history.max_bytes': '4KiB' }, async client => {
-		const path = documentPath('bytes', 'x');
-		for (let i = 0; i < 40; i++)
-			await client.put(path, { data: { text: String(i).repeat(150) } });
-		const entries = await history('bytes', 'x');
-		const size = entries.reduce((total, [, entry]) => total + Object.values(entry).join('').length, 0);
-		assert.ok(size <= 4096 + entries.length * 40, `${size} bytes in ${entries.length} entries`);
-		assert.ok(entries.length >= 3 && entries.at(-1)[0] === '40-0', `${entries.length} entries`);
-		await client.put(path, { data: { text: 'x'.repeat(5000) } });
-		const [id, large] = (await history('bytes', 'x')).at(-1);
-		assert.equal(id, '41-0');
-		assert.equal(large.diff, undefined);
-		assert.equal(large.op, 'replace');
-	}));
+	test('history.max_bytes is not exceeded; an entry above it carries no diff', () =>
+		withDaemon({ 'history.max_bytes': '4KiB' }, async client => {
+			const path = documentPath('bytes', 'x');
+			for (let i = 0; i < 40; i++) await client.put(path, { data: { text: String(i).repeat(150) } });
+			const entries = await history('bytes', 'x');
+			const size = entries.reduce((total, [, entry]) => total + Object.values(entry).join('').length, 0);
+			assert.ok(size <= 4096 + entries.length * 40, `${size} bytes in ${entries.length} entries`);
+			assert.ok(entries.length >= 3 && entries.at(-1)[0] === '40-0', `${entries.length} entries`);
+			await client.put(path, { data: { text: 'x'.repeat(5000) } });
+			const [id, large] = (await history('bytes', 'x')).at(-1);
+			assert.equal(id, '41-0');
+			assert.equal(large.diff, undefined);
+			assert.equal(large.op, 'replace');
+		}));
 
-	test('history.max = 0: no stream, and no Idempotency-Key', () => withDaemon({ 'history.max': 0 }, async client => {
-		const path = documentPath('none', 'x');
-		assert.equal(assertStatus(await client.put(path, { data: { a: 1 } }), 201).revision, 1);
-		assert.equal(assertStatus(await client.put(path, { data: { a: 2 } }), 200).revision, 2);
-		assert.equal(await redis.command('EXISTS', keys.history('none', 'x')), 0);
-		assertProblem(await client.put(path, { data: {} }, { 'Idempotency-Key': 'k' }), 422, 'idempotency_unavailable');
-	}));
+	test('history.max = 0: no stream, and no Idempotency-Key', () =>
+		withDaemon({ 'history.max': 0 }, async client => {
+			const path = documentPath('none', 'x');
+			assert.equal(assertStatus(await client.put(path, { data: { a: 1 } }), 201).revision, 1);
+			assert.equal(assertStatus(await client.put(path, { data: { a: 2 } }), 200).revision, 2);
+			assert.equal(await redis.command('EXISTS', keys.history('none', 'x')), 0);
+			assertProblem(
+				await client.put(path, { data: {} }, { 'Idempotency-Key': 'k' }),
+				422,
+				'idempotency_unavailable',
+			);
+		}));
 });
 
 test('what was never a document under a data key is an error and stays as it is', async () => {
-	for (const [id, ...command] of [['text', 'SET', keys.data('foreign', 'text'), 'hello'], ['list', 'RPUSH', keys.data('foreign', 'list'), 'hello'],
-		['json', 'SET', keys.data('foreign', 'json'), '{"revision":1}']]) {
+	for (const [id, ...command] of [
+		['text', 'SET', keys.data('foreign', 'text'), 'hello'],
+		['list', 'RPUSH', keys.data('foreign', 'list'), 'hello'],
+		['json', 'SET', keys.data('foreign', 'json'), '{"revision":1}'],
+	]) {
 		await redis.command(...command);
 		assertProblem(await rest.get(documentPath('foreign', id)), 500, 'stored_document_invalid');
 		assertProblem(await rest.put(documentPath('foreign', id), { data: {} }), 500);

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { WebSocketClient, applyDiff, assertStatus, documentPath, nothingUntilPong, startPair } from './harness.js';
 
-let pair, rest, count = 0;
+let pair,
+	rest,
+	count = 0;
 before(async () => {
 	pair = await startPair({ settings: { 'ws.rate': 10000, 'ws.burst': 10000 } });
 	({ rest } = pair);
@@ -34,12 +36,25 @@ describe('welcome and subscribe', () => {
 	test('subscribed says what was subscribed', async () => {
 		const ws = await connect();
 		const wide = await ws.request({ type: 'subscribe', topic: 'sync.x.*' });
-		assert.deepEqual({ ...wide, position: '' }, { type: 'subscribed', id: wide.id, topic: 'sync.x.*', returnMode: 'full', outcome: 'live', position: '' });
+		assert.deepEqual(
+			{ ...wide, position: '' },
+			{ type: 'subscribed', id: wide.id, topic: 'sync.x.*', returnMode: 'full', outcome: 'live', position: '' },
+		);
 		assert.match(wide.position, /^[0-9a-f]{8}-\d+$/);
-		const one = await ws.request({ type: 'subscribe', topic: 'sync.*.updated', returnMode: 'diff', documentId: 'd' });
+		const one = await ws.request({
+			type: 'subscribe',
+			topic: 'sync.*.updated',
+			returnMode: 'diff',
+			documentId: 'd',
+		});
 		assert.equal(one.documentId, 'd');
 		assert.equal(one.returnMode, 'diff');
-		const some = await ws.request({ type: 'subscribe', topic: 'sync.*.*', returnMode: 'both', documentPrefix: 'u-' });
+		const some = await ws.request({
+			type: 'subscribe',
+			topic: 'sync.*.*',
+			returnMode: 'both',
+			documentPrefix: 'u-',
+		});
 		assert.equal(some.documentPrefix, 'u-');
 		assert.equal(some.returnMode, 'both');
 	});
@@ -60,11 +75,23 @@ describe('welcome and subscribe', () => {
 	});
 
 	const refused = [
-		[{ topic: 'sync.x' }, 400], [{ topic: 'sync.x.changed' }, 400], [{ topic: 'x.y.updated' }, 400], [{ topic: 'sync..updated' }, 400], [{ topic: 7 }, 400], [{}, 400],
-		[{ topic: 'sync.a b.updated' }, 400], [{ topic: 'sync.x.updated.more' }, 400], [{ topic: 'sync.x.*', returnMode: 'none' }, 400],
-		[{ topic: 'sync.x.*', documentId: 'a b' }, 400], [{ topic: 'sync.x.*', documentId: '' }, 400], [{ topic: 'sync.x.*', documentId: 'a', documentPrefix: 'b' }, 400],
-		[{ topic: 'sync.x.*', presence: 'yes' }, 400], [{ topic: 'sync.x.*', snapshot: true }, 400], [{ topic: 'sync.x.*', since: { revision: 1, createdAt: 1 } }, 400],
-		[{ topic: 'sync.x.*', documentId: 'a', snapshot: true }, 501], [{ topic: 'sync.x.*', documentId: 'a', since: { revision: 1, createdAt: 1 } }, 501],
+		[{ topic: 'sync.x' }, 400],
+		[{ topic: 'sync.x.changed' }, 400],
+		[{ topic: 'x.y.updated' }, 400],
+		[{ topic: 'sync..updated' }, 400],
+		[{ topic: 7 }, 400],
+		[{}, 400],
+		[{ topic: 'sync.a b.updated' }, 400],
+		[{ topic: 'sync.x.updated.more' }, 400],
+		[{ topic: 'sync.x.*', returnMode: 'none' }, 400],
+		[{ topic: 'sync.x.*', documentId: 'a b' }, 400],
+		[{ topic: 'sync.x.*', documentId: '' }, 400],
+		[{ topic: 'sync.x.*', documentId: 'a', documentPrefix: 'b' }, 400],
+		[{ topic: 'sync.x.*', presence: 'yes' }, 400],
+		[{ topic: 'sync.x.*', snapshot: true }, 400],
+		[{ topic: 'sync.x.*', since: { revision: 1, createdAt: 1 } }, 400],
+		[{ topic: 'sync.x.*', documentId: 'a', snapshot: true }, 501],
+		[{ topic: 'sync.x.*', documentId: 'a', since: { revision: 1, createdAt: 1 } }, 501],
 		[{ topic: 'sync.x.*', after: '01234567-1' }, 501],
 	];
 	test('what is no subscription is an error with the id, and the socket stays', async () => {
@@ -82,7 +109,8 @@ describe('welcome and subscribe', () => {
 
 describe('events', () => {
 	test('have their members in the order of the contract, in each mode', async () => {
-		const name = service(), modes = {};
+		const name = service(),
+			modes = {};
 		for (const returnMode of ['full', 'diff', 'both']) {
 			modes[returnMode] = await connect();
 			await modes[returnMode].subscribe({ topic: `sync.${name}.*`, returnMode });
@@ -90,27 +118,67 @@ describe('events', () => {
 		const writer = await connect();
 		const expect = async (event, envelope, more, data, diff) => {
 			const position = /"position":"[0-9a-f]{8}-\d+"/;
-			const prefix = `{"type":"event","topic":"sync.${name}.${event}","source":"sync","timestamp":${envelope.updatedAt},POSITION,` +
+			const prefix =
+				`{"type":"event","topic":"sync.${name}.${event}","source":"sync","timestamp":${envelope.updatedAt},POSITION,` +
 				`"payload":{"service":"${name}","documentId":"x","revision":${envelope.revision}${more}`;
-			const wanted = { full: `,"data":${data}}}`, diff: `,"diff":${diff}}}`, both: `,"data":${data},"diff":${diff}}}` };
+			const wanted = {
+				full: `,"data":${data}}}`,
+				diff: `,"diff":${diff}}}`,
+				both: `,"data":${data},"diff":${diff}}}`,
+			};
 			for (const [mode, rest] of Object.entries(wanted))
 				assert.equal((await modes[mode].next(isEvent)).text.replace(position, 'POSITION'), prefix + rest);
 		};
 		const empty = '{"added":{},"removed":[],"changed":{}}';
-		await expect('created', await put(name, 'x', { a: [], 'p.q': 1 }), '', '{"a":[],"p.q":1}', String.raw`{"added":{"a":[],"p\\.q":1},"removed":[],"changed":{}}`);
-		const { document } = await writer.request({ type: 'sync.merge', service: name, documentId: 'x', data: { 'p.q': 2, a: null } });
-		await expect('updated', document, `,"connectionId":"${writer.welcome.connectionId}"`, '{"p.q":2}', 
-			String.raw`{"added":{},"removed":["a"],"changed":{"p\\.q":{"from":1,"to":2}}}`);
+		await expect(
+			'created',
+			await put(name, 'x', { a: [], 'p.q': 1 }),
+			'',
+			'{"a":[],"p.q":1}',
+			String.raw`{"added":{"a":[],"p\\.q":1},"removed":[],"changed":{}}`,
+		);
+		const { document } = await writer.request({
+			type: 'sync.merge',
+			service: name,
+			documentId: 'x',
+			data: { 'p.q': 2, a: null },
+		});
+		await expect(
+			'updated',
+			document,
+			`,"connectionId":"${writer.welcome.connectionId}"`,
+			'{"p.q":2}',
+			String.raw`{"added":{},"removed":["a"],"changed":{"p\\.q":{"from":1,"to":2}}}`,
+		);
 		await expect('updated', await put(name, 'x', { 'p.q': 2 }), '', '{"p.q":2}', empty);
-		await expect('deleted', (await rest.delete(documentPath(name, 'x'))).json, ',"deleted":true', '{"p.q":2}', empty);
-		await expect('created', await put(name, 'x', {}), '', '{}', String.raw`{"added":{},"removed":["p\\.q"],"changed":{}}`);
+		await expect(
+			'deleted',
+			(await rest.delete(documentPath(name, 'x'))).json,
+			',"deleted":true',
+			'{"p.q":2}',
+			empty,
+		);
+		await expect(
+			'created',
+			await put(name, 'x', {}),
+			'',
+			'{}',
+			String.raw`{"added":{},"removed":["p\\.q"],"changed":{}}`,
+		);
 	});
 
 	test('reach the topics that name them and no others', async () => {
-		const name = service(), other = service();
+		const name = service(),
+			other = service();
 		const subscriptions = {
-			[`sync.${name}.created`]: ['created'], [`sync.${name}.updated`]: ['updated'], [`sync.${name}.deleted`]: ['deleted'], [`sync.${name}.expired`]: [],
-			[`sync.${name}.presence`]: [], [`sync.${name}.*`]: ['created', 'updated', 'deleted'], [`sync.${other}.*`]: [], 'sync.*.updated': ['updated'],
+			[`sync.${name}.created`]: ['created'],
+			[`sync.${name}.updated`]: ['updated'],
+			[`sync.${name}.deleted`]: ['deleted'],
+			[`sync.${name}.expired`]: [],
+			[`sync.${name}.presence`]: [],
+			[`sync.${name}.*`]: ['created', 'updated', 'deleted'],
+			[`sync.${other}.*`]: [],
+			'sync.*.updated': ['updated'],
 			'sync.*.*': ['created', 'updated', 'deleted'],
 		};
 		const clients = [];
@@ -126,13 +194,23 @@ describe('events', () => {
 		for (const [ws, topic, wanted] of clients) {
 			await nothingUntilPong(ws, () => false);
 			const seen = ws.events.filter(event => event.payload.service === name);
-			assert.deepEqual(seen.map(event => event.topic), wanted.map(event => `sync.${name}.${event}`), topic);
+			assert.deepEqual(
+				seen.map(event => event.topic),
+				wanted.map(event => `sync.${name}.${event}`),
+				topic,
+			);
 		}
 	});
 
 	test('documentId and documentPrefix narrow', async () => {
 		const name = service();
-		const cases = [[{ documentId: 'u-1' }, ['u-1']], [{ documentPrefix: 'u-' }, ['u-1', 'u-22']], [{ documentPrefix: 'u-2' }, ['u-22']], [{ documentId: 'u-' }, []], [{}, ['u-1', 'v', 'u-22']]];
+		const cases = [
+			[{ documentId: 'u-1' }, ['u-1']],
+			[{ documentPrefix: 'u-' }, ['u-1', 'u-22']],
+			[{ documentPrefix: 'u-2' }, ['u-22']],
+			[{ documentId: 'u-' }, []],
+			[{}, ['u-1', 'v', 'u-22']],
+		];
 		const clients = [];
 		for (const [narrow, wanted] of cases)
 			for (const topic of [`sync.${name}.created`, 'sync.*.*']) {
@@ -140,24 +218,37 @@ describe('events', () => {
 				await ws.subscribe({ topic, ...narrow });
 				clients.push([ws, wanted, narrow]);
 			}
-		for (const id of ['u-1', 'v', 'u-22'])
-			await put(name, id, {});
+		for (const id of ['u-1', 'v', 'u-22']) await put(name, id, {});
 		await clients.at(-1)[0].event(event => event.payload.documentId === 'u-22' && event.payload.service === name);
 		for (const [ws, wanted, narrow] of clients) {
 			await nothingUntilPong(ws, () => false);
-			assert.deepEqual(ws.events.filter(event => event.payload.service === name).map(event => event.payload.documentId), wanted, JSON.stringify(narrow));
+			assert.deepEqual(
+				ws.events.filter(event => event.payload.service === name).map(event => event.payload.documentId),
+				wanted,
+				JSON.stringify(narrow),
+			);
 		}
 	});
 
 	test('come once however many subscriptions match, with the modes united', async () => {
 		const name = service();
-		const cases = [[['full', 'full'], 'data'], [['full', 'diff'], 'data,diff'], [['diff', 'diff'], 'diff'], [['diff', 'both'], 'data,diff'], [['diff', 'diff', 'diff', 'full'], 'data,diff']];
-		const shapes = [{ topic: `sync.${name}.*` }, { topic: 'sync.*.created' }, { topic: `sync.${name}.created`, documentId: 'x' }, { topic: 'sync.*.*', documentPrefix: 'x' }];
+		const cases = [
+			[['full', 'full'], 'data'],
+			[['full', 'diff'], 'data,diff'],
+			[['diff', 'diff'], 'diff'],
+			[['diff', 'both'], 'data,diff'],
+			[['diff', 'diff', 'diff', 'full'], 'data,diff'],
+		];
+		const shapes = [
+			{ topic: `sync.${name}.*` },
+			{ topic: 'sync.*.created' },
+			{ topic: `sync.${name}.created`, documentId: 'x' },
+			{ topic: 'sync.*.*', documentPrefix: 'x' },
+		];
 		const clients = [];
 		for (const [modes, wanted] of cases) {
 			const ws = await connect();
-			for (const [i, returnMode] of modes.entries())
-				await ws.subscribe({ ...shapes[i], returnMode });
+			for (const [i, returnMode] of modes.entries()) await ws.subscribe({ ...shapes[i], returnMode });
 			clients.push([ws, wanted]);
 		}
 		await put(name, 'x', { a: 1 });
@@ -169,7 +260,8 @@ describe('events', () => {
 	});
 
 	test('a second subscribe with equal names replaces the first', async () => {
-		const name = service(), ws = await connect();
+		const name = service(),
+			ws = await connect();
 		const shape = { topic: `sync.${name}.*`, documentPrefix: 'x' };
 		for (const returnMode of ['both', 'diff', 'full']) {
 			await ws.subscribe({ ...shape, returnMode });
@@ -184,7 +276,8 @@ describe('events', () => {
 	});
 
 	test('unsubscribe ends exactly that one', async () => {
-		const name = service(), ws = await connect();
+		const name = service(),
+			ws = await connect();
 		await ws.subscribe({ topic: `sync.${name}.*` });
 		await ws.subscribe({ topic: `sync.${name}.*`, documentId: 'x', returnMode: 'diff' });
 		const error = await ws.request({ type: 'unsubscribe', topic: `sync.${name}.*`, documentId: 'y' });
@@ -201,17 +294,30 @@ describe('events', () => {
 	});
 
 	test('subscribing to a document that does not exist succeeds', async () => {
-		const name = service(), ws = await connect();
+		const name = service(),
+			ws = await connect();
 		await ws.subscribe({ topic: `sync.${name}.*`, documentId: 'later' });
 		const { revision } = await put(name, 'later', { a: 1 });
 		assert.equal((await ws.event()).payload.revision, revision);
 	});
 
 	test('diffs lead from each state to the next, names with dots and backslashes too', async () => {
-		const name = service(), ws = await connect();
+		const name = service(),
+			ws = await connect();
 		await ws.subscribe({ topic: `sync.${name}.*`, returnMode: 'both' });
-		const states = [{ a: 1, 'a.b': { 'c\\': 1 }, '': { '': 0 } }, { 'a.b': { 'c\\': 2, 'd.': [] }, '': {} }, { list: [1, [2, 3], { x: 1 }] }, { list: [1, [2], { x: 2 }, 4] },
-			{ list: [] }, { list: {} }, { list: null }, {}, { __proto__x: 1, constructor: { a: 1 } }, JSON.parse('{"__proto__":{"a":1}}'), {}];
+		const states = [
+			{ a: 1, 'a.b': { 'c\\': 1 }, '': { '': 0 } },
+			{ 'a.b': { 'c\\': 2, 'd.': [] }, '': {} },
+			{ list: [1, [2, 3], { x: 1 }] },
+			{ list: [1, [2], { x: 2 }, 4] },
+			{ list: [] },
+			{ list: {} },
+			{ list: null },
+			{},
+			{ __proto__x: 1, constructor: { a: 1 } },
+			JSON.parse('{"__proto__":{"a":1}}'),
+			{},
+		];
 		let held = {};
 		for (const state of states) {
 			await put(name, 'x', state);

@@ -25,8 +25,7 @@ export const sanitizerEnvironment = {
 
 export function assertNoSanitizerReport(text) {
 	const found = text.match(REPORTS);
-	if (!found)
-		return;
+	if (!found) return;
 	const at = text.indexOf(found[0]);
 	assert.fail(`a sanitizer or assertion report in syncdocd's stderr:\n${text.slice(at, at + 6000)}`);
 }
@@ -48,19 +47,42 @@ export class Redis {
 
 	async start() {
 		const extra = (process.env.SYNCDOC_TEST_REDIS_ARGS ?? '').split(' ').filter(Boolean);
-		const args = ['--port', String(this.port), '--bind', '127.0.0.1', '--unixsocket', this.socket, '--dir', this.directory,
-			'--save', '', '--appendonly', this.persistent ? 'yes' : 'no', '--daemonize', 'no', '--appendfsync', 'always',
-			...(this.password ? ['--requirepass', this.password] : []), ...extra];
+		const args = [
+			'--port',
+			String(this.port),
+			'--bind',
+			'127.0.0.1',
+			'--unixsocket',
+			this.socket,
+			'--dir',
+			this.directory,
+			'--save',
+			'',
+			'--appendonly',
+			this.persistent ? 'yes' : 'no',
+			'--daemonize',
+			'no',
+			'--appendfsync',
+			'always',
+			...(this.password ? ['--requirepass', this.password] : []),
+			...extra,
+		];
 		this.process = new Process('redis-server', args);
-		this.client = await until(() => {
-			assert.ok(!this.process.end, `redis-server does not start: ${this.process.stdout}`);
-			return this.connect();
-		}, START_MS, 'redis-server answers');
+		this.client = await until(
+			() => {
+				assert.ok(!this.process.end, `redis-server does not start: ${this.process.stdout}`);
+				return this.connect();
+			},
+			START_MS,
+			'redis-server answers',
+		);
 		return this;
 	}
 
 	get url() {
-		return this.port ? `redis://${this.password ? `:${this.password}@` : ''}127.0.0.1:${this.port}` : `unix://${this.socket}`;
+		return this.port
+			? `redis://${this.password ? `:${this.password}@` : ''}127.0.0.1:${this.port}`
+			: `unix://${this.socket}`;
 	}
 
 	async connect() {
@@ -117,20 +139,16 @@ export class Daemon {
 		this.configFile = path.join(this.directory, 'syncdocd.conf');
 		fs.writeFileSync(this.configFile, config ?? '');
 		args.push('-c', this.configFile);
-		for (const [key, value] of Object.entries(values))
-			if (value !== undefined)
-				args.push('-o', `${key}=${value}`);
+		for (const [key, value] of Object.entries(values)) if (value !== undefined) args.push('-o', `${key}=${value}`);
 		return args;
 	}
 
 	async start() {
 		this.port ??= this.options.port ?? (await freePort());
-		if (this.options.socket)
-			this.socket = path.join(this.directory, 'http.sock');
+		if (this.options.socket) this.socket = path.join(this.directory, 'http.sock');
 		this.process = new Process(SYNCDOCD, this.arguments(), { env: sanitizerEnvironment });
 		this.rest = this.client();
-		if (this.options.wait !== false)
-			await this.waitUntilReady();
+		if (this.options.wait !== false) await this.waitUntilReady();
 		return this;
 	}
 
@@ -173,15 +191,22 @@ export class Daemon {
 	async waitUntilReady(deadlineMs = START_MS) {
 		const wanted = (this.options.settings?.workers ?? 1) * 4;
 		let ready = 0;
-		await until(async () => {
-			if (this.process.end)
-				return true;
-			const answer = await this.readiness();
-			this.lastReadiness = answer;
-			ready = answer.status === 200 ? ready + 1 : 0;
-			return ready >= wanted;
-		}, deadlineMs, () => `/readyz says 200; it says ${this.lastReadiness?.text ?? this.lastReadiness?.error}; the last lines: ${this.stderr.slice(-2000)}`);
-		assert.ok(!this.process.end, `syncdocd ended: ${JSON.stringify(this.process.end)}\n${this.stderr.slice(-4000)}`);
+		await until(
+			async () => {
+				if (this.process.end) return true;
+				const answer = await this.readiness();
+				this.lastReadiness = answer;
+				ready = answer.status === 200 ? ready + 1 : 0;
+				return ready >= wanted;
+			},
+			deadlineMs,
+			() =>
+				`/readyz says 200; it says ${this.lastReadiness?.text ?? this.lastReadiness?.error}; the last lines: ${this.stderr.slice(-2000)}`,
+		);
+		assert.ok(
+			!this.process.end,
+			`syncdocd ended: ${JSON.stringify(this.process.end)}\n${this.stderr.slice(-4000)}`,
+		);
 	}
 
 	workers() {
@@ -189,8 +214,7 @@ export class Daemon {
 	}
 
 	async stop({ code = 0, signal = 'SIGTERM' } = {}) {
-		for (const client of this.clients)
-			client.close();
+		for (const client of this.clients) client.close();
 		this.clients.clear();
 		this.process.kill(signal);
 		let end;
@@ -202,8 +226,11 @@ export class Daemon {
 		}
 		assertNoSanitizerReport(this.stderr);
 		if (code !== null)
-			assert.deepEqual({ code: end.code, signal: end.signal }, { code, signal: null },
-				`how syncdocd ended; its last lines: ${this.stderr.slice(-3000)}`);
+			assert.deepEqual(
+				{ code: end.code, signal: end.signal },
+				{ code, signal: null },
+				`how syncdocd ended; its last lines: ${this.stderr.slice(-3000)}`,
+			);
 	}
 }
 

@@ -4,12 +4,9 @@
 export function splitPath(path) {
 	const names = [''];
 	for (let i = 0; i < path.length; i++) {
-		if (path[i] === '\\')
-			names[names.length - 1] += path[++i];
-		else if (path[i] === '.')
-			names.push('');
-		else
-			names[names.length - 1] += path[i];
+		if (path[i] === '\\') names[names.length - 1] += path[++i];
+		else if (path[i] === '.') names.push('');
+		else names[names.length - 1] += path[i];
 	}
 	return names;
 }
@@ -33,8 +30,7 @@ function find(data, path) {
 
 function remove(data, path) {
 	const { parent, name } = find(data, path);
-	if (!Object.hasOwn(parent, name))
-		throw new Error(`removed ${JSON.stringify(path)} was not there`);
+	if (!Object.hasOwn(parent, name)) throw new Error(`removed ${JSON.stringify(path)} was not there`);
 	if (Array.isArray(parent)) {
 		if (Number(name) !== parent.length - 1)
 			throw new Error(`removal of ${JSON.stringify(path)} is not at the array's end`);
@@ -48,12 +44,10 @@ export function applyDiff(data, diff) {
 	const result = JSON.parse(JSON.stringify(data));
 	if (Object.keys(diff).sort().join() !== 'added,changed,removed')
 		throw new Error(`a diff has added, removed and changed: ${JSON.stringify(diff)}`);
-	for (const path of diff.removed)
-		remove(result, path);
+	for (const path of diff.removed) remove(result, path);
 	for (const [path, { to }] of Object.entries(diff.changed)) {
 		const { parent, name } = find(result, path);
-		if (!Object.hasOwn(parent, name))
-			throw new Error(`changed ${JSON.stringify(path)} is not there`);
+		if (!Object.hasOwn(parent, name)) throw new Error(`changed ${JSON.stringify(path)} is not there`);
 		set(parent, name, to);
 	}
 	for (const [path, value] of Object.entries(diff.added)) {

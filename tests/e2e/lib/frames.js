@@ -3,7 +3,12 @@ import crypto from 'node:crypto';
 import net from 'node:net';
 import { DEADLINE_MS, until } from './wait.js';
 
-export const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, CONTINUATION = 0;
+export const TEXT = 1,
+	BINARY = 2,
+	CLOSE = 8,
+	PING = 9,
+	PONG = 10,
+	CONTINUATION = 0;
 
 // options: fin, rsv (bits 0…7), masked, length (announced instead of the true one), form (7, 16 or 64 bits of length).
 export function frame(opcode, payload = '', options = {}) {
@@ -15,17 +20,12 @@ export function frame(opcode, payload = '', options = {}) {
 	const mask = masked ? 0x80 : 0;
 	const bytes = Buffer.alloc(8);
 	bytes.writeBigUInt64BE(BigInt.asUintN(64, length));
-	if (form === 7)
-		head.push(mask | Number(length));
-	else if (form === 16)
-		head.push(mask | 126, ...bytes.subarray(6));
-	else
-		head.push(mask | 127, ...bytes);
-	if (!masked)
-		return Buffer.concat([Buffer.from(head), body]);
+	if (form === 7) head.push(mask | Number(length));
+	else if (form === 16) head.push(mask | 126, ...bytes.subarray(6));
+	else head.push(mask | 127, ...bytes);
+	if (!masked) return Buffer.concat([Buffer.from(head), body]);
 	const key = crypto.randomBytes(4);
-	for (let i = 0; i < body.length; i++)
-		body[i] ^= key[i % 4];
+	for (let i = 0; i < body.length; i++) body[i] ^= key[i % 4];
 	return Buffer.concat([Buffer.from(head), key, body]);
 }
 
@@ -44,7 +44,9 @@ export function handshake(port, changes = {}) {
 		'Sec-WebSocket-Version': '13',
 		...changes,
 	};
-	const lines = Object.entries(headers).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}\r\n`);
+	const lines = Object.entries(headers)
+		.filter(([, value]) => value !== undefined)
+		.map(([name, value]) => `${name}: ${value}\r\n`);
 	return `GET /v1/realtime HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
 
@@ -65,8 +67,7 @@ export class RawWebSocket {
 		});
 		raw.socket.write(Buffer.concat([Buffer.from(handshake(port, changes), 'latin1'), bytesBehind]));
 		await until(() => raw.head || raw.ended, DEADLINE_MS, 'answer to the handshake');
-		if (!raw.head?.startsWith('HTTP/1.1 101 '))
-			throw new Error(`no handshake: ${raw.head}`);
+		if (!raw.head?.startsWith('HTTP/1.1 101 ')) throw new Error(`no handshake: ${raw.head}`);
 		return raw;
 	}
 
@@ -74,33 +75,28 @@ export class RawWebSocket {
 		this.bytes = Buffer.concat([this.bytes, data]);
 		if (!this.head) {
 			const end = this.bytes.indexOf('\r\n\r\n');
-			if (end < 0)
-				return;
+			if (end < 0) return;
 			this.head = this.bytes.toString('latin1', 0, end + 4);
 			this.bytes = this.bytes.subarray(end + 4);
 		}
-		while (this.#takeFrame())
-			;
+		while (this.#takeFrame());
 	}
 
 	#takeFrame() {
 		const { bytes } = this;
-		if (bytes.length < 2)
-			return false;
-		let length = bytes[1] & 0x7f, at = 2;
+		if (bytes.length < 2) return false;
+		let length = bytes[1] & 0x7f,
+			at = 2;
 		if (length === 126) {
-			if (bytes.length < 4)
-				return false;
+			if (bytes.length < 4) return false;
 			length = bytes.readUInt16BE(2);
 			at = 4;
 		} else if (length === 127) {
-			if (bytes.length < 10)
-				return false;
+			if (bytes.length < 10) return false;
 			length = Number(bytes.readBigUInt64BE(2));
 			at = 10;
 		}
-		if (bytes.length < at + length)
-			return false;
+		if (bytes.length < at + length) return false;
 		this.frames.push({
 			fin: Boolean(bytes[0] & 0x80),
 			rsv: (bytes[0] >> 4) & 7,
@@ -113,19 +109,20 @@ export class RawWebSocket {
 	}
 
 	write(...parts) {
-		for (const part of parts)
-			this.socket.write(part);
+		for (const part of parts) this.socket.write(part);
 	}
 
 	next(fits, what = String(fits)) {
-		return until(() => {
-			const at = this.frames.findIndex(fits);
-			if (at >= 0)
-				return this.frames.splice(at, 1)[0];
-			if (this.ended)
-				throw new Error(`the server ended the connection; frames: ${this.describe()}`);
-			return undefined;
-		}, DEADLINE_MS, what);
+		return until(
+			() => {
+				const at = this.frames.findIndex(fits);
+				if (at >= 0) return this.frames.splice(at, 1)[0];
+				if (this.ended) throw new Error(`the server ended the connection; frames: ${this.describe()}`);
+				return undefined;
+			},
+			DEADLINE_MS,
+			what,
+		);
 	}
 
 	// The code of the server's Close frame.
@@ -139,7 +136,9 @@ export class RawWebSocket {
 	}
 
 	describe() {
-		return JSON.stringify(this.frames.map(item => ({ opcode: item.opcode, payload: item.payload.toString('latin1') })));
+		return JSON.stringify(
+			this.frames.map(item => ({ opcode: item.opcode, payload: item.payload.toString('latin1') })),
+		);
 	}
 
 	close() {

@@ -11,13 +11,10 @@ const directories = new Set();
 
 // The last resort: tests stop what they start, but a failed one, or a test runner that ends us, must leave nothing behind.
 process.on('exit', () => {
-	for (const child of running)
-		child.kill('SIGKILL');
-	for (const directory of directories)
-		fs.rmSync(directory, { recursive: true, force: true });
+	for (const child of running) child.kill('SIGKILL');
+	for (const directory of directories) fs.rmSync(directory, { recursive: true, force: true });
 });
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'])
-	process.on(signal, () => process.exit(1));
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 export function makeDirectory(name = 'syncdoc') {
 	const directory = fs.mkdtempSync(path.join(os.tmpdir(), `${name}-e2e-`));
@@ -55,14 +52,16 @@ export class Process {
 	}
 
 	kill(signal) {
-		if (!this.end && this.pid)
-			process.kill(this.pid, signal);
+		if (!this.end && this.pid) process.kill(this.pid, signal);
 	}
 
 	async waitForExit(deadlineMs = DEADLINE_MS) {
-		const end = await within(this.exited, deadlineMs, () => `end of ${this.name}; its last words: ${this.stderr.slice(-2000)}`);
-		if (end.error)
-			throw end.error;
+		const end = await within(
+			this.exited,
+			deadlineMs,
+			() => `end of ${this.name}; its last words: ${this.stderr.slice(-2000)}`,
+		);
+		if (end.error) throw end.error;
 		return end;
 	}
 
@@ -89,13 +88,11 @@ export async function run(command, args, options = {}) {
 export function childrenOf(parent) {
 	const children = [];
 	for (const name of fs.readdirSync('/proc')) {
-		if (!/^\d+$/.test(name))
-			continue;
+		if (!/^\d+$/.test(name)) continue;
 		try {
 			const stat = fs.readFileSync(`/proc/${name}/stat`, 'utf8');
 			const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-			if (Number(fields[1]) !== parent || fields[0] === 'Z')
-				continue;
+			if (Number(fields[1]) !== parent || fields[0] === 'Z') continue;
 			const command = fs.readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
 			children.push({ pid: Number(name), command });
 		} catch {

@@ -5,39 +5,35 @@ import { DEADLINE_MS, until, within } from './wait.js';
 // One reply from `bytes` at `at`: {value, at}, or null when it is not all there.
 function parse(bytes, at) {
 	const end = bytes.indexOf('\r\n', at);
-	if (end < 0)
-		return null;
+	if (end < 0) return null;
 	const line = bytes.toString('utf8', at + 1, end);
 	const next = end + 2;
 	switch (String.fromCharCode(bytes[at])) {
-	case '+':
-		return { value: line, at: next };
-	case '-':
-		return { value: new Error(line), at: next };
-	case ':':
-		return { value: Number(line), at: next };
-	case '$': {
-		const length = Number(line);
-		if (length < 0)
-			return { value: null, at: next };
-		if (bytes.length < next + length + 2)
-			return null;
-		return { value: bytes.toString('utf8', next, next + length), at: next + length + 2 };
-	}
-	case '*': {
-		const value = [];
-		let position = next;
-		for (let i = 0; i < Number(line); i++) {
-			const item = parse(bytes, position);
-			if (!item)
-				return null;
-			value.push(item.value);
-			position = item.at;
+		case '+':
+			return { value: line, at: next };
+		case '-':
+			return { value: new Error(line), at: next };
+		case ':':
+			return { value: Number(line), at: next };
+		case '$': {
+			const length = Number(line);
+			if (length < 0) return { value: null, at: next };
+			if (bytes.length < next + length + 2) return null;
+			return { value: bytes.toString('utf8', next, next + length), at: next + length + 2 };
 		}
-		return { value, at: position };
-	}
-	default:
-		throw new Error(`no RESP: ${line}`);
+		case '*': {
+			const value = [];
+			let position = next;
+			for (let i = 0; i < Number(line); i++) {
+				const item = parse(bytes, position);
+				if (!item) return null;
+				value.push(item.value);
+				position = item.at;
+			}
+			return { value, at: position };
+		}
+		default:
+			throw new Error(`no RESP: ${line}`);
 	}
 }
 
@@ -50,8 +46,7 @@ export class RedisClient {
 		socket.on('data', data => this.#take(data));
 		socket.on('error', () => {});
 		socket.on('close', () => {
-			for (const { reject } of this.waiting.splice(0))
-				reject(new Error('Redis closed the connection'));
+			for (const { reject } of this.waiting.splice(0)) reject(new Error('Redis closed the connection'));
 		});
 	}
 
@@ -62,8 +57,7 @@ export class RedisClient {
 			socket.once('error', reject);
 		});
 		const client = new RedisClient(socket);
-		if (password)
-			await client.command('AUTH', password);
+		if (password) await client.command('AUTH', password);
 		return client;
 	}
 
@@ -71,25 +65,21 @@ export class RedisClient {
 		this.bytes = Buffer.concat([this.bytes, data]);
 		for (;;) {
 			const reply = parse(this.bytes, 0);
-			if (!reply)
-				return;
+			if (!reply) return;
 			this.bytes = this.bytes.subarray(reply.at);
 			if (Array.isArray(reply.value) && /^p?message$/.test(reply.value[0])) {
 				this.messages.push({ channel: reply.value.at(-2), text: reply.value.at(-1) });
 				continue;
 			}
 			const { resolve, reject } = this.waiting.shift();
-			if (reply.value instanceof Error)
-				reject(reply.value);
-			else
-				resolve(reply.value);
+			if (reply.value instanceof Error) reject(reply.value);
+			else resolve(reply.value);
 		}
 	}
 
 	command(...words) {
 		const parts = [`*${words.length}\r\n`];
-		for (const word of words.map(String))
-			parts.push(`$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+		for (const word of words.map(String)) parts.push(`$${Buffer.byteLength(word)}\r\n${word}\r\n`);
 		this.socket.write(parts.join(''));
 		const answer = new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
 		return within(answer, DEADLINE_MS, `Redis answers ${words[0]}`);

@@ -16,13 +16,10 @@ export class Rest {
 	request(method, path, options = {}) {
 		const headers = { ...options.headers };
 		let { body } = options;
-		if (body !== undefined && typeof body !== 'string' && !Buffer.isBuffer(body))
-			body = JSON.stringify(body);
+		if (body !== undefined && typeof body !== 'string' && !Buffer.isBuffer(body)) body = JSON.stringify(body);
 		const type = options.type === undefined && body !== undefined ? 'application/json' : options.type;
-		if (type)
-			headers['Content-Type'] = type;
-		if (body !== undefined && !options.chunked)
-			headers['Content-Length'] = Buffer.byteLength(body);
+		if (type) headers['Content-Type'] = type;
+		if (body !== undefined && !options.chunked) headers['Content-Length'] = Buffer.byteLength(body);
 		const answer = new Promise((resolve, reject) => {
 			const request = http.request({ ...this.place, agent: this.agent, method, path, headers });
 			request.on('error', reject);
@@ -88,36 +85,34 @@ export function exchange(port, parts, { isDone = () => false, deadlineMs = DEADL
 	const result = new Promise(resolve => {
 		const finish = closed => resolve({ bytes, text: bytes.toString('latin1'), closed });
 		socket.on('connect', () => {
-			for (const part of [parts].flat())
-				socket.write(Buffer.isBuffer(part) ? part : Buffer.from(part, 'latin1'));
+			for (const part of [parts].flat()) socket.write(Buffer.isBuffer(part) ? part : Buffer.from(part, 'latin1'));
 		});
 		socket.on('data', data => {
 			bytes = Buffer.concat([bytes, data]);
-			if (isDone(bytes))
-				finish(false);
+			if (isDone(bytes)) finish(false);
 		});
 		// A reset after the answer is an end like any other.
 		socket.on('error', () => finish(true));
 		socket.on('end', () => finish(true));
 		socket.on('close', () => finish(true));
 	});
-	return within(result, deadlineMs, () => `end of the exchange; so far: ${bytes.toString('latin1')}`).finally(() => socket.destroy());
+	return within(result, deadlineMs, () => `end of the exchange; so far: ${bytes.toString('latin1')}`).finally(() =>
+		socket.destroy(),
+	);
 }
 
 // True when the bytes hold one whole HTTP answer with a Content-Length.
 export function hasWholeAnswer(bytes) {
 	const text = bytes.toString('latin1');
 	const end = text.indexOf('\r\n\r\n');
-	if (end < 0)
-		return false;
+	if (end < 0) return false;
 	const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, end));
 	return text.length >= end + 4 + (length ? Number(length[1]) : 0);
 }
 
 export function parseAnswer(text) {
 	const match = /^HTTP\/1\.[01] (\d{3}) [^\r]*\r\n([\s\S]*?)\r\n\r\n([\s\S]*)$/.exec(text);
-	if (!match)
-		return null;
+	if (!match) return null;
 	const headers = {};
 	for (const line of match[2].split('\r\n')) {
 		const colon = line.indexOf(':');
@@ -132,10 +127,12 @@ export function assertProblem(answer, status, code, what = '') {
 	assert.equal(answer.headers['content-type'], 'application/problem+json', what);
 	const problem = answer.json ?? JSON.parse(answer.text);
 	assert.equal(problem.status, status, what);
-	if (code)
-		assert.equal(problem.code, code, `${what} ${answer.text}`);
+	if (code) assert.equal(problem.code, code, `${what} ${answer.text}`);
 	for (const member of ['type', 'title', 'detail', 'code'])
-		assert.ok(typeof problem[member] === 'string' && problem[member].length > 0, `${what} ${member}: ${answer.text}`);
+		assert.ok(
+			typeof problem[member] === 'string' && problem[member].length > 0,
+			`${what} ${member}: ${answer.text}`,
+		);
 	return problem;
 }
 

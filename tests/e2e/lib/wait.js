@@ -15,14 +15,15 @@ export async function until(condition, deadlineMs = DEADLINE_MS, what = () => St
 	for (;;) {
 		try {
 			const value = await condition();
-			if (value)
-				return value;
+			if (value) return value;
 			fault = undefined;
 		} catch (error) {
 			fault = error;
 		}
 		if (Date.now() >= end)
-			throw new Error(`not within ${deadlineMs} ms: ${typeof what === 'function' ? what() : what}`, { cause: fault });
+			throw new Error(`not within ${deadlineMs} ms: ${typeof what === 'function' ? what() : what}`, {
+				cause: fault,
+			});
 		await turn();
 	}
 }
@@ -31,7 +32,10 @@ export async function until(condition, deadlineMs = DEADLINE_MS, what = () => St
 export async function within(promise, deadlineMs, what) {
 	let timer;
 	const late = new Promise((_, reject) => {
-		timer = setTimeout(() => reject(new Error(`not within ${deadlineMs} ms: ${typeof what === 'function' ? what() : what}`)), deadlineMs);
+		timer = setTimeout(
+			() => reject(new Error(`not within ${deadlineMs} ms: ${typeof what === 'function' ? what() : what}`)),
+			deadlineMs,
+		);
 	});
 	try {
 		return await Promise.race([promise, late]);

@@ -32,8 +32,7 @@ export class WebSocketClient {
 			socket.once('error', reject);
 		});
 		await within(open, DEADLINE_MS, `handshake with ${url}`);
-		if (welcome)
-			client.welcome = await client.next(message => message.type === 'welcome');
+		if (welcome) client.welcome = await client.next(message => message.type === 'welcome');
 		return client;
 	}
 
@@ -49,10 +48,8 @@ export class WebSocketClient {
 	async next(fits = () => true, deadlineMs = DEADLINE_MS) {
 		const find = () => {
 			const at = this.unread.findIndex(fits);
-			if (at >= 0)
-				return this.unread.splice(at, 1)[0];
-			if (this.end && !this.unread.some(fits))
-				throw new Error(`closed with ${this.end.code} ${this.end.reason}`);
+			if (at >= 0) return this.unread.splice(at, 1)[0];
+			if (this.end && !this.unread.some(fits)) throw new Error(`closed with ${this.end.code} ${this.end.reason}`);
 			return undefined;
 		};
 		return until(find, deadlineMs, () => `message ${fits}; unread: ${JSON.stringify(this.unread).slice(0, 2000)}`);
@@ -79,8 +76,7 @@ export class WebSocketClient {
 
 	async subscribe(message) {
 		const answer = await this.request({ type: 'subscribe', ...message });
-		if (answer.type !== 'subscribed')
-			throw new Error(`not subscribed: ${answer.text}`);
+		if (answer.type !== 'subscribed') throw new Error(`not subscribed: ${answer.text}`);
 		return answer;
 	}
 

@@ -234,3 +234,59 @@ Test(diff, both_forms_name_the_same_paths_in_the_same_order)
 				      json_member(&b, 0, SPAN("changed"))));
 	}
 }
+
+/* --- the client form of what the history keeps --- */
+
+Test(diff, client_form_of_the_reversible_form_is_the_client_form)
+{
+	uint64_t seed = random_json_seed();
+	struct random_json random = random_json_create(seed);
+
+	for (int i = 0; i < 500; i++) {
+		struct buffer CLEANUP(buffer_fini) old = {0}, new = {0}, client = {0};
+		random_json_object(&random, &old);
+		struct json CLEANUP(json_fini) old_doc = random_json_parse(buffer_span(&old));
+		random_json_changed(&random, &old_doc, &new);
+		struct forms CLEANUP(forms_fini) forms =
+			differ(buffer_span(&old), buffer_span(&new));
+		struct json CLEANUP(json_fini) reversible =
+			random_json_parse(buffer_span(&forms.reversible));
+		cr_assert_eq(diff_client_form(&reversible, &client), 0, "seed %llu",
+			     (unsigned long long)seed);
+		cr_assert(span_equals(buffer_span(&client), buffer_span(&forms.diff)),
+			  "seed %llu: %.*s, not %.*s", (unsigned long long)seed,
+			  SPAN_ARGS(buffer_span(&client)), SPAN_ARGS(buffer_span(&forms.diff)));
+	}
+}
+
+Test(diff, client_form_of_the_client_form_is_itself)
+{
+	const struct span diff = SPAN("{\"added\":{},\"removed\":[\"a\",\"b.c\"],\"changed\":{}}");
+	struct json CLEANUP(json_fini) doc = random_json_parse(diff);
+	struct buffer CLEANUP(buffer_fini) client = {0};
+
+	cr_assert_eq(diff_client_form(&doc, &client), 0);
+	cr_assert(span_equals(buffer_span(&client), diff));
+}
+
+Test(diff, what_is_no_diff_has_no_client_form)
+{
+	static const char *const rows[] = {
+		"null",
+		"[]",
+		"{}",
+		"{\"added\":{},\"removed\":{}}",
+		"{\"added\":{},\"removed\":{},\"moved\":{}}",
+		"{\"added\":{},\"removed\":{},\"changed\":{},\"moved\":{}}",
+		"{\"added\":[],\"removed\":{},\"changed\":{}}",
+		"{\"added\":{},\"removed\":1,\"changed\":{}}",
+		"{\"added\":{},\"removed\":{},\"changed\":null}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct json CLEANUP(json_fini) doc = random_json_parse(span_string(rows[i]));
+		struct buffer CLEANUP(buffer_fini) client = {0};
+		cr_expect_eq(diff_client_form(&doc, &client), -EINVAL, "%s", rows[i]);
+		cr_expect_eq(client.len, 0);
+	}
+}

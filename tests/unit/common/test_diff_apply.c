@@ -240,3 +240,87 @@ Test(diff_apply, the_vectors_of_the_javascript_client_hold)
 		cr_expect(runs_to(diff_apply, old, diff, new), "%.*s", SPAN_ARGS(diff));
 	}
 }
+
+/* --- many diffs in one go --- */
+
+static int revert_all(struct span data, const struct span *diffs, size_t count, struct buffer *ret)
+{
+	struct json CLEANUP(json_fini) doc = random_json_parse(data);
+
+	return diff_revert_all(&doc, diffs, count, ret);
+}
+
+enum { CHAIN = 40 };
+
+/* Revisions 0…CHAIN, each made from the one before; diffs[i] leads from i to i + 1. */
+struct chain {
+	struct buffer revisions[CHAIN + 1];
+	struct forms forms[CHAIN];
+};
+
+static void chain_make(struct chain *chain, uint64_t seed)
+{
+	struct random_json random = random_json_create(seed);
+
+	memset(chain, 0, sizeof(*chain));
+	random_json_object(&random, &chain->revisions[0]);
+	for (size_t i = 0; i < CHAIN; i++) {
+		struct json CLEANUP(json_fini) doc =
+			random_json_parse(buffer_span(&chain->revisions[i]));
+		random_json_changed(&random, &doc, &chain->revisions[i + 1]);
+		chain->forms[i] = differ(buffer_span(&chain->revisions[i]),
+					 buffer_span(&chain->revisions[i + 1]));
+	}
+}
+
+static void chain_fini(struct chain *chain)
+{
+	for (size_t i = 0; i <= CHAIN; i++)
+		buffer_fini(&chain->revisions[i]);
+	for (size_t i = 0; i < CHAIN; i++)
+		forms_fini(&chain->forms[i]);
+}
+
+Test(diff_apply, every_revision_of_a_chain_comes_back_from_its_end)
+{
+	uint64_t seed = random_json_seed();
+
+	for (uint64_t round = 0; round < 20; round++) {
+		struct chain chain;
+		struct span newest_first[CHAIN];
+		chain_make(&chain, seed + round);
+		for (size_t i = 0; i < CHAIN; i++)
+			newest_first[i] = buffer_span(&chain.forms[CHAIN - 1 - i].reversible);
+		for (size_t wanted = 0; wanted <= CHAIN; wanted++) {
+			struct buffer CLEANUP(buffer_fini) data = {0};
+			cr_assert_eq(revert_all(buffer_span(&chain.revisions[CHAIN]), newest_first,
+						CHAIN - wanted, &data),
+				     0, "seed %llu", (unsigned long long)(seed + round));
+			cr_assert(texts_equal(buffer_span(&data),
+					      buffer_span(&chain.revisions[wanted])),
+				  "seed %llu, revision %zu", (unsigned long long)(seed + round),
+				  wanted);
+		}
+		chain_fini(&chain);
+	}
+}
+
+Test(diff_apply, a_chain_with_a_bad_diff_gives_nothing)
+{
+	const struct span good = SPAN("{\"added\":{\"a\":1},\"removed\":{},\"changed\":{}}");
+	const struct span bad[] = {SPAN(""), SPAN("{"), SPAN("[]"), SPAN(NOTHING),
+				   SPAN("{\"added\":{\"x\":1},\"removed\":{},\"changed\":{}}")};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct span diffs[] = {good, bad[i]};
+		struct buffer CLEANUP(buffer_fini) data = {0};
+		cr_expect_eq(revert_all(SPAN("{\"a\":1}"), diffs, 1, &data), 0);
+		cr_expect(span_equals(buffer_span(&data), SPAN("{}")));
+		data.len = 0;
+		cr_expect_eq(revert_all(SPAN("{\"a\":1}"), diffs, 2, &data), -EINVAL, "%zu", i);
+		cr_expect_eq(data.len, 0);
+	}
+	struct buffer CLEANUP(buffer_fini) data = {0};
+	cr_expect_eq(revert_all(SPAN("[]"), &good, 1, &data), -EINVAL);
+	cr_expect_eq(data.len, 0);
+}

@@ -1,0 +1,144 @@
+/* test_fanout.c — from the ring to the sockets: members that die, stall or fall behind. */
+#include "websocket_fixture.h"
+
+#include <unistd.h>
+
+TestSuite(fanout, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+
+static struct websockets *set(void)
+{
+	return fixture.worker.websockets;
+}
+
+static struct peer subscriber(int sndbuf)
+{
+	struct peer peer = peer_connect(sndbuf);
+
+	peer_send_text(&peer, "{\"type\":\"subscribe\",\"topic\":\"sync.s.*\"}");
+	peer_expect_part(&peer, "\"subscribed\"");
+	return peer;
+}
+
+static void publish_run(uint64_t revision, size_t len)
+{
+	struct buffer data = {0};
+
+	buffer_append_string(&data, "{\"x\":\"");
+	memset(buffer_reserve(&data, len), 'x', len);
+	data.len += len;
+	buffer_append_string(&data, "\"}");
+	fixture_publish("d", revision, buffer_span(&data));
+	buffer_fini(&data);
+}
+
+Test(fanout, members_may_die_in_the_midst_of_a_pass)
+{
+	fixture_start();
+	fixture_activate("p-1");
+	struct peer peers[5];
+
+	for (int i = 0; i < 5; i++)
+		peers[i] = subscriber(0);
+	close(peers[1].fd);
+	close(peers[3].fd);
+	peers[1].fd = peers[3].fd = -1;
+	fixture_publish("d", 2, SPAN("{}"));
+	fixture_publish("d", 3, SPAN("{}"));
+	for (int i = 0; i < 5; i += 2) {
+		peer_expect_part(&peers[i], "\"revision\":2");
+		peer_expect_part(&peers[i], "\"revision\":3");
+	}
+	cr_assert_eq(set()->count, 3);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_deliveries_total), 6);
+	for (int i = 0; i < 5; i++)
+		peer_fini(&peers[i]);
+}
+
+Test(fanout, a_slow_subscriber_is_closed_1013_and_the_others_lose_nothing)
+{
+	fixture_start();
+	fixture_activate("p-1");
+	struct peer slow = subscriber(1), fast = subscriber(0);
+
+	for (uint64_t revision = 2; revision < 80; revision++) {
+		char part[40];
+
+		publish_run(revision, 6000);
+		snprintf(part, sizeof(part), "\"revision\":%d,", (int)revision);
+		peer_expect_part(&fast, part);
+	}
+	cr_assert_eq(slow.connection->state, CONNECTION_CLOSING);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_closed_overload), 1);
+	struct frame frame = {0};
+	int events = 0;
+	while (peer_next(&slow, &frame) && frame.opcode == WS_TEXT)
+		events++;
+	cr_assert_eq(frame.code, WS_CLOSE_OVERLOAD);
+	cr_assert_gt(events, 0);
+	buffer_fini(&frame.payload);
+	peer_fini(&slow);
+	peer_fini(&fast);
+}
+
+Test(fanout, over_ws_queue_total_within_a_pass_the_index_stays_whole)
+{
+	fixture.config->ws_queue_total = 20000;
+	fixture.config->ws_queue = 1 << 20;
+	fixture_start();
+	fixture_activate("p-1");
+	struct peer peers[6];
+
+	for (int i = 0; i < 6; i++)
+		peers[i] = subscriber(1);
+	for (uint64_t revision = 2; revision < 9; revision++) {
+		publish_run(revision, 6000);
+		fixture_turn();
+	}
+	cr_assert_leq(set()->queue_bytes - set()->queue_bytes_leaving, 20000);
+	cr_assert_geq(stat_read(fixture.worker.slot, STAT_closed_overload), 1);
+	for (int i = 0; i < 6; i++)
+		peer_fini(&peers[i]);
+	fixture_turn();
+	cr_assert_eq(set()->count, 0);
+	cr_assert_eq(set()->queue_bytes, 0);
+	cr_assert_eq(set()->queue_bytes_leaving, 0);
+}
+
+Test(fanout, overtaken_by_the_ring_each_subscription_gets_one_resync)
+{
+	fixture_start();
+	fixture_activate("p-1");
+	struct peer peer = subscriber(0);
+
+	peer_send_text(&peer, "{\"type\":\"subscribe\",\"topic\":\"sync.*.updated\","
+			      "\"documentPrefix\":\"u\"}");
+	peer_expect_part(&peer, "\"subscribed\"");
+	for (uint64_t revision = 2; revision < 40; revision++)
+		publish_run(revision, 5000);
+	struct frame frame = {0};
+	int wide = 0, narrow = 0;
+	while (peer_next(&peer, &frame)) {
+		wide += !strcmp(frame.payload.at, "{\"type\":\"resync\",\"topic\":\"sync.s.*\","
+						  "\"reason\":\"lapped\"}");
+		narrow += !strcmp(frame.payload.at,
+				  "{\"type\":\"resync\",\"topic\":\"sync.*.updated\","
+				  "\"documentPrefix\":\"u\",\"reason\":\"lapped\"}");
+	}
+	cr_assert_eq(wide, 1);
+	cr_assert_eq(narrow, 1);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_ring_lapped), 1);
+	buffer_fini(&frame.payload);
+	peer_fini(&peer);
+}
+
+Test(fanout, a_record_that_makes_no_sense_is_not_passed_over_in_silence)
+{
+	fixture_start();
+	fixture_activate("p-1");
+	struct peer peer = subscriber(0);
+
+	cr_assert_eq(ring_publish(&fixture.ring, 1, SPAN("no record of ours")), 0);
+	peer_expect_part(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.*\"");
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_ring_broken), 1);
+	peer_fini(&peer);
+}

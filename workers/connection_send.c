@@ -1,0 +1,254 @@
+/* connection_send.c — frames out: to the socket at once, or to the queue; and our Close. */
+#include "connection_private.h"
+
+#include "log.h"
+#include <sys/socket.h>
+
+#define IOV_MOST 64
+
+/* Bytes the socket took; -1: it is dead, and marked so. */
+static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsigned count)
+{
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
+	struct slot *slot = connection_slot(connection);
+	ssize_t sent;
+
+	do
+		sent = sendmsg(connection->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	stat_add(slot, STAT_sends_total, 1);
+	if (sent >= 0) {
+		stat_add(slot, STAT_sent_bytes, (uint64_t)sent);
+		return sent;
+	}
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return 0;
+	websockets_mark_dead(connection);
+	return -1;
+}
+
+static size_t iovec_len(const struct iovec *iov, unsigned count)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
+/* --- the queue --------------------------------------------------------------- */
+
+size_t connection_queue_bytes(const struct connection *connection)
+{
+	return connection->queue ? connection->queue->bytes : 0;
+}
+
+/* The queue has grown or shrunk since it had `before` bytes. */
+static void count_queue(struct connection *connection, size_t before)
+{
+	struct websockets *websockets = connection->websockets;
+	size_t change = connection_queue_bytes(connection) - before; /* modulo 2^64 */
+
+	websockets->queue_bytes += change;
+	if (connection->state != CONNECTION_OPEN)
+		websockets->queue_bytes_leaving += change;
+}
+
+static struct send_queue *queue_need(struct connection *connection)
+{
+	if (!connection->queue) {
+		connection->queue = send_queue_create(connection);
+		stat_add(connection_slot(connection), STAT_sends_partial, 1);
+		websockets_stalled_add(connection);
+	}
+	return connection->queue;
+}
+
+void connection_queue_free(struct connection *connection)
+{
+	size_t before = connection_queue_bytes(connection);
+
+	if (!connection->queue)
+		return;
+	websockets_stalled_remove(connection);
+	send_queue_destroy(connection->queue);
+	connection->queue = NULL;
+	count_queue(connection, before);
+}
+
+/* One message may wait whatever its size; `waited`: something did before it. */
+static void check_bounds(struct connection *connection, bool waited)
+{
+	struct websockets *websockets = connection->websockets;
+
+	if (waited && connection_queue_bytes(connection) > websockets->worker->config->ws_queue)
+		connection_close_overloaded(connection, "ws.queue is exceeded");
+	websockets_check_queue_total(websockets);
+	if (connection->state != CONNECTION_DEAD)
+		connection_watch(connection);
+}
+
+/* Bytes the socket took; -1: it is dead. */
+static ssize_t flush_some(struct connection *connection, bool *ret_more)
+{
+	struct iovec iov[IOV_MOST];
+	size_t before = connection->queue->bytes;
+	unsigned count = send_queue_iovec(connection->queue, iov, IOV_MOST);
+	ssize_t sent = send_iovec(connection, iov, count);
+
+	if (sent <= 0)
+		return sent;
+	*ret_more = (size_t)sent == iovec_len(iov, count);
+	send_queue_advance(connection->queue, (size_t)sent);
+	count_queue(connection, before);
+	return sent;
+}
+
+void connection_flush(struct connection *connection)
+{
+	bool more = true, moved = false;
+
+	while (more && connection->queue && connection->queue->bytes) {
+		more = false;
+		ssize_t sent = flush_some(connection, &more);
+		if (sent < 0)
+			return;
+		moved |= sent > 0;
+	}
+	if (connection->queue && !connection->queue->bytes)
+		connection_queue_free(connection);
+	else if (moved)
+		websockets_stalled_moved(connection);
+	connection_watch(connection);
+	if (!connection->queue && connection->state == CONNECTION_CLOSING &&
+	    connection->flags & CONNECTION_PEER_CLOSE)
+		websockets_mark_dead(connection);
+}
+
+/* --- batches ----------------------------------------------------------------- */
+
+/* How much of it the socket took; -1: it is dead. */
+static ssize_t send_batch(struct connection *connection, const struct batch *batch)
+{
+	struct iovec iov[IOV_MOST];
+	size_t at = 0, offered = 0;
+	ssize_t sent = 0;
+
+	while ((size_t)sent == offered && at < batch_len(batch)) {
+		unsigned count = batch_iovec(batch, at, iov, IOV_MOST);
+
+		offered = iovec_len(iov, count);
+		sent = send_iovec(connection, iov, count);
+		if (sent < 0)
+			return -1;
+		at += (size_t)sent;
+	}
+	return (ssize_t)at;
+}
+
+bool connection_send(struct connection *connection, struct batch *batch)
+{
+	size_t before = connection_queue_bytes(connection);
+	bool waited = connection->queue;
+	ssize_t sent = 0;
+
+	if (connection->state != CONNECTION_OPEN)
+		return false;
+	if (!waited)
+		sent = send_batch(connection, batch);
+	if (sent < 0)
+		return false;
+	if ((size_t)sent == batch_len(batch))
+		return true;
+	send_queue_add(queue_need(connection), batch, (size_t)sent);
+	count_queue(connection, before);
+	check_bounds(connection, waited);
+	return connection->state == CONNECTION_OPEN;
+}
+
+/* --- single frames ----------------------------------------------------------- */
+
+/* Most answers go straight to the socket: no batch is made for them. */
+static void send_parts(struct connection *connection, struct iovec *parts, unsigned count)
+{
+	size_t before = connection_queue_bytes(connection);
+	ssize_t sent = connection->queue ? 0 : send_iovec(connection, parts, count);
+	bool begun = sent > 0;
+
+	if (sent < 0 || (size_t)sent == iovec_len(parts, count))
+		return;
+	while (count && (size_t)sent >= parts->iov_len) {
+		sent -= (ssize_t)parts->iov_len;
+		parts++;
+		count--;
+	}
+	parts->iov_base = (char *)parts->iov_base + sent;
+	parts->iov_len -= (size_t)sent;
+	send_queue_add_bytes(queue_need(connection), parts, count, begun);
+	count_queue(connection, before);
+}
+
+void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
+			   struct span payload)
+{
+	unsigned char header[WS_HEADER_MAX];
+	struct iovec parts[] = {{header, ws_frame_header(header, opcode, payload.len)},
+				{(void *)payload.at, payload.len}};
+	bool waited = connection->queue;
+
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	send_parts(connection, parts, payload.len ? 2 : 1);
+	if (connection->queue && connection->state == CONNECTION_OPEN)
+		check_bounds(connection, waited);
+}
+
+void connection_send_text(struct connection *connection, struct span text)
+{
+	connection_send_frame(connection, WS_TEXT, text);
+}
+
+/* --- close ------------------------------------------------------------------- */
+
+static void drop_unbegun(struct connection *connection)
+{
+	size_t before = connection_queue_bytes(connection);
+
+	if (!connection->queue)
+		return;
+	send_queue_drop_unbegun(connection->queue);
+	count_queue(connection, before);
+	if (!connection->queue->bytes)
+		connection_queue_free(connection);
+}
+
+void connection_close(struct connection *connection, uint16_t code, const char *reason,
+		      bool drop_queue)
+{
+	struct buffer frame = {0};
+
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	if (drop_queue)
+		drop_unbegun(connection);
+	ws_frame_append_close(&frame, code, span_string(reason));
+	struct iovec part = {frame.at, frame.len};
+	send_parts(connection, &part, 1);
+	buffer_fini(&frame);
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	websockets_mark_closing(connection);
+	connection_watch(connection);
+}
+
+void connection_close_overloaded(struct connection *connection, const char *why)
+{
+	static struct log_limit limit;
+
+	stat_add(connection_slot(connection), STAT_closed_overload, 1);
+	if (log_allow(&limit))
+		log_warning("connection %.*s: %s, %zu bytes wait for its socket, closing it (1013)",
+			    CONNECTION_ID_LEN, connection->id, why,
+			    connection_queue_bytes(connection));
+	connection_close(connection, WS_CLOSE_OVERLOAD, why, true);
+}

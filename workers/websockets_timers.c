@@ -1,0 +1,180 @@
+/* websockets_timers.c — what happens to connections by time: pings, deadlines, the return of
+ * tokens, and the drain. */
+#include "log.h"
+#include "websockets_private.h"
+
+#define PAUSED_LOOK_S 0.02
+#define DRAIN_STEP_S 0.05
+#define GOAWAY_RETRY_MS 2000 /* clients come back within this, each at its own random moment */
+#define GOAWAY_PATIENCE_MS 3000
+#define PINGS_MISSED_MAX 2
+
+static bool is_past(uint32_t at_ms, int64_t now_ms)
+{
+	return (int32_t)((uint32_t)now_ms - at_ms) >= 0; /* low bits: right within 24 days */
+}
+
+/* --- each second ------------------------------------------------------------- */
+
+static void ping(struct connection *connection)
+{
+	/* Answers of whom we do not read count for nothing, and what waits for a socket has
+	 * ws.stall_timeout. */
+	if (connection->state != CONNECTION_OPEN || connection->queue ||
+	    !connection_takes_input(connection))
+		return;
+	if (connection->pings_missed >= PINGS_MISSED_MAX) {
+		log_debug("connection %.*s: %d pings unanswered, dropping it", CONNECTION_ID_LEN,
+			  connection->id, PINGS_MISSED_MAX);
+		websockets_mark_dead(connection);
+		return;
+	}
+	connection->pings_missed++;
+	connection_send_frame(connection, WS_PING, SPAN_NONE);
+}
+
+static void ping_slot(const struct wheel_slot *slot)
+{
+	for (uint32_t i = 0; i < slot->count; i++)
+		ping(slot->connections[i]);
+}
+
+static void end_closing(struct websockets *websockets, int64_t now_ms)
+{
+	struct connection *connection;
+
+	while ((connection = TAILQ_FIRST(&websockets->closing)) &&
+	       is_past(connection->close_at_ms, now_ms))
+		websockets_mark_dead(connection);
+}
+
+static void end_stalled(struct websockets *websockets, int64_t now_ms)
+{
+	uint32_t timeout_ms = (uint32_t)websockets->worker->config->ws_stall_timeout_ms;
+	struct send_queue *queue;
+
+	while ((queue = TAILQ_FIRST(&websockets->stalled)) &&
+	       is_past(queue->moved_at_ms + timeout_ms, now_ms))
+		connection_close_overloaded(queue->connection, "ws.stall_timeout is over");
+}
+
+void websockets_each_second(struct websockets *websockets)
+{
+	int64_t now_ms = worker_monotonic_ms();
+
+	websockets->wheel_at = (websockets->wheel_at + 1) % websockets->wheel_size;
+	ping_slot(&websockets->wheel[websockets->wheel_at]);
+	end_stalled(websockets, now_ms);
+	end_closing(websockets, now_ms);
+}
+
+static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	websockets_each_second(CONTAINER_OF(timer, struct websockets, second));
+}
+
+/* --- tokens ------------------------------------------------------------------ */
+
+void websockets_look_at_paused(struct websockets *websockets)
+{
+	struct connection *last = TAILQ_LAST(&websockets->paused, connection_list), *connection,
+			  *next;
+
+	/* Nothing is handled in here, only put into the loop: the list stays as it is. */
+	for (connection = TAILQ_FIRST(&websockets->paused); connection; connection = next) {
+		next = connection == last ? NULL : TAILQ_NEXT(connection, list);
+		if (session_may_go_on(connection))
+			websockets_unmark_paused(connection);
+	}
+	if (TAILQ_EMPTY(&websockets->paused))
+		ev_timer_stop(websockets->worker->loop, &websockets->paused_timer);
+}
+
+static void on_paused_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	websockets_look_at_paused(CONTAINER_OF(timer, struct websockets, paused_timer));
+}
+
+/* --- drain ------------------------------------------------------------------- */
+
+static void send_goaway(struct connection *connection, int64_t now_ms)
+{
+	char text[80];
+	int len = snprintf(text, sizeof(text), "{\"type\":\"goaway\",\"retryAfterMs\":%d}",
+			   (int)(drand48() * GOAWAY_RETRY_MS));
+
+	connection->flags |= CONNECTION_GOAWAY;
+	connection->close_at_ms = (uint32_t)now_ms + GOAWAY_RETRY_MS + GOAWAY_PATIENCE_MS;
+	connection_send_text(connection, span_of(text, (size_t)len));
+}
+
+/* Goaways that ws.drain_rate allows by now; the first at once. */
+static uint64_t goaways_due(const struct websockets *websockets, int64_t now_ms)
+{
+	uint64_t passed_ms = (uint64_t)(now_ms - websockets->drain_since_ms);
+
+	return passed_ms * websockets->worker->config->drain_rate / 1000 + 1;
+}
+
+void websockets_drain_step(struct websockets *websockets)
+{
+	int64_t now_ms = worker_monotonic_ms();
+	uint64_t due = goaways_due(websockets, now_ms);
+	bool over = now_ms >= websockets->drain_until_ms;
+
+	for (uint32_t s = 0; s < websockets->wheel_size; s++)
+		for (uint32_t i = 0; i < websockets->wheel[s].count; i++) {
+			struct connection *connection = websockets->wheel[s].connections[i];
+			bool told = connection->flags & CONNECTION_GOAWAY;
+
+			if (connection->state != CONNECTION_OPEN)
+				continue;
+			if (over || (told && is_past(connection->close_at_ms, now_ms))) {
+				connection_close(connection, WS_CLOSE_RESTART,
+						 "server is restarting", false);
+			} else if (!told && websockets->drain_told < due) {
+				websockets->drain_told++;
+				send_goaway(connection, now_ms);
+			}
+		}
+}
+
+static void on_drain_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	websockets_drain_step(CONTAINER_OF(timer, struct websockets, drain_timer));
+}
+
+void websockets_drain(struct websockets *websockets)
+{
+	websockets->drain_since_ms = worker_monotonic_ms();
+	websockets->drain_until_ms =
+		websockets->drain_since_ms + websockets->worker->config->drain_timeout_ms;
+	ev_timer_again(websockets->worker->loop, &websockets->drain_timer);
+}
+
+/* --- life -------------------------------------------------------------------- */
+
+void websockets_timers_start(struct websockets *websockets)
+{
+	ev_timer_init(&websockets->second, on_second, 1., 1.);
+	ev_timer_start(websockets->worker->loop, &websockets->second);
+	ev_init(&websockets->paused_timer, on_paused_timer);
+	websockets->paused_timer.repeat = PAUSED_LOOK_S;
+	ev_init(&websockets->drain_timer, on_drain_timer);
+	websockets->drain_timer.repeat = DRAIN_STEP_S;
+}
+
+void websockets_timers_stop(struct websockets *websockets)
+{
+	struct ev_loop *loop = websockets->worker->loop;
+
+	ev_timer_stop(loop, &websockets->second);
+	ev_timer_stop(loop, &websockets->paused_timer);
+	ev_timer_stop(loop, &websockets->drain_timer);
+}
