@@ -595,13 +595,14 @@ static int naive_find(const struct naive_member *member, const struct subscripti
 
 static bool naive_wants(const struct subscription_spec *spec, const struct event_record *record)
 {
-	if (!record->service.len)
+	bool everybody = !record->service.len;
+	if (everybody && record->name != TOPIC_PRESENCE)
 		return true;
-	if (spec->topic.service.len && !span_equals(spec->topic.service, record->service))
+	if (!everybody && spec->topic.service.len && !span_equals(spec->topic.service, record->service))
 		return false;
-	if (spec->id.len && !span_equals(spec->id, record->id))
+	if (!everybody && spec->id.len && !span_equals(spec->id, record->id))
 		return false;
-	if (!span_starts_with(record->id, spec->prefix))
+	if (!everybody && !span_starts_with(record->id, spec->prefix))
 		return false;
 	if (record->name != TOPIC_PRESENCE)
 		return spec->topic.event == TOPIC_ANY || spec->topic.event == record->name;
