@@ -92,10 +92,13 @@ struct event_record {
 /* Appends a ring record. `position` is the host's mark as clients see it (no JSON escaping needed); `epoch` seeds the
  * hashes. */
 void event_record_format(struct buffer *ret, const struct event_segments *segments, struct span position, uint64_t epoch);
-/* Appends a `resync` record that reaches whoever `segments` would have reached. */
+/* Appends a `resync` record that reaches whoever `segments` would have reached: of it only service, id and name are used. With the
+ * name TOPIC_ANY: whoever gets any event of the document's data. */
 void event_record_format_resync(struct buffer *ret, const struct event_segments *segments, const char *reason, uint64_t epoch);
 /* Appends a `resync` record that reaches every connection: its service and id are empty. */
 void event_record_format_resync_all(struct buffer *ret, const char *reason);
+/* The same, only for who gets presence: its name is TOPIC_PRESENCE. */
+void event_record_format_resync_presence(struct buffer *ret, const char *reason);
 /* Appends a mark record. */
 void event_record_format_mark(struct buffer *ret, struct span position);
 /* Reads a record; every offset is checked before it is used. 0, or -EBADMSG. */

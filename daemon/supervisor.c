@@ -5,9 +5,11 @@
 #include "child_table.h"
 #include "children.h"
 #include "embedded_redis.h"
+#include "expiry.h"
 #include "keys.h"
 #include "mark_timer.h"
 #include "presence_reaper.h"
+#include "purge.h"
 #include "relay.h"
 #include "reload.h"
 
@@ -37,6 +39,10 @@ struct supervisor {
 	char *redis_url; /* owned: the effective one; outlives the config, which a reload replaces
 			  */
 	struct upstream commands;
+	uint64_t hash_seed;
+	struct store *store; /* owned; made anew by a reload */
+	struct expiry expiry;
+	struct purge purge;
 	struct relay relay;
 	struct marks marks;
 	struct mark_timer mark_timer;
@@ -45,6 +51,28 @@ struct supervisor {
 	ev_signal signals[WATCH_COUNT];
 	ev_prepare wake;
 };
+
+/* ---- documents ---- */
+
+/* What writes and reads documents: with the limits of the configuration at hand. */
+static void start_store(struct supervisor *supervisor)
+{
+	supervisor->store = store_create(supervisor->loop, supervisor->config,
+					 supervisor->redis_url, supervisor->hash_seed);
+	relay_set_store(&supervisor->relay, supervisor->store);
+	expiry_start(&supervisor->expiry, supervisor->loop, supervisor->store);
+	purge_start(&supervisor->purge, supervisor->loop, supervisor->store,
+		    supervisor->config->documents_tombstone_ttl_ms);
+}
+
+static void stop_store(struct supervisor *supervisor)
+{
+	expiry_stop(&supervisor->expiry);
+	purge_stop(&supervisor->purge);
+	relay_set_store(&supervisor->relay, NULL);
+	store_destroy(supervisor->store);
+	supervisor->store = NULL;
+}
 
 /* ---- ending ---- */
 
@@ -58,6 +86,7 @@ static void on_forgotten(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	supervisor->phase = PHASE_STOPPING;
+	stop_store(supervisor);
 	supervisor->commands.quiet = supervisor->relay.upstream.quiet = true;
 	if (supervisor->embedded)
 		embedded_redis_stop(supervisor->embedded, on_redis_stopped, supervisor);
@@ -107,6 +136,8 @@ static void reload(struct supervisor *supervisor)
 		log_notice("reload: waiting for killed workers to be gone");
 		return;
 	}
+	stop_store(supervisor);
+	start_store(supervisor);
 	config_destroy(old);
 	log_notice("reload: done, new workers serve, the old ones drain");
 }
@@ -241,6 +272,18 @@ static void start_presence_reaper(struct supervisor *supervisor, uint64_t incarn
 	presence_reaper_start(&supervisor->presence_reaper, &options, incarnation);
 }
 
+static void on_confirmed(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	mark_timer_ask(&supervisor->mark_timer);
+}
+
+static void on_run_id(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	relay_primary_known(&supervisor->relay);
+}
+
 static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 {
 	key_mark(supervisor->mark_channel, supervisor->config->node, incarnation);
@@ -253,9 +296,13 @@ static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 		      supervisor->redis_url);
 	start_presence_reaper(supervisor, incarnation);
 	mark_timer_start(&supervisor->mark_timer, supervisor->loop, supervisor->commands.redis,
-			 &supervisor->marks, supervisor->mark_channel, on_deaf, supervisor);
+			 &supervisor->marks, supervisor->mark_channel, on_deaf, on_run_id,
+			 supervisor);
 	relay_open(&supervisor->relay, supervisor->loop, supervisor->config, supervisor->redis_url,
-		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks);
+		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks,
+		   on_confirmed, supervisor);
+	arc4random_buf(&supervisor->hash_seed, sizeof(supervisor->hash_seed));
+	start_store(supervisor);
 }
 
 /* ---- start ---- */
@@ -290,7 +337,7 @@ static int start_redis(struct supervisor *supervisor, char *ret_error, size_t er
 			 sizeof(inherit.redis_url));
 		return -ENAMETOOLONG;
 	}
-	if (redis_url_check(supervisor->redis_url, &reason)) {
+	if (redis_url_check(url, &reason)) {
 		snprintf(ret_error, error_len, "redis.url: %s", reason);
 		return -EINVAL;
 	}
@@ -344,6 +391,7 @@ static void run(struct supervisor *supervisor)
 	start_children(supervisor, incarnation);
 	ev_run(supervisor->loop, 0);
 	ev_prepare_stop(supervisor->loop, &supervisor->wake);
+	stop_store(supervisor);
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);
 	upstream_close(&supervisor->commands);
