@@ -93,7 +93,7 @@ static void check_bounds(struct connection *connection)
 static ssize_t flush_some(struct connection *connection, bool *ret_more)
 {
 	struct iovec iov[IOV_MOST];
-	size_t before = connection->queue->bytes;
+	size_t before = connection_queue_bytes(connection);
 	unsigned count = send_queue_iovec(connection->queue, iov, IOV_MOST);
 	ssize_t sent = send_iovec(connection, iov, count);
 
