@@ -358,7 +358,7 @@ Test(connection_conflate, however_reading_and_writing_mix_no_document_has_a_hole
 		int document = (int)((dice >> 8) % DOCUMENTS);
 		char id[2] = {(char)('a' + document), '\0'};
 
-		publish(id, ++revisions[document], (dice >> 16) % 4000);
+		publish(id, ++revisions[document], (dice >> 16) % 2500);
 		cr_assert_leq(connection_queue_bytes(slow.connection), 2 * QUEUE);
 		if (dice % 3 == 0)
 			peer_read(&slow, (dice >> 32) % 12000);
