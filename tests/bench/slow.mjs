@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
 import { pathToFileURL } from 'node:url';
-import { TEXT, childrenOf, documentPath, frame, handshake, startPair, turn, until } from '../e2e/harness.js';
+import { CLOSE, PING, PONG, TEXT, childrenOf, documentPath, frame, handshake, startPair, turn, until } from '../e2e/harness.js';
 
 const DOCUMENTS = 20,
 	SERVICE = 'slow',
@@ -68,7 +68,8 @@ class Subscriber {
 			}
 			if (bytes.length < at + length) return;
 			if ((bytes[0] & 15) === TEXT) this.#message(JSON.parse(bytes.toString('utf8', at, at + length)));
-			else if ((bytes[0] & 15) === 8) this.closeCode = bytes.readUInt16BE(at);
+			else if ((bytes[0] & 15) === PING) this.socket.write(frame(PONG));
+			else if ((bytes[0] & 15) === CLOSE) this.closeCode = bytes.readUInt16BE(at);
 			this.bytes = bytes.subarray(at + length);
 		}
 	}

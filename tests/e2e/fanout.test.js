@@ -100,8 +100,8 @@ test('a client that does not read delays nobody, gets the newest when it reads, 
 		await until(
 			() => {
 				for (const item of slow.frames.splice(0)) {
-					if (item.opcode !== TEXT) continue;
-					const { payload } = JSON.parse(item.payload.toString());
+					const { type, payload } = item.opcode === TEXT ? JSON.parse(item.payload.toString()) : {};
+					if (type !== 'event') continue;
 					assert.equal(payload.fromRevision ?? payload.revision - 1, last);
 					assert.equal(payload.data.i, payload.revision - 1);
 					if (payload.fromRevision !== undefined) joined++;
