@@ -103,6 +103,10 @@ void event_record_format_resync_presence(struct buffer *ret, const char *reason)
 void event_record_format_mark(struct buffer *ret, struct span position);
 /* Reads a record; every offset is checked before it is used. 0, or -EBADMSG. */
 int event_record_parse(struct span record, struct event_record *ret);
+/* Appends the full frame of an event that stands for all revisions above `from_revision`: its payload
+ * has `,"fromRevision":N` directly behind `"revision":R`. -EBADMSG: the record has no such place (its
+ * bytes are another process's), nothing appended. */
+int event_record_append_conflated(struct buffer *ret, const struct event_record *record, uint64_t from_revision);
 /* Fills iov with the frame for `mode`; returns the number of entries (1 or 4). */
 unsigned event_record_frame(const struct event_record *record, enum event_mode mode, struct iovec ret[4]);
 

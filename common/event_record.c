@@ -276,6 +276,42 @@ int event_record_parse(struct span record, struct event_record *ret)
 	return 0;
 }
 
+/* Where the number behind `"revision":` ends in the full run; NULL: not found where it must be. */
+static const char *revision_end(const struct event_record *record)
+{
+	const struct span name = SPAN("\",\"revision\":");
+	const char *end = record->full.at + record->full.len;
+	const char *at = record->id.at + record->id.len;
+
+	if (record->kind != EVENT_RECORD_EVENT || !record->part_count ||
+	    !span_starts_with(span_of(at, (size_t)(end - at)), name))
+		return NULL;
+	for (at += name.len; at < end && *at >= '0' && *at <= '9';)
+		at++;
+	return at;
+}
+
+int event_record_append_conflated(struct buffer *ret, const struct event_record *record,
+				  uint64_t from_revision)
+{
+	const char *payload = record->both_parts[1].at, *place = revision_end(record);
+	char member[40];
+
+	if (!place || place < payload)
+		return -EBADMSG;
+	size_t before = (size_t)(place - payload);
+	size_t behind = (size_t)(record->full.at + record->full.len - place);
+	size_t len = (size_t)snprintf(member, sizeof(member), ",\"fromRevision\":%llu",
+				      (unsigned long long)from_revision);
+	unsigned char header[WS_HEADER_MAX];
+
+	buffer_append(ret, header, ws_frame_header(header, WS_TEXT, before + len + behind));
+	buffer_append(ret, payload, before);
+	buffer_append(ret, member, len);
+	buffer_append(ret, place, behind);
+	return 0;
+}
+
 unsigned event_record_frame(const struct event_record *record, enum event_mode mode,
 			    struct iovec ret[4])
 {

@@ -16,6 +16,8 @@ struct batch {
 	size_t run_count, run_cap;
 	struct text **arenas; /* owned references */
 	size_t arena_count, arena_cap;
+	struct batch_event *noted; /* owned, with a reference each; NULL: nothing noted */
+	size_t noted_count, noted_cap;
 };
 
 struct batch *batch_create(void)
@@ -111,10 +113,36 @@ void batch_put(struct batch *batch)
 		return;
 	for (size_t i = 0; i < batch->arena_count; i++)
 		text_put(batch->arenas[i]);
+	batch_forget_noted(batch);
 	free(batch->arenas);
 	free(batch->runs);
 	buffer_fini(&batch->copied);
 	free(batch);
+}
+
+void batch_note(struct batch *batch, struct kept_record *record, enum event_mode mode)
+{
+	if (batch->noted_count == batch->noted_cap) {
+		batch->noted_cap = batch->noted_cap ? batch->noted_cap * 2 : 8;
+		batch->noted = reallocarray(batch->noted, batch->noted_cap, sizeof(*batch->noted));
+		MUST(batch->noted);
+	}
+	batch->noted[batch->noted_count++] = (struct batch_event){kept_record_get(record), mode};
+}
+
+const struct batch_event *batch_noted(const struct batch *batch, size_t *ret_count)
+{
+	*ret_count = batch->noted_count;
+	return batch->noted;
+}
+
+void batch_forget_noted(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->noted_count; i++)
+		kept_record_put(batch->noted[i].record);
+	free(batch->noted);
+	batch->noted = NULL;
+	batch->noted_count = batch->noted_cap = 0;
 }
 
 size_t batch_len(const struct batch *batch)

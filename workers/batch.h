@@ -4,7 +4,7 @@
 #ifndef SYNCDOC_BATCH_H
 #define SYNCDOC_BATCH_H
 
-#include "buffer.h"
+#include "kept_record.h"
 #include <sys/uio.h>
 
 #define BATCH_COPY_MAX 4096 /* frames up to this are copied together */
@@ -19,6 +19,17 @@ void batch_append(struct batch *batch, const struct iovec *parts, unsigned part_
 		  struct text *arena);
 struct batch *batch_get(struct batch *batch);
 void batch_put(struct batch *batch); /* NULL is fine */
+
+/* What a frame of the batch says. Noted only while somebody is slow, and only until the batch has
+ * been handed to its connections: a slow one remembers these instead of the frames. */
+struct batch_event {
+	struct kept_record *record; /* owned reference */
+	enum event_mode mode;
+};
+void batch_note(struct batch *batch, struct kept_record *record, enum event_mode mode);
+/* As many as batch_events(), or some frames of the batch are no events. */
+const struct batch_event *batch_noted(const struct batch *batch, size_t *ret_count);
+void batch_forget_noted(struct batch *batch);
 size_t batch_len(const struct batch *batch);
 size_t batch_events(const struct batch *batch); /* batch_append() calls so far */
 /* Fills iov with what lies behind `offset`; returns the number of entries (at most iov_max; 0:

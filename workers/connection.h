@@ -58,9 +58,9 @@ enum connection_flag {
 	CONNECTION_PEER_CLOSE = 16 /* the peer's Close has come */
 };
 
-/* Sends a batch, or what the socket does not take later. Over ws.queue: closed 1013, and so may
- * others be over ws.queue_total. False: the connection takes no more. Never changes the
- * subscription index. */
+/* Sends a batch, or what the socket does not take later. Over ws.queue its events are remembered
+ * per document instead; over ws.queue_total connections are closed 1013. False: not delivered
+ * (now). Never changes the subscription index. */
 bool connection_send(struct connection *connection, struct batch *batch);
 /* A text message of its own. */
 void connection_send_text(struct connection *connection, struct span text);
@@ -81,7 +81,10 @@ bool connection_takes_input(const struct connection *connection);
 void connection_watch(struct connection *connection);
 /* Closes the socket and frees what hangs on it, not the struct. */
 void connection_fini(struct connection *connection);
+/* What waits for its socket, and the list of documents it is to be told of. */
 size_t connection_queue_bytes(const struct connection *connection);
+/* Forgets the events it was still to be told of; the caller counts the queue's bytes. */
+void connection_conflation_free(struct connection *connection);
 
 static inline struct span connection_id(const struct connection *connection)
 {

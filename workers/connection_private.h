@@ -13,4 +13,12 @@ static inline struct slot *connection_slot(const struct connection *connection)
 void connection_flush(struct connection *connection);
 void connection_queue_free(struct connection *connection);
 
+/* connection_conflate.c. A batch that does not fit behind what waits, or for a connection that has
+ * events to be told of before: it is remembered, not queued. The connection has a queue. */
+bool connection_must_conflate(const struct connection *connection, const struct batch *batch);
+void connection_conflate(struct connection *connection, const struct batch *batch);
+/* Queues what is remembered, as soon as half of ws.queue is free and until it is not. True: there
+ * is something to be sent again. */
+bool connection_drain_conflated(struct connection *connection);
+
 #endif

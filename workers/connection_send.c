@@ -40,7 +40,11 @@ static size_t iovec_len(const struct iovec *iov, unsigned count)
 
 size_t connection_queue_bytes(const struct connection *connection)
 {
-	return connection->queue ? connection->queue->bytes : 0;
+	const struct send_queue *queue = connection->queue;
+
+	if (!queue)
+		return 0;
+	return queue->bytes + (queue->conflation ? conflation_bytes(queue->conflation) : 0);
 }
 
 /* The queue has grown or shrunk since it had `before` bytes. */
@@ -71,19 +75,16 @@ void connection_queue_free(struct connection *connection)
 	if (!connection->queue)
 		return;
 	websockets_stalled_remove(connection);
+	connection_conflation_free(connection);
 	send_queue_destroy(connection->queue);
 	connection->queue = NULL;
 	count_queue(connection, before);
 }
 
-/* One message may wait whatever its size; `waited`: something did before it. */
-static void check_bounds(struct connection *connection, bool waited)
+/* ws.queue bounds events here (connection_conflate.c), and answers by not being read. */
+static void check_bounds(struct connection *connection)
 {
-	struct websockets *websockets = connection->websockets;
-
-	if (waited && connection_queue_bytes(connection) > websockets->worker->config->ws_queue)
-		connection_close_overloaded(connection, "ws.queue is exceeded");
-	websockets_check_queue_total(websockets);
+	websockets_check_queue_total(connection->websockets);
 	if (connection->state != CONNECTION_DEAD)
 		connection_watch(connection);
 }
@@ -92,7 +93,7 @@ static void check_bounds(struct connection *connection, bool waited)
 static ssize_t flush_some(struct connection *connection, bool *ret_more)
 {
 	struct iovec iov[IOV_MOST];
-	size_t before = connection->queue->bytes;
+	size_t before = connection_queue_bytes(connection);
 	unsigned count = send_queue_iovec(connection->queue, iov, IOV_MOST);
 	ssize_t sent = send_iovec(connection, iov, count);
 
@@ -102,6 +103,16 @@ static ssize_t flush_some(struct connection *connection, bool *ret_more)
 	send_queue_advance(connection->queue, (size_t)sent);
 	count_queue(connection, before);
 	return sent;
+}
+
+/* Puts what was remembered of events behind what waits. False: there is nothing to do. */
+static bool drain_conflated(struct connection *connection)
+{
+	size_t before = connection_queue_bytes(connection);
+	bool drained = connection_drain_conflated(connection);
+
+	count_queue(connection, before);
+	return drained;
 }
 
 void connection_flush(struct connection *connection)
@@ -114,11 +125,13 @@ void connection_flush(struct connection *connection)
 		if (sent < 0)
 			return;
 		moved |= sent > 0;
+		drain_conflated(connection);
 	}
 	if (connection->queue && !connection->queue->bytes)
 		connection_queue_free(connection);
-	else if (moved)
+	else if (connection->queue && moved)
 		websockets_stalled_moved(connection);
+	websockets_check_queue_total(connection->websockets);
 	connection_watch(connection);
 	if (!connection->queue && connection->state == CONNECTION_CLOSING &&
 	    connection->flags & CONNECTION_PEER_CLOSE)
@@ -146,23 +159,36 @@ static ssize_t send_batch(struct connection *connection, const struct batch *bat
 	return (ssize_t)at;
 }
 
-bool connection_send(struct connection *connection, struct batch *batch)
+/* Behind what waits, or remembered. */
+static bool queue_batch(struct connection *connection, struct batch *batch)
 {
 	size_t before = connection_queue_bytes(connection);
-	bool waited = connection->queue;
-	ssize_t sent = 0;
+	bool conflates = connection_must_conflate(connection, batch);
 
+	if (conflates)
+		connection_conflate(connection, batch);
+	else
+		send_queue_add(connection->queue, batch, 0);
+	count_queue(connection, before);
+	check_bounds(connection);
+	return !conflates && connection->state == CONNECTION_OPEN;
+}
+
+bool connection_send(struct connection *connection, struct batch *batch)
+{
 	if (connection->state != CONNECTION_OPEN)
 		return false;
-	if (!waited)
-		sent = send_batch(connection, batch);
+	if (connection->queue)
+		return queue_batch(connection, batch);
+	ssize_t sent = send_batch(connection, batch);
 	if (sent < 0)
 		return false;
 	if ((size_t)sent == batch_len(batch))
 		return true;
+	/* One may wait whatever its size. */
 	send_queue_add(queue_need(connection), batch, (size_t)sent);
-	count_queue(connection, before);
-	check_bounds(connection, waited);
+	count_queue(connection, 0);
+	check_bounds(connection);
 	return connection->state == CONNECTION_OPEN;
 }
 
@@ -194,13 +220,12 @@ void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
 	unsigned char header[WS_HEADER_MAX];
 	struct iovec parts[] = {{header, ws_frame_header(header, opcode, payload.len)},
 				{(void *)payload.at, payload.len}};
-	bool waited = connection->queue;
 
 	if (connection->state != CONNECTION_OPEN)
 		return;
 	send_parts(connection, parts, payload.len ? 2 : 1);
 	if (connection->queue && connection->state == CONNECTION_OPEN)
-		check_bounds(connection, waited);
+		check_bounds(connection);
 }
 
 void connection_send_text(struct connection *connection, struct span text)

@@ -1,7 +1,7 @@
 #include "fanout.h"
 
 #include "log.h"
-#include "ws_frame.h"
+#include "resync.h"
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,8 +16,10 @@ struct fanout {
 	void *memory; /* the mapped ring */
 	size_t memory_len;
 	struct ring_reader reader;
-	struct buffer record; /* the record being looked at */
-	struct text *arena; /* a copy of it that batches may keep; made for the first large frame */
+	struct buffer record;     /* the record being looked at */
+	struct kept_record *kept; /* a copy of it that may stay: made for the first large frame,
+				     or when records are kept for slow connections */
+	bool keep_records;
 	struct buffer position;
 	bool mark_came;
 
@@ -49,14 +51,20 @@ static struct batch *audience_batch(struct fanout *fanout, struct audience *audi
 	return *slot;
 }
 
+static struct kept_record *kept_need(struct fanout *fanout)
+{
+	if (!fanout->kept)
+		fanout->kept = kept_record_create(buffer_span(&fanout->record));
+	return fanout->kept;
+}
+
 /* Frames too large to be copied once per audience are copied once per record. */
 static void move_to_arena(struct fanout *fanout, struct iovec *parts, unsigned part_count)
 {
-	if (!fanout->arena)
-		fanout->arena = text_create(buffer_span(&fanout->record));
+	struct text *arena = kept_need(fanout)->text;
+
 	for (unsigned i = 0; i < part_count; i++)
-		parts[i].iov_base =
-			fanout->arena->at + ((char *)parts[i].iov_base - fanout->record.at);
+		parts[i].iov_base = arena->at + ((char *)parts[i].iov_base - fanout->record.at);
 }
 
 struct match {
@@ -76,7 +84,10 @@ static void on_match(struct audience *audience, enum event_mode mode, void *arg)
 		len += parts[i].iov_len;
 	if (len > BATCH_COPY_MAX)
 		move_to_arena(fanout, parts, count);
-	batch_append(audience_batch(fanout, audience), parts, count, fanout->arena);
+	struct batch *batch = audience_batch(fanout, audience);
+	batch_append(batch, parts, count, fanout->kept ? fanout->kept->text : NULL);
+	if (fanout->keep_records)
+		batch_note(batch, kept_need(fanout), mode);
 	if (match->record->kind == EVENT_RECORD_RESYNC)
 		stat_add(fanout->worker->slot, STAT_resyncs_sent, audience_member_count(audience));
 }
@@ -99,8 +110,8 @@ static bool fan_out_record(struct fanout *fanout)
 	}
 	if (subscription_match(fanout->index, &record, on_match, &match))
 		stat_add(slot, STAT_events_matched, 1);
-	text_put(fanout->arena);
-	fanout->arena = NULL;
+	kept_record_put(fanout->kept);
+	fanout->kept = NULL;
 	return true;
 }
 
@@ -118,6 +129,7 @@ static void send_batches(struct fanout *fanout)
 			taken += fanout->send(audience_member_at(audience, place), batch,
 					      fanout->send_arg);
 		stat_add(fanout->worker->slot, STAT_deliveries_total, taken * batch_events(batch));
+		batch_forget_noted(batch); /* queues may keep the batch for long */
 		batch_put(batch);
 	}
 	fanout->touched_count = 0;
@@ -128,27 +140,11 @@ static void send_batches(struct fanout *fanout)
 static void append_resync(const struct subscription_spec *spec, void *arg)
 {
 	struct batch *batch = arg;
-	struct buffer text = {0}, frame = {0};
+	struct buffer frame = {0};
 
-	buffer_append_string(&text, "{\"type\":\"resync\",\"topic\":\"sync.");
-	if (spec->topic.service.len)
-		buffer_append_span(&text, spec->topic.service);
-	else
-		buffer_append_char(&text, '*');
-	buffer_printf(&text, ".%s\"", topic_event_name(spec->topic.event));
-	if (spec->id.len) {
-		buffer_append_string(&text, ",\"documentId\":");
-		buffer_append_json(&text, spec->id);
-	}
-	if (spec->prefix.len) {
-		buffer_append_string(&text, ",\"documentPrefix\":");
-		buffer_append_json(&text, spec->prefix);
-	}
-	buffer_append_string(&text, ",\"reason\":\"lapped\"}");
-	ws_frame_append(&frame, WS_TEXT, buffer_span(&text));
+	resync_append_subscription(&frame, spec, "lapped");
 	struct iovec part = {frame.at, frame.len};
 	batch_append(batch, &part, 1, NULL);
-	buffer_fini(&text);
 	buffer_fini(&frame);
 }
 
@@ -306,6 +302,11 @@ void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void
 {
 	fanout->on_mark = fn;
 	fanout->on_mark_arg = arg;
+}
+
+void fanout_keep_records(struct fanout *fanout, bool keep)
+{
+	fanout->keep_records = keep;
 }
 
 struct span fanout_position(const struct fanout *fanout)

@@ -23,6 +23,9 @@ typedef bool (*fanout_send_fn)(struct audience_member *member, struct batch *bat
 struct fanout *fanout_create(struct worker *worker, struct subscription_index *index,
 			     fanout_send_fn send, void *arg);
 void fanout_destroy(struct fanout *fanout); /* NULL is fine */
+/* Whether any connection may have to remember events instead of queueing them; only then their
+ * records are kept through a pass. */
+void fanout_keep_records(struct fanout *fanout, bool keep);
 /* The last mark drained: `position` for `subscribed`; empty before the first one. Valid until the
  * loop turns. */
 struct span fanout_position(const struct fanout *fanout);

@@ -18,6 +18,7 @@ void send_queue_destroy(struct send_queue *queue)
 {
 	if (!queue)
 		return;
+	MUST(!queue->conflation);
 	for (uint32_t i = 0; i < queue->count; i++)
 		batch_put(queue->batches[queue->first + i]);
 	free(queue->batches);

@@ -4,6 +4,7 @@
 #define SYNCDOC_SEND_QUEUE_H
 
 #include "batch.h"
+#include "conflation.h"
 #include <bsd/sys/queue.h>
 
 struct connection;
@@ -12,6 +13,7 @@ struct send_queue {
 	TAILQ_ENTRY(send_queue) link;  /* websockets.c: the longest stalled first */
 	struct connection *connection; /* borrowed: whose it is; it owns the queue */
 	struct batch **batches;        /* owned references: [first, first + count) */
+	struct conflation *conflation; /* owned by connection_conflate.c; NULL: not that slow */
 	uint32_t first, count, cap;
 	uint32_t moved_at_ms; /* when the socket last took something; low bits, monotonic */
 	size_t offset;        /* bytes of the first batch that are gone */

@@ -638,6 +638,29 @@ size_t subscription_index_subscriptions(const struct subscription_index *index)
 	return index->subscription_count;
 }
 
+static bool entry_wants(const struct entry *entry, const struct event_record *record)
+{
+	const struct pattern *pattern = entry->pattern;
+
+	if ((pattern->service.len && !span_equals(pattern->service, record->service)) ||
+	    (pattern->id.len && !span_equals(pattern->id, record->id)) ||
+	    !span_starts_with(record->id, pattern->prefix))
+		return false;
+	if (record->name == TOPIC_PRESENCE)
+		return wants_presence(entry);
+	return pattern->event == TOPIC_ANY || pattern->event == record->name;
+}
+
+unsigned audience_mode(const struct audience *audience, const struct event_record *record)
+{
+	unsigned mode = 0;
+
+	for (uint32_t i = 0; audience && i < audience->entry_count; i++)
+		if (entry_wants(&audience->entries[i], record))
+			mode |= audience->entries[i].mode;
+	return mode;
+}
+
 void audience_each_subscription(const struct audience *audience, subscription_each_fn fn, void *arg)
 {
 	for (uint32_t i = 0; i < audience->entry_count; i++) {

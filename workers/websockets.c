@@ -88,11 +88,17 @@ static void unlist(struct connection *connection)
 /* From OPEN to CLOSING or DEAD: what it still has to send is on its way out. */
 static void set_leaving(struct connection *connection, enum connection_state state)
 {
+	struct websockets *websockets = connection->websockets;
+
 	unlist(connection);
 	presence_leave_all(connection);
 	if (connection->state == CONNECTION_OPEN && connection->queue) {
+		size_t before = connection_queue_bytes(connection);
+
+		connection_conflation_free(connection);
 		websockets_stalled_remove(connection);
-		connection->websockets->queue_bytes_leaving += connection->queue->bytes;
+		websockets->queue_bytes -= before - connection->queue->bytes;
+		websockets->queue_bytes_leaving += connection->queue->bytes;
 	}
 	connection->state = (uint8_t)state;
 }
@@ -142,12 +148,18 @@ void websockets_stalled_add(struct connection *connection)
 		return;
 	connection->queue->moved_at_ms = (uint32_t)worker_monotonic_ms();
 	TAILQ_INSERT_TAIL(&connection->websockets->stalled, connection->queue, link);
+	fanout_keep_records(connection->websockets->worker->fanout, true);
 }
 
 void websockets_stalled_remove(struct connection *connection)
 {
-	if (connection->state == CONNECTION_OPEN)
-		TAILQ_REMOVE(&connection->websockets->stalled, connection->queue, link);
+	struct websockets *websockets = connection->websockets;
+
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	TAILQ_REMOVE(&websockets->stalled, connection->queue, link);
+	if (TAILQ_EMPTY(&websockets->stalled))
+		fanout_keep_records(websockets->worker->fanout, false);
 }
 
 void websockets_stalled_moved(struct connection *connection)
@@ -160,10 +172,12 @@ void websockets_check_queue_total(struct websockets *websockets)
 {
 	size_t most = websockets->worker->config->ws_queue_total;
 
-	while (websockets->queue_bytes - websockets->queue_bytes_leaving > most) {
+	while (websockets->queue_bytes - websockets->queue_bytes_leaving +
+		       websockets->conflated_bytes >
+	       most) {
 		struct send_queue *queue = TAILQ_FIRST(&websockets->stalled);
 
-		MUST(queue); /* all bytes that count belong to one of them */
+		MUST(queue); /* all bytes that count are there for one of them */
 		connection_close_overloaded(queue->connection, "ws.queue_total is exceeded");
 	}
 }
@@ -209,6 +223,8 @@ static void on_reap(struct ev_loop *loop, ev_prepare *watcher, int events)
 		reap(websockets, connection);
 	stat_set(slot, STAT_connections, websockets->count);
 	stat_set(slot, STAT_queue_bytes, websockets->queue_bytes);
+	stat_set(slot, STAT_connections_conflating, websockets->conflating);
+	stat_set(slot, STAT_conflated_bytes, websockets->conflated_bytes);
 	stat_set(slot, STAT_audiences, subscription_index_audiences(websockets->index));
 	stat_set(slot, STAT_subscriptions, subscription_index_subscriptions(websockets->index));
 }

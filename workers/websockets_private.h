@@ -31,6 +31,8 @@ struct websockets {
 	size_t queue_bytes;         /* that wait for sockets */
 	size_t queue_bytes_leaving; /* those of them that do not count against ws.queue_total: their
 				       connections are closing already */
+	size_t conflating;          /* connections whose events are remembered, not queued */
+	size_t conflated_bytes;     /* of the events remembered, each once; count like the queues */
 	struct send_queue_list stalled; /* queues of open connections, the longest stalled first */
 	struct connection_list closing; /* in the order of close_at_ms, all wait equally long */
 	struct connection_list paused;

@@ -69,14 +69,19 @@ test('two hosts on one Redis: events and conditions hold across both', async () 
 	await redis.stop();
 });
 
-test('a client that does not read delays nobody, and does not stay for ever', () =>
+test('a client that does not read delays nobody, gets the newest when it reads, and does not stay for ever', () =>
 	withPair({ settings: { 'ws.queue': '64KiB', 'ws.stall_timeout': 2 } }, async ({ daemon, rest }) => {
-		const slow = await RawWebSocket.connect(
-			daemon.port,
-			frame(TEXT, '{"type":"subscribe","topic":"sync.slow.*","id":1}'),
-		);
-		await slow.next(item => item.payload.includes('subscribed'));
-		slow.socket.pause();
+		const connect = async () => {
+			const raw = await RawWebSocket.connect(
+				daemon.port,
+				frame(TEXT, '{"type":"subscribe","topic":"sync.slow.*","id":1}'),
+			);
+			await raw.next(item => item.payload.includes('subscribed'));
+			raw.socket.pause();
+			return raw;
+		};
+		const slow = await connect(),
+			stalled = await connect();
 		const quick = await daemon.connect();
 		await quick.subscribe({ topic: 'sync.slow.*', returnMode: 'diff' });
 		// More than sockets and queue take.
@@ -85,21 +90,45 @@ test('a client that does not read delays nobody, and does not stay for ever', ()
 		for (let i = 0; i < WRITES; i++) {
 			const { revision } = (await rest.put(documentPath('slow', 'x'), { data: { text, i } })).json;
 			assert.equal((await quick.next(isEvent)).payload.revision, revision);
+			// A little at a time, so that it does not stall.
+			slow.socket.resume();
+			if (i % 50) slow.socket.pause();
 		}
+		slow.socket.resume();
+		let last = 0,
+			joined = 0;
+		await until(
+			() => {
+				for (const item of slow.frames.splice(0)) {
+					const { type, payload } = item.opcode === TEXT ? JSON.parse(item.payload.toString()) : {};
+					if (type !== 'event') continue;
+					assert.equal(payload.fromRevision ?? payload.revision - 1, last);
+					assert.equal(payload.data.i, payload.revision - 1);
+					if (payload.fromRevision !== undefined) joined++;
+					last = payload.revision;
+				}
+				return last === WRITES;
+			},
+			undefined,
+			() => `the newest revision; it has ${last} after ${joined} joined ones, ended ${slow.ended}`,
+		);
 		const [worker] = daemon.workers();
 		await until(
 			async () => {
 				await quick.request({ type: 'ping' });
-				slow.socket.resume();
-				return slow.ended;
+				return daemon.stderr.includes('ws.stall_timeout is over');
 			},
 			undefined,
-			'the slow client is closed',
+			'the stalled client is closed',
 		);
+		stalled.socket.resume();
+		await until(() => stalled.ended || stalled.frames.some(item => item.opcode === 8), undefined, 'its Close');
 		assert.ok(isAlive(worker.pid));
-		const closes = slow.frames.filter(item => item.opcode === 8);
+		assert.ok(!slow.ended);
+		const closes = stalled.frames.filter(item => item.opcode === 8);
 		if (closes.length) assert.equal(closes[0].payload.readUInt16BE(0), 1013);
 		slow.close();
+		stalled.close();
 	}));
 
 test('a worker that was overtaken tells its clients, and delivers again', () =>

@@ -1,4 +1,5 @@
 #include "event_sample.h"
+#include "ws_frame.h"
 #include "random.h"
 
 #include "hash.h"
@@ -303,4 +304,46 @@ Test(event_record, random_heads_never_make_a_reader_leave_the_record)
 	cr_assert_gt(accepted, 100, "seed %llu", (unsigned long long)seed);
 	for (int kind = 0; kind < 3; kind++)
 		buffer_fini(&records[kind]);
+}
+
+Test(event_record, that_stands_for_several_has_the_revision_before_them_behind_its_own)
+{
+	struct event_segments segments;
+	struct event_record record;
+	struct buffer bytes = {0}, frame = {0}, wanted = {0};
+	const char *text =
+		BEFORE ",\"position\":\"p-1\",\"payload\":{\"service\":\"session\",\"documentId\":"
+		       "\"doc_1\","
+		       "\"revision\":7,\"fromRevision\":18446744073709551615,\"by\":\"u\\\"1\","
+		       "\"connectionId\":\"c1\"" DATA "}}";
+
+	cr_assert_eq(parse(SPAN(TEXT), &segments), 0);
+	event_record_format(&bytes, &segments, SPAN("p-1"), 1);
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	cr_assert_eq(event_record_append_conflated(&frame, &record, UINT64_MAX), 0);
+	ws_frame_append(&wanted, WS_TEXT, span_string(text));
+	cr_assert(span_equals(buffer_span(&frame), buffer_span(&wanted)), "%.*s",
+		  SPAN_ARGS(buffer_span(&frame)));
+	buffer_fini(&bytes);
+	buffer_fini(&frame);
+	buffer_fini(&wanted);
+}
+
+Test(event_record, without_a_revision_where_it_must_be_cannot_stand_for_several)
+{
+	struct event_segments segments;
+	struct event_record record;
+	struct buffer bytes = {0}, frame = {0};
+
+	cr_assert_eq(parse(SPAN(TEXT), &segments), 0);
+	event_record_format(&bytes, &segments, SPAN("p-1"), 1);
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	record.id.len--;
+	cr_assert_eq(event_record_append_conflated(&frame, &record, 1), -EBADMSG);
+	bytes.len = 0;
+	event_record_format_resync(&bytes, &segments, "large", 1);
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	cr_assert_eq(event_record_append_conflated(&frame, &record, 1), -EBADMSG);
+	cr_assert_eq(frame.len, 0);
+	buffer_fini(&bytes);
 }

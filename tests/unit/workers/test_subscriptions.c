@@ -83,6 +83,7 @@ static unsigned mode_of(struct subscription_index *index, const struct audience_
 	match_and_mark(index, &record);
 	unsigned mode = marked_mode(member);
 	unmark(index, &record);
+	cr_assert_eq(audience_mode(member->audience, &record), mode, "asked the other way round");
 	return mode;
 }
 

@@ -1,0 +1,51 @@
+#include "resync.h"
+
+#include "ws_frame.h"
+
+static void append_text_frame(struct buffer *ret, struct buffer *text, const char *reason)
+{
+	buffer_append_string(text, ",\"reason\":");
+	buffer_append_json(text, span_string(reason));
+	buffer_append_char(text, '}');
+	ws_frame_append(ret, WS_TEXT, buffer_span(text));
+	buffer_fini(text);
+}
+
+static void append_topic(struct buffer *text, struct span service, enum topic_event name)
+{
+	buffer_append_string(text, "{\"type\":\"resync\",\"topic\":\"sync.");
+	buffer_append_span(text, service.len ? service : SPAN("*"));
+	buffer_append_char(text, '.');
+	buffer_append_string(text, topic_event_name(name));
+	buffer_append_char(text, '"');
+}
+
+static void append_name(struct buffer *text, const char *member, struct span name)
+{
+	if (!name.len)
+		return;
+	buffer_append_string(text, member);
+	buffer_append_json(text, name);
+}
+
+void resync_append_subscription(struct buffer *ret, const struct subscription_spec *spec,
+				const char *reason)
+{
+	struct buffer text = {0};
+
+	append_topic(&text, spec->topic.service, spec->topic.event);
+	append_name(&text, ",\"documentId\":", spec->id);
+	append_name(&text, ",\"documentPrefix\":", spec->prefix);
+	append_text_frame(ret, &text, reason);
+}
+
+void resync_append_document(struct buffer *ret, const struct event_record *event,
+			    const char *reason)
+{
+	struct buffer text = {0};
+
+	append_topic(&text, event->service, event->name);
+	append_name(&text, ",\"service\":", event->service);
+	append_name(&text, ",\"documentId\":", event->id);
+	append_text_frame(ret, &text, reason);
+}
