@@ -61,7 +61,7 @@ enum connection_flag {
  * others be over ws.queue_total. False: the connection takes no more. Never changes the
  * subscription index. */
 bool connection_send(struct connection *connection, struct batch *batch);
-/* A text message of its own. */
+/* A text message of its own; compressed if it is long and the peer takes that. */
 void connection_send_text(struct connection *connection, struct span text);
 /* Any frame. */
 void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
@@ -81,6 +81,13 @@ void connection_watch(struct connection *connection);
 /* Closes the socket and frees what hangs on it, not the struct. */
 void connection_fini(struct connection *connection);
 size_t connection_queue_bytes(const struct connection *connection);
+
+/* Whether permessage-deflate was agreed: kept in the member's kind, so it costs a connection
+ * nothing. */
+static inline bool connection_deflates(const struct connection *connection)
+{
+	return connection->member.kind == AUDIENCE_DEFLATE;
+}
 
 static inline struct span connection_id(const struct connection *connection)
 {
