@@ -16,7 +16,7 @@ const { Daemon, Redis, frame, handshake, until } = await import(pathToFileURL(pa
 
 const [subscribers = 1000, events = 300, idle = 10000] = process.argv.slice(2).map(Number);
 const TICKS_PER_S = 100;
-const WAIT_MS = 120000;
+const WAIT_MS = 20000;
 
 function dataOf(bytes, salt) {
 	const data = { salt };
