@@ -26,6 +26,7 @@ struct worker {
 	struct websockets *websockets;
 	struct fanout *fanout;
 	struct ws_deflate *deflate; /* made and ended with websockets; NULL: ws.deflate = no */
+	struct presence *presence;
 
 	bool draining; /* takes no new connections; ends when the last one is gone */
 };
