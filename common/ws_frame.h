@@ -62,15 +62,18 @@ struct ws_message {
 	enum ws_input type;
 	struct span payload; /* points into the fed bytes or into the reader; valid until the next call */
 	uint16_t close_code;
+	bool compressed; /* TEXT, TOO_BIG: the payload is as it came, neither inflated nor looked at; see ws_deflate.h */
 };
 
 /* Feeds client bytes (masked frames required; they are unmasked in place). Uses *len bytes at most, sets *len to how many
  * were used; call again with the rest until WS_INPUT_NONE. After TOO_BIG, FAULT or CLOSE nothing more may be fed.
  * Faults: 1002 unmasked frame, RSV bit, unknown opcode, fragmented or long control frame, bad continuation, non-minimal length,
- * length with the top bit set, Close with one byte or a code that must not be sent; 1003 binary; 1007 bad UTF-8 in text (as soon as
+ * length with the top bit set, RSV1 without `deflate` (permessage-deflate was agreed) or elsewhere than on the first frame of
+ * a message, Close with one byte or a code that must not be sent; 1003 binary; 1007 bad UTF-8 in text (as soon as
  * it shows) or close reason. TOO_BIG is judged on the header: message so far + frame length > message_max. For a TOO_BIG frame the
- * bytes that are there already are handed out unmasked (up to 4 KiB). */
-void ws_reader_feed(struct ws_reader *reader, char *bytes, size_t *len, size_t message_max, struct ws_message *ret);
+ * bytes that are there already are handed out unmasked (up to 4 KiB). A compressed message is measured as it comes. */
+void ws_reader_feed(struct ws_reader *reader, char *bytes, size_t *len, size_t message_max, bool deflate,
+		    struct ws_message *ret);
 /* Frees what is kept; leaves the start state. */
 void ws_reader_fini(struct ws_reader *reader);
 /* Bytes of heap held; 0 after WS_INPUT_NONE when nothing is incomplete. What has been handed out is freed by the next call. */

@@ -3,15 +3,17 @@
 
 #define FINAL 0x80
 #define RESERVED 0x70
+#define RESERVED_1 0x40 /* with permessage-deflate: the message is compressed (RFC 7692) */
 #define OPCODE 0x0f
 #define MASKED 0x80
 #define LENGTH 0x7f
 
 /* What is wrong with the first byte; close_code 0: nothing. */
-static struct ws_fault opcode_judge(unsigned char byte, bool message_open)
+static struct ws_fault opcode_judge(unsigned char byte, bool message_open, bool deflate)
 {
 	unsigned opcode = byte & OPCODE;
-	if (byte & RESERVED)
+	bool begins = opcode == WS_TEXT || opcode == WS_BINARY;
+	if (byte & (deflate && begins ? RESERVED & ~RESERVED_1 : RESERVED))
 		return (struct ws_fault){WS_CLOSE_PROTOCOL, "reserved bit set"};
 	if ((opcode > WS_BINARY && opcode < WS_CLOSE) || opcode > WS_PONG)
 		return (struct ws_fault){WS_CLOSE_PROTOCOL, "unknown opcode"};
@@ -19,7 +21,7 @@ static struct ws_fault opcode_judge(unsigned char byte, bool message_open)
 		return (struct ws_fault){WS_CLOSE_PROTOCOL, "fragmented control frame"};
 	if (opcode == WS_CONTINUATION && !message_open)
 		return (struct ws_fault){WS_CLOSE_PROTOCOL, "continuation of nothing"};
-	if ((opcode == WS_TEXT || opcode == WS_BINARY) && message_open)
+	if (begins && message_open)
 		return (struct ws_fault){WS_CLOSE_PROTOCOL, "new message inside a fragmented one"};
 	if (opcode == WS_BINARY)
 		return (struct ws_fault){WS_CLOSE_UNSUPPORTED, "binary message"};
@@ -57,12 +59,12 @@ static struct ws_fault length_judge(const unsigned char *at, size_t have)
 	return (struct ws_fault){0};
 }
 
-size_t ws_head_read(const unsigned char *at, size_t have, bool message_open, struct ws_head *ret,
-		    struct ws_fault *ret_fault)
+size_t ws_head_read(const unsigned char *at, size_t have, bool message_open, bool deflate,
+		    struct ws_head *ret, struct ws_fault *ret_fault)
 {
 	struct ws_fault fault = {0};
 	if (have >= 1)
-		fault = opcode_judge(at[0], message_open);
+		fault = opcode_judge(at[0], message_open, deflate);
 	if (have >= 2 && !fault.close_code)
 		fault = length_judge(at, have);
 	if (fault.close_code) {
@@ -78,6 +80,7 @@ size_t ws_head_read(const unsigned char *at, size_t have, bool message_open, str
 		.left = length_read(at),
 		.opcode = at[0] & OPCODE,
 		.final = at[0] & FINAL,
+		.compressed = at[0] & RESERVED_1,
 	};
 	memcpy(ret->mask, at + need - WS_MASK_LEN, WS_MASK_LEN);
 	return need;

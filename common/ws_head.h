@@ -13,6 +13,7 @@ struct ws_head {
 	unsigned char mask[WS_MASK_LEN]; /* [0] is for the next of them */
 	uint8_t opcode;
 	bool final;
+	bool compressed; /* RSV1 */
 };
 
 struct ws_fault {
@@ -22,9 +23,10 @@ struct ws_fault {
 
 /* Judges the bytes of a header in their order, however many have come. Returns how many it has in
  * all, or at least has (2 while the second is missing); 0: *ret_fault says what is wrong. *ret is
- * set once `have` reaches that number. `message_open`: a fragmented message is under way. */
-size_t ws_head_read(const unsigned char *at, size_t have, bool message_open, struct ws_head *ret,
-		    struct ws_fault *ret_fault);
+ * set once `have` reaches that number. `message_open`: a fragmented message is under way;
+ * `deflate`: RSV1 may say that a message is compressed. */
+size_t ws_head_read(const unsigned char *at, size_t have, bool message_open, bool deflate,
+		    struct ws_head *ret, struct ws_fault *ret_fault);
 
 /* Unmasks the next `len` bytes of the payload into `to`, which may be `from`, and takes them off
  * `left`. */

@@ -16,6 +16,7 @@ struct ws_partial {
 	size_t message_len;
 	size_t message_cap;
 	bool message_open;   /* its first frame has begun, its last has not ended */
+	bool compressed;     /* the message, as its first frame said */
 	bool frame_open;     /* `frame` has a header and not yet all of its payload */
 	uint8_t head_len;    /* bytes in head; 0: none, or the header is complete */
 	uint8_t control_len; /* bytes in control */
@@ -31,6 +32,7 @@ struct feed {
 	char *at;
 	char *end;
 	size_t message_max;
+	bool deflate;
 	struct ws_message *ret;
 };
 
@@ -42,7 +44,8 @@ static size_t size_min(uint64_t a, size_t b)
 
 static void feed_fault(struct feed *feed, uint16_t close_code, const char *reason)
 {
-	*feed->ret = (struct ws_message){WS_INPUT_FAULT, span_string(reason), close_code};
+	*feed->ret = (struct ws_message){
+		.type = WS_INPUT_FAULT, .payload = span_string(reason), .close_code = close_code};
 }
 
 static struct ws_partial *partial_need(struct ws_reader *reader)
@@ -88,7 +91,8 @@ static bool feed_head(struct feed *feed, struct ws_head *ret)
 	memcpy(head + kept, feed->at, there);
 
 	struct ws_fault fault;
-	size_t need = ws_head_read(head, kept + there, message_is_open(feed->reader), ret, &fault);
+	size_t need = ws_head_read(head, kept + there, message_is_open(feed->reader), feed->deflate,
+				   ret, &fault);
 	if (need == 0) {
 		feed_fault(feed, fault.close_code, fault.reason);
 		return false;
@@ -176,19 +180,21 @@ static void feed_too_big(struct feed *feed, struct ws_head *frame)
 	/* The rest of the frame is of no interest, and no memory is to be had for it. */
 	frame->left = size_min(frame_there(feed, frame), TOO_BIG_SHOWN - shown);
 	struct span payload;
+	bool compressed = open ? partial->compressed : frame->compressed;
 	if (open) {
 		message_append(feed, frame, frame->left);
 		payload = span_of(partial->message, size_min(partial->message_len, TOO_BIG_SHOWN));
 	} else {
 		payload = frame_take(feed, frame, frame->left);
 	}
-	*feed->ret = (struct ws_message){WS_INPUT_TOO_BIG, payload, WS_CLOSE_TOO_BIG};
+	*feed->ret = (struct ws_message){WS_INPUT_TOO_BIG, payload, WS_CLOSE_TOO_BIG, compressed};
 }
 
-static void message_done(struct feed *feed, struct span text, bool valid)
+static void message_done(struct feed *feed, struct span text, bool compressed, bool valid)
 {
 	if (valid)
-		*feed->ret = (struct ws_message){.type = WS_INPUT_TEXT, .payload = text};
+		*feed->ret = (struct ws_message){
+			.type = WS_INPUT_TEXT, .payload = text, .compressed = compressed};
 	else
 		feed_fault(feed, WS_CLOSE_INVALID_DATA, "text is not UTF-8");
 }
@@ -198,10 +204,12 @@ static void message_done(struct feed *feed, struct span text, bool valid)
 static bool feed_partial(struct feed *feed, struct ws_head *frame)
 {
 	struct ws_partial *partial = partial_need(feed->reader);
+	if (!partial->message_open)
+		partial->compressed = frame->compressed;
 	partial->message_open = true;
 	struct span added = message_append(feed, frame, frame_there(feed, frame));
-	if (!utf8_feed(&partial->utf8, added)) {
-		message_done(feed, SPAN_NONE, false);
+	if (!partial->compressed && !utf8_feed(&partial->utf8, added)) {
+		message_done(feed, SPAN_NONE, false, false);
 		return false;
 	}
 	if (frame->left) {
@@ -211,7 +219,7 @@ static bool feed_partial(struct feed *feed, struct ws_head *frame)
 	if (!frame->final)
 		return true;
 	partial->message_open = false;
-	message_done(feed, span_of(partial->message, partial->message_len),
+	message_done(feed, span_of(partial->message, partial->message_len), partial->compressed,
 		     partial->utf8.left == 0);
 	return false;
 }
@@ -222,7 +230,7 @@ static bool feed_data(struct feed *feed, struct ws_head *frame)
 	if (!frame->final || frame->left != there || message_is_open(feed->reader))
 		return feed_partial(feed, frame);
 	struct span text = frame_take(feed, frame, there);
-	message_done(feed, text, utf8_is_valid(text));
+	message_done(feed, text, frame->compressed, frame->compressed || utf8_is_valid(text));
 	return false;
 }
 
@@ -237,7 +245,8 @@ static bool close_code_is_valid(unsigned code)
 static void close_done(struct feed *feed, struct span payload)
 {
 	if (payload.len == 0) {
-		*feed->ret = (struct ws_message){WS_INPUT_CLOSE, SPAN_NONE, WS_CLOSE_NO_STATUS};
+		*feed->ret = (struct ws_message){.type = WS_INPUT_CLOSE,
+						 .close_code = WS_CLOSE_NO_STATUS};
 		return;
 	}
 	if (payload.len == 1) {
@@ -251,7 +260,8 @@ static void close_done(struct feed *feed, struct span payload)
 	else if (!utf8_is_valid(reason))
 		feed_fault(feed, WS_CLOSE_INVALID_DATA, "Close reason is not UTF-8");
 	else
-		*feed->ret = (struct ws_message){WS_INPUT_CLOSE, reason, code};
+		*feed->ret = (struct ws_message){
+			.type = WS_INPUT_CLOSE, .payload = reason, .close_code = code};
 }
 
 static void control_done(struct feed *feed, uint8_t opcode, struct span payload)
@@ -304,9 +314,9 @@ static bool feed_frame(struct feed *feed, struct ws_head *ret)
 }
 
 void ws_reader_feed(struct ws_reader *reader, char *bytes, size_t *len, size_t message_max,
-		    struct ws_message *ret)
+		    bool deflate, struct ws_message *ret)
 {
-	struct feed feed = {reader, bytes, bytes + *len, message_max, ret};
+	struct feed feed = {reader, bytes, bytes + *len, message_max, deflate, ret};
 	struct ws_head frame;
 	bool more = true;
 	*ret = (struct ws_message){.type = WS_INPUT_NONE};

@@ -4,6 +4,7 @@
 #include "connection_private.h"
 
 #include "log.h"
+#include "ws_deflate.h"
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -92,6 +93,16 @@ static void on_message(struct connection *connection, const struct ws_message *m
 	}
 }
 
+/* After our Close nobody looks at messages any more. */
+static void inflate_message(struct connection *connection, size_t message_max,
+			    struct ws_message *message)
+{
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	stat_add(connection_slot(connection), STAT_messages_inflated, 1);
+	ws_deflate_open(connection->websockets->worker->deflate, message_max, message);
+}
+
 /* Handles what may be handled; returns how many bytes need not be kept. Goes on until the reader
  * has nothing more, also at the end of the bytes: only then it lets go of the last message. */
 static size_t feed(struct connection *connection, char *bytes, size_t len)
@@ -105,10 +116,13 @@ static size_t feed(struct connection *connection, char *bytes, size_t len)
 
 		if (!used && at < len)
 			len = at; /* the last message is let go, and the rest stays */
-		ws_reader_feed(&connection->reader, bytes + at, &used, message_max, &message);
+		ws_reader_feed(&connection->reader, bytes + at, &used, message_max,
+			       connection_deflates(connection), &message);
 		at += used;
 		if (message.type == WS_INPUT_NONE)
 			return at;
+		if (message.compressed)
+			inflate_message(connection, message_max, &message);
 		on_message(connection, &message);
 	}
 	return len;

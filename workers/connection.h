@@ -62,7 +62,7 @@ enum connection_flag {
  * per document instead; over ws.queue_total connections are closed 1013. False: not delivered
  * (now). Never changes the subscription index. */
 bool connection_send(struct connection *connection, struct batch *batch);
-/* A text message of its own. */
+/* A text message of its own; compressed if it is long and the peer takes that. */
 void connection_send_text(struct connection *connection, struct span text);
 /* Any frame. */
 void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
@@ -85,6 +85,13 @@ void connection_fini(struct connection *connection);
 size_t connection_queue_bytes(const struct connection *connection);
 /* Forgets the events it was still to be told of; the caller counts the queue's bytes. */
 void connection_conflation_free(struct connection *connection);
+
+/* Whether permessage-deflate was agreed: kept in the member's kind, so it costs a connection
+ * nothing. */
+static inline bool connection_deflates(const struct connection *connection)
+{
+	return connection->member.kind == AUDIENCE_DEFLATE;
+}
 
 static inline struct span connection_id(const struct connection *connection)
 {

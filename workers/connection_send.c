@@ -2,9 +2,13 @@
 #include "connection_private.h"
 
 #include "log.h"
+#include "ws_deflate.h"
 #include <sys/socket.h>
 
 #define IOV_MOST 64
+/* Answers from here on are compressed: each for one connection, so it must save more than a packet
+ * costs. Events are from WS_DEFLATE_MIN, once for all. */
+#define ANSWER_DEFLATE_MIN 1024
 
 /* Bytes the socket took; -1: it is dead, and marked so. */
 static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsigned count)
@@ -214,6 +218,15 @@ static void send_parts(struct connection *connection, struct iovec *parts, unsig
 	count_queue(connection, before);
 }
 
+static void send_frame_parts(struct connection *connection, struct iovec *parts, unsigned count)
+{
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	send_parts(connection, parts, count);
+	if (connection->queue && connection->state == CONNECTION_OPEN)
+		check_bounds(connection);
+}
+
 void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
 			   struct span payload)
 {
@@ -221,16 +234,25 @@ void connection_send_frame(struct connection *connection, enum ws_opcode opcode,
 	struct iovec parts[] = {{header, ws_frame_header(header, opcode, payload.len)},
 				{(void *)payload.at, payload.len}};
 
-	if (connection->state != CONNECTION_OPEN)
-		return;
-	send_parts(connection, parts, payload.len ? 2 : 1);
-	if (connection->queue && connection->state == CONNECTION_OPEN)
-		check_bounds(connection);
+	send_frame_parts(connection, parts, payload.len ? 2 : 1);
 }
 
 void connection_send_text(struct connection *connection, struct span text)
 {
-	connection_send_frame(connection, WS_TEXT, text);
+	struct ws_deflate *deflate = connection->websockets->worker->deflate;
+	unsigned char header[WS_HEADER_MAX];
+	struct iovec parts[] = {{header, ws_frame_header(header, WS_TEXT, text.len)},
+				{(void *)text.at, text.len}};
+	struct span frame;
+
+	if (!connection_deflates(connection) || text.len < ANSWER_DEFLATE_MIN ||
+	    connection->state != CONNECTION_OPEN || !ws_deflate_frame(deflate, parts, 2, &frame)) {
+		connection_send_frame(connection, WS_TEXT, text);
+		return;
+	}
+	stat_add(connection_slot(connection), STAT_answers_compressed, 1);
+	struct iovec part = {(void *)frame.at, frame.len};
+	send_frame_parts(connection, &part, 1);
 }
 
 /* --- close ------------------------------------------------------------------- */

@@ -9,6 +9,8 @@
 #include "stats.h"
 #include <ev.h>
 
+struct ws_deflate;
+
 struct worker {
 	const struct inherit *inherit;
 	const struct config *config; /* borrowed: from inherit */
@@ -23,6 +25,7 @@ struct worker {
 	struct http *http;
 	struct websockets *websockets;
 	struct fanout *fanout;
+	struct ws_deflate *deflate; /* made and ended with websockets; NULL: ws.deflate = no */
 	struct presence *presence;
 
 	bool draining; /* takes no new connections; ends when the last one is gone */

@@ -2,8 +2,16 @@
 
 #include "log.h"
 #include "resync.h"
+#include "ws_deflate.h"
+#include "ws_frame.h"
 #include <sys/mman.h>
 #include <unistd.h>
+
+/* A frame of the record being looked at, compressed for all audiences that take that. */
+struct compressed {
+	bool tried;
+	struct text *frame; /* owned; NULL: goes plain */
+};
 
 struct fanout {
 	struct worker *worker;
@@ -22,6 +30,7 @@ struct fanout {
 	bool keep_records;
 	struct buffer position;
 	bool mark_came;
+	struct compressed compressed[EVENT_BOTH + 1]; /* the record's frames, by mode */
 
 	struct audience **touched; /* owned; audiences with a batch in this pass */
 	size_t touched_count, touched_cap;
@@ -67,6 +76,34 @@ static void move_to_arena(struct fanout *fanout, struct iovec *parts, unsigned p
 		parts[i].iov_base = arena->at + ((char *)parts[i].iov_base - fanout->record.at);
 }
 
+/* Once per record and mode, when the first audience wants it. NULL: the frame goes plain. */
+static struct text *compressed_frame(struct fanout *fanout, enum event_mode mode,
+				     const struct iovec *parts, unsigned count, size_t len)
+{
+	struct compressed *compressed = &fanout->compressed[mode];
+	struct slot *slot = fanout->worker->slot;
+	struct span frame;
+
+	if (compressed->tried)
+		return compressed->frame;
+	compressed->tried = true;
+	if (!ws_deflate_frame(fanout->worker->deflate, parts, count, &frame))
+		return NULL;
+	compressed->frame = text_create(frame);
+	stat_add(slot, STAT_events_compressed, 1);
+	stat_add(slot, STAT_compressed_from_bytes, len);
+	stat_add(slot, STAT_compressed_to_bytes, frame.len);
+	return compressed->frame;
+}
+
+static void forget_compressed(struct fanout *fanout)
+{
+	for (size_t mode = 0; mode < ARRAY_LEN(fanout->compressed); mode++) {
+		text_put(fanout->compressed[mode].frame);
+		fanout->compressed[mode] = (struct compressed){0};
+	}
+}
+
 struct match {
 	struct fanout *fanout;
 	const struct event_record *record;
@@ -82,10 +119,18 @@ static void on_match(struct audience *audience, enum event_mode mode, void *arg)
 
 	for (unsigned i = 0; i < count; i++)
 		len += parts[i].iov_len;
-	if (len > BATCH_COPY_MAX)
-		move_to_arena(fanout, parts, count);
+	struct text *compressed = audience_kind(audience) == AUDIENCE_DEFLATE
+					  ? compressed_frame(fanout, mode, parts, count, len)
+					  : NULL;
 	struct batch *batch = audience_batch(fanout, audience);
-	batch_append(batch, parts, count, fanout->kept ? fanout->kept->text : NULL);
+	if (compressed) {
+		parts[0] = (struct iovec){compressed->at, compressed->len};
+		batch_append(batch, parts, 1, compressed);
+	} else {
+		if (len > BATCH_COPY_MAX)
+			move_to_arena(fanout, parts, count);
+		batch_append(batch, parts, count, fanout->kept ? fanout->kept->text : NULL);
+	}
 	if (fanout->keep_records)
 		batch_note(batch, kept_need(fanout), mode);
 	if (match->record->kind == EVENT_RECORD_RESYNC)
@@ -112,6 +157,7 @@ static bool fan_out_record(struct fanout *fanout)
 		stat_add(slot, STAT_events_matched, 1);
 	kept_record_put(fanout->kept);
 	fanout->kept = NULL;
+	forget_compressed(fanout);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "http.h"
 #include "log.h"
 #include "websockets_private.h"
+#include "ws_extension.h"
 #include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -129,11 +130,11 @@ static void refuse_taken_over(struct worker *worker, const char *why)
 
 /* Between the check of the handshake and its 101 others may have come in. */
 static void add_connection(struct worker *worker, int fd, const struct in6_addr *address,
-			   struct span extra)
+			   enum audience_kind kind, struct span extra)
 {
 	const char *limit = websockets_limit(worker->websockets, address);
 	struct connection *connection =
-		websockets_add(worker->websockets, fd, address, limit ? SPAN_NONE : extra);
+		websockets_add(worker->websockets, fd, address, kind, limit ? SPAN_NONE : extra);
 
 	if (!limit)
 		return;
@@ -143,17 +144,15 @@ static void add_connection(struct worker *worker, int fd, const struct in6_addr 
 
 /* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection
  * instead of thousands. */
-static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *request_arg,
-			const char *extra, size_t extra_len, MHD_socket mhd_fd,
-			struct MHD_UpgradeResponseHandle *handle)
+static void take_over(struct worker *worker, struct MHD_Connection *mhd_connection,
+		      struct span extra, MHD_socket mhd_fd,
+		      struct MHD_UpgradeResponseHandle *handle, enum audience_kind kind)
 {
-	struct worker *worker = arg;
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(mhd_connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct in6_addr address;
 	int one = 1;
 
-	(void)request_arg;
 	address_of_peer(info ? info->client_addr : NULL, &address);
 	int fd = worker->websockets ? fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3) : -1;
 	if (fd < 0) {
@@ -162,16 +161,44 @@ static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 			   sizeof(one)); /* a unix socket refuses it, and needs none */
-		add_connection(worker, fd, &address, span_of(extra, extra_len));
+		add_connection(worker, fd, &address, kind, extra);
 	}
 	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 	http_run_soon(worker->http);
 }
 
+static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *request_arg,
+			const char *extra, size_t extra_len, MHD_socket mhd_fd,
+			struct MHD_UpgradeResponseHandle *handle)
+{
+	(void)request_arg;
+	take_over(arg, mhd_connection, span_of(extra, extra_len), mhd_fd, handle, AUDIENCE_PLAIN);
+}
+
+/* The same after permessage-deflate was agreed: which of both it is is all that has to be known
+ * between the answer and the socket. */
+static void on_upgraded_deflate(void *arg, struct MHD_Connection *mhd_connection, void *request_arg,
+				const char *extra, size_t extra_len, MHD_socket mhd_fd,
+				struct MHD_UpgradeResponseHandle *handle)
+{
+	(void)request_arg;
+	take_over(arg, mhd_connection, span_of(extra, extra_len), mhd_fd, handle, AUDIENCE_DEFLATE);
+}
+
+static enum ws_deflate_answer choose_extension(struct request *request)
+{
+	if (!request_worker(request)->config->ws_deflate)
+		return WS_DEFLATE_NONE;
+	return ws_extension_choose(
+		span_string(request_header(request, "Sec-WebSocket-Extensions")));
+}
+
 static void answer_upgrade(struct request *request)
 {
 	struct worker *worker = request_worker(request);
-	struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgraded, worker);
+	enum ws_deflate_answer extension = choose_extension(request);
+	struct MHD_Response *response = MHD_create_response_for_upgrade(
+		extension ? on_upgraded_deflate : on_upgraded, worker);
 	char accept[ACCEPT_MAX];
 
 	MUST(response);
@@ -180,6 +207,9 @@ static void answer_upgrade(struct request *request)
 	MHD_add_response_header(response, "Sec-WebSocket-Accept", accept);
 	if (header_has(request_header(request, "Sec-WebSocket-Protocol"), SUBPROTOCOL, false))
 		MHD_add_response_header(response, "Sec-WebSocket-Protocol", SUBPROTOCOL);
+	if (extension)
+		MHD_add_response_header(response, "Sec-WebSocket-Extensions",
+					ws_extension_answer(extension));
 	request_answer_upgrade(request, response);
 }
 

@@ -37,6 +37,7 @@ struct audience {
 	uint32_t member_count, member_cap;
 	uint64_t match_turn; /* the last subscription_match() that touched it */
 	unsigned match_mode;
+	uint8_t kind; /* enum audience_kind, of all members; not in the hash */
 	void *slot;
 };
 
@@ -241,11 +242,13 @@ static bool entries_equal(const struct entry *a, const struct entry *b, uint32_t
 }
 
 static struct audience *audience_find(const struct subscription_index *index,
-				      const struct entry *entries, uint32_t count, uint64_t hash)
+				      const struct entry *entries, uint32_t count, uint64_t hash,
+				      uint8_t kind)
 {
 	struct audience *audience = index->audiences[hash & (index->audience_buckets - 1)];
 
-	while (audience && !(audience->hash == hash && audience->entry_count == count &&
+	while (audience && !(audience->hash == hash && audience->kind == kind &&
+			     audience->entry_count == count &&
 			     entries_equal(audience->entries, entries, count)))
 		audience = audience->next;
 	return audience;
@@ -403,11 +406,12 @@ static void audience_change(struct subscription_index *index, struct audience *a
 }
 
 static struct audience *audience_create(struct subscription_index *index, struct entry *entries,
-					uint32_t count, uint64_t hash)
+					uint32_t count, uint64_t hash, uint8_t kind)
 {
 	struct audience *audience = calloc(1, sizeof(*audience));
 
 	MUST(audience);
+	audience->kind = kind;
 	audience->entries = entries;
 	audience->entry_count = audience->entry_cap = count;
 	for (uint32_t i = 0; i < count; i++)
@@ -421,7 +425,7 @@ static struct audience *audience_create(struct subscription_index *index, struct
 static void member_move(struct subscription_index *index, struct audience_member *member,
 			struct entry *entries, uint32_t count, uint64_t hash)
 {
-	struct audience *audience = audience_find(index, entries, count, hash);
+	struct audience *audience = audience_find(index, entries, count, hash, member->kind);
 
 	if (audience) {
 		free(entries);
@@ -431,7 +435,7 @@ static void member_move(struct subscription_index *index, struct audience_member
 		audience_change(index, member->audience, entries, count, hash);
 		return;
 	} else {
-		audience = audience_create(index, entries, count, hash);
+		audience = audience_create(index, entries, count, hash, member->kind);
 	}
 	subscription_leave(index, member);
 	audience_add_member(index, audience, member);
@@ -616,6 +620,11 @@ size_t subscription_match(struct subscription_index *index, const struct event_r
 unsigned audience_subscription_count(const struct audience *audience)
 {
 	return audience ? audience->entry_count : 0;
+}
+
+enum audience_kind audience_kind(const struct audience *audience)
+{
+	return (enum audience_kind)audience->kind;
 }
 
 size_t audience_member_count(const struct audience *audience)

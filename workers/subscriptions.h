@@ -25,9 +25,16 @@ struct subscription_spec {
 			 `presence` or `*`; else no */
 };
 
+/* What members of one audience have in common besides their set, as all of them get one batch. */
+enum audience_kind {
+	AUDIENCE_PLAIN,
+	AUDIENCE_DEFLATE, /* permessage-deflate was agreed */
+};
+
 struct audience_member {
 	struct audience *audience; /* NULL: no subscriptions */
 	uint32_t place;            /* private: index in the audience's list */
+	uint8_t kind;              /* enum audience_kind; set before the first subscription */
 };
 
 struct subscription_index *subscription_index_create(uint64_t hash_seed);
@@ -45,6 +52,7 @@ int subscription_remove(struct subscription_index *index, struct audience_member
 void subscription_leave(struct subscription_index *index, struct audience_member *member);
 
 unsigned audience_subscription_count(const struct audience *audience); /* NULL: 0 */
+enum audience_kind audience_kind(const struct audience *audience);
 size_t audience_member_count(const struct audience *audience);
 struct audience_member *audience_member_at(const struct audience *audience, size_t place);
 size_t subscription_index_audiences(const struct subscription_index *index);

@@ -4,6 +4,7 @@
 #include "presence.h"
 #include "session_subscribe.h"
 #include "websockets_private.h"
+#include "ws_deflate.h"
 
 /* --- the wheel --------------------------------------------------------------- */
 
@@ -48,7 +49,8 @@ const char *websockets_limit(const struct websockets *websockets, const struct i
 }
 
 struct connection *websockets_add(struct websockets *websockets, int fd,
-				  const struct in6_addr *address, struct span extra)
+				  const struct in6_addr *address, enum audience_kind kind,
+				  struct span extra)
 {
 	struct worker *worker = websockets->worker;
 	struct connection *connection = calloc(1, sizeof(*connection));
@@ -58,6 +60,7 @@ struct connection *websockets_add(struct websockets *websockets, int fd,
 	worker_random_name(id, CONNECTION_ID_LEN);
 	memcpy(connection->id, id, CONNECTION_ID_LEN);
 	connection->websockets = websockets;
+	connection->member.kind = (uint8_t)kind;
 	connection->address = *address;
 	connection->tokens = worker->config->ws_burst * 1000;
 	connection->tokens_at_ms = (uint32_t)worker_monotonic_ms();
@@ -263,6 +266,7 @@ struct websockets *websockets_create(struct worker *worker)
 	websockets_timers_start(websockets);
 	ev_prepare_init(&websockets->reap, on_reap);
 	ev_prepare_start(worker->loop, &websockets->reap);
+	worker->deflate = worker->config->ws_deflate ? ws_deflate_create() : NULL;
 	worker->fanout = fanout_create(worker, websockets->index, send_member, websockets);
 	if (!worker->fanout) {
 		websockets_destroy(websockets);
@@ -297,6 +301,8 @@ void websockets_destroy(struct websockets *websockets)
 	session_waiting_stop(websockets);
 	fanout_destroy(websockets->worker->fanout);
 	websockets->worker->fanout = NULL;
+	ws_deflate_destroy(websockets->worker->deflate);
+	websockets->worker->deflate = NULL;
 	subscription_index_destroy(websockets->index);
 	address_count_destroy(websockets->addresses);
 	for (uint32_t i = 0; i < websockets->wheel_size; i++)

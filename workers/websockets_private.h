@@ -51,7 +51,8 @@ struct websockets {
 
 /* websockets.c */
 struct connection *websockets_add(struct websockets *websockets, int fd,
-				  const struct in6_addr *address, struct span extra);
+				  const struct in6_addr *address, enum audience_kind kind,
+				  struct span extra);
 /* What stands against one more connection from there: the limit's name; NULL: nothing. */
 const char *websockets_limit(const struct websockets *websockets, const struct in6_addr *address);
 void websockets_mark_dead(struct connection *connection);

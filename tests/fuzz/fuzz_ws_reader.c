@@ -12,7 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 static bool note(struct buffer *said, const struct ws_message *message)
 {
 	buffer_printf(said, "%d %u ", message->type, message->close_code);
-	if (message->type == WS_INPUT_TEXT || message->type == WS_INPUT_CLOSE)
+	buffer_printf(said, "%d ", message->compressed);
+	if (!message->compressed &&
+	    (message->type == WS_INPUT_TEXT || message->type == WS_INPUT_CLOSE))
 		MUST(json_utf8_is_valid(message->payload));
 	if (message->type == WS_INPUT_TEXT)
 		MUST(message->payload.len <= MESSAGE_MAX);
@@ -34,7 +36,7 @@ static bool feed(struct ws_reader *reader, struct span bytes, struct buffer *sai
 	while (more) {
 		struct ws_message message;
 		size_t len = bytes.len - used;
-		ws_reader_feed(reader, copy + used, &len, MESSAGE_MAX, &message);
+		ws_reader_feed(reader, copy + used, &len, MESSAGE_MAX, true, &message);
 		used += len;
 		MUST(used <= bytes.len);
 		if (message.type == WS_INPUT_NONE)

@@ -273,12 +273,12 @@ Test(ws_reader, a_whole_frame_is_handed_out_where_it_lies)
 	client_frame(&input, 0x81, SPAN("hello"), 0x12345678);
 	client_frame(&input, 0x89, SPAN("ping"), 0x12345678);
 	size_t len = input.len;
-	ws_reader_feed(&reader, input.at, &len, MESSAGE_MAX, &message);
+	ws_reader_feed(&reader, input.at, &len, MESSAGE_MAX, false, &message);
 	cr_assert_eq(len, 2 + 4 + 5);
 	cr_assert_eq(message.payload.at, input.at + 6);
 	cr_assert_eq(ws_reader_held(&reader), 0);
 	size_t rest = input.len - len;
-	ws_reader_feed(&reader, input.at + len, &rest, MESSAGE_MAX, &message);
+	ws_reader_feed(&reader, input.at + len, &rest, MESSAGE_MAX, false, &message);
 	cr_assert_eq(message.payload.at, input.at + len + 6);
 	cr_assert_eq(ws_reader_held(&reader), 0);
 	ws_reader_fini(&reader);
@@ -336,7 +336,7 @@ Test(ws_reader, a_message_of_single_bytes_costs_work_in_proportion)
 	for (unsigned i = 0; i < 300000; i++) {
 		size_t len = 7;
 		struct ws_message message;
-		ws_reader_feed(&client.reader, fragment, &len, client.message_max, &message);
+		ws_reader_feed(&client.reader, fragment, &len, client.message_max, false, &message);
 		cr_assert(message.type == WS_INPUT_NONE && len == 7);
 		fragment[0] = 0;
 	}
@@ -402,7 +402,7 @@ Test(ws_reader, a_message_that_is_too_big_shows_its_start)
 
 	client_frame(&input, 0x81, span_of(text, sizeof(text)), 0xdeadbeef);
 	size_t len = input.len;
-	ws_reader_feed(&reader, input.at, &len, 5999, &message);
+	ws_reader_feed(&reader, input.at, &len, 5999, false, &message);
 	cr_assert_eq(message.type, WS_INPUT_TOO_BIG);
 	cr_assert_eq(message.close_code, WS_CLOSE_TOO_BIG);
 	cr_assert(span_equals(message.payload, span_of(text, 4096)));
@@ -417,7 +417,7 @@ Test(ws_reader, a_message_that_is_too_big_shows_its_start)
 		CLEANUP(buffer_fini) struct buffer copy = {0};
 		buffer_append(&copy, fragments.at, first_len + 8 + there);
 		len = copy.len;
-		ws_reader_feed(&reader, copy.at, &len, 5999, &message);
+		ws_reader_feed(&reader, copy.at, &len, 5999, false, &message);
 		cr_assert_eq(message.type, WS_INPUT_TOO_BIG);
 		size_t shown = 3000 + there < 4096 ? 3000 + there : 4096;
 		cr_assert(span_equals(message.payload, span_of(text, shown)), "%zu", there);

@@ -4,6 +4,7 @@
 #define WS_CLIENT_H
 
 #include "random.h"
+#include "ws_deflate.h"
 #include "ws_frame.h"
 
 #include <criterion/criterion.h>
@@ -30,7 +31,9 @@ struct client {
 	struct ws_reader reader;
 	struct buffer said; /* owned */
 	size_t message_max;
-	bool over;          /* a fault, a Close or TOO_BIG: nothing more may be fed */
+	bool deflate;              /* agreed; then: */
+	struct ws_deflate *states; /* borrowed */
+	bool over;                 /* a fault, a Close or TOO_BIG: nothing more may be fed */
 	size_t too_big_len; /* bytes of the message shown with TOO_BIG: depends on the cuts, so not
 			       in `said` */
 };
@@ -70,11 +73,14 @@ static inline void client_feed(struct client *client, struct span bytes)
 	while (!client->over) {
 		struct ws_message message;
 		size_t len = bytes.len - used;
-		ws_reader_feed(&client->reader, copy + used, &len, client->message_max, &message);
+		ws_reader_feed(&client->reader, copy + used, &len, client->message_max,
+			       client->deflate, &message);
 		cr_assert_leq(len, bytes.len - used);
 		used += len;
 		if (message.type == WS_INPUT_NONE)
 			break;
+		if (message.compressed)
+			ws_deflate_open(client->states, client->message_max, &message);
 		client_note(client, &message);
 	}
 	cr_assert(client->over || used == bytes.len, "bytes were left over");

@@ -1,5 +1,6 @@
 /* test_fanout.c — from the ring to the sockets: members that die, stall or fall behind. */
 #include "websocket_fixture.h"
+#include "ws_deflate.h"
 
 #include <unistd.h>
 
@@ -142,5 +143,94 @@ Test(fanout, a_record_that_makes_no_sense_is_not_passed_over_in_silence)
 	cr_assert_eq(ring_publish(&fixture.ring, 1, SPAN("no record of ours")), 0);
 	peer_expect_part(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.*\"");
 	cr_assert_eq(stat_read(fixture.worker.slot, STAT_ring_broken), 1);
+	peer_fini(&peer);
+}
+
+/* --- permessage-deflate --- */
+
+static struct peer deflate_subscriber(const char *mode)
+{
+	struct peer peer = peer_connect(0);
+	char text[120];
+
+	peer.connection->member.kind = AUDIENCE_DEFLATE; /* as the handshake would have said */
+	snprintf(text, sizeof(text),
+		 "{\"type\":\"subscribe\",\"topic\":\"sync.s.*\",\"returnMode\":\"%s\"}", mode);
+	peer_send_text(&peer, text);
+	peer_expect_part(&peer, "\"subscribed\"");
+	return peer;
+}
+
+/* What the socket has, in frames that the fixture may not know. */
+static void read_raw(struct peer *peer)
+{
+	fixture_turn();
+	peer_read(peer, SIZE_MAX);
+}
+
+Test(fanout, an_event_is_compressed_once_per_mode_and_never_for_plain_members)
+{
+	fixture_start();
+	fixture_activate("p-1");
+	struct peer plain = subscriber(0), a = deflate_subscriber("full"),
+		    b = deflate_subscriber("full"), both = deflate_subscriber("both");
+	const struct slot *slot = fixture.worker.slot;
+
+	/* The same set as `a` and `b` in another audience, and a wider set in the same mode. */
+	peer_send_text(&b, "{\"type\":\"subscribe\",\"topic\":\"sync.other.*\"}");
+	peer_expect_part(&b, "\"subscribed\"");
+	cr_assert_eq(subscription_index_audiences(set()->index), 4);
+	publish_run(2, 6000);
+	read_raw(&a);
+	read_raw(&b);
+	read_raw(&both);
+	cr_assert_eq((unsigned char)a.got.at[0], 0xc1);
+	cr_assert_lt(a.got.len, 600);
+	cr_assert(span_equals(buffer_span(&a.got), buffer_span(&b.got)));
+	cr_assert_not(span_equals(buffer_span(&a.got), buffer_span(&both.got)));
+	peer_expect_part(&plain, "\"revision\":2");
+	cr_assert_eq(stat_read(slot, STAT_events_compressed), 2);
+	cr_assert_gt(stat_read(slot, STAT_compressed_from_bytes), 12000);
+	cr_assert_lt(stat_read(slot, STAT_compressed_to_bytes), 1200);
+
+	/* Short: plain for everybody. */
+	a.got.len = 0;
+	publish_run(3, 10);
+	peer_expect_part(&a, "\"revision\":3");
+	cr_assert_eq(stat_read(slot, STAT_events_compressed), 2);
+	peer_fini(&plain);
+	peer_fini(&a);
+	peer_fini(&b);
+	peer_fini(&both);
+}
+
+Test(fanout, compressed_events_of_one_pass_follow_each_other)
+{
+	fixture_start();
+	fixture_activate("p-1");
+	struct peer peer = deflate_subscriber("full");
+
+	for (uint64_t revision = 2; revision < 6; revision++)
+		publish_run(revision, 300);
+	publish_run(6, 10);
+	read_raw(&peer);
+	for (int i = 0; i < 4; i++) {
+		cr_assert_eq((unsigned char)peer.got.at[0], 0xc1);
+		cr_assert_lt((unsigned char)peer.got.at[1], 127);
+		size_t header = peer.got.at[1] == 126 ? 4 : 2;
+		size_t len = header == 2 ? (size_t)peer.got.at[1]
+					 : (size_t)(unsigned char)peer.got.at[2] << 8 |
+						   (unsigned char)peer.got.at[3];
+		char part[40];
+		struct span text;
+
+		cr_assert_eq(ws_deflate_inflate(fixture.worker.deflate,
+						span_of(peer.got.at + header, len), 4096, &text),
+			     0);
+		snprintf(part, sizeof(part), "\"revision\":%d,", i + 2);
+		cr_assert(memmem(text.at, text.len, part, strlen(part)), "%s", part);
+		buffer_consume(&peer.got, header + len);
+	}
+	peer_expect_part(&peer, "\"revision\":6");
 	peer_fini(&peer);
 }

@@ -314,6 +314,32 @@ Test(subscriptions, removing_what_is_not_there_says_so)
 	subscription_index_destroy(index);
 }
 
+Test(subscriptions, kinds_do_not_share_an_audience_but_match_alike)
+{
+	struct subscription_index *index = subscription_index_create(SEED);
+	struct audience_member plain = {0}, deflate = {.kind = AUDIENCE_DEFLATE},
+			       other = {.kind = AUDIENCE_DEFLATE};
+	struct subscription_spec x = spec_of("board", TOPIC_UPDATED, "", "", EVENT_FULL, -1);
+	struct subscription_spec y = spec_of("chat", TOPIC_ANY, "", "", EVENT_FULL, -1);
+
+	add(index, &plain, x), add(index, &plain, y);
+	add(index, &deflate, y), add(index, &deflate, x);
+	cr_expect_neq(plain.audience, deflate.audience);
+	add(index, &other, x), add(index, &other, y);
+	cr_expect_eq(other.audience, deflate.audience);
+	cr_expect_eq(audience_kind(plain.audience), AUDIENCE_PLAIN);
+	cr_expect_eq(audience_kind(deflate.audience), AUDIENCE_DEFLATE);
+	cr_expect_eq(subscription_index_audiences(index), 2);
+	cr_expect_eq(mode_of(index, &plain, event_of("chat", "c", TOPIC_CREATED)), EVENT_FULL);
+	cr_expect_eq(mode_of(index, &deflate, event_of("chat", "c", TOPIC_CREATED)), EVENT_FULL);
+	/* A set changed where it is keeps its kind. */
+	subscription_leave(index, &other);
+	cr_expect_eq(subscription_remove(index, &deflate, &y), 0);
+	cr_expect_eq(audience_kind(deflate.audience), AUDIENCE_DEFLATE);
+	subscription_leave(index, &plain), subscription_leave(index, &deflate);
+	subscription_index_destroy(index);
+}
+
 Test(subscriptions, equal_sets_share_an_audience_whatever_the_order)
 {
 	struct subscription_index *index = subscription_index_create(SEED);

@@ -224,7 +224,8 @@ struct peer peer_connect(int sndbuf)
 	if (sndbuf)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	peer.fd = fds[1];
-	peer.connection = websockets_add(fixture.worker.websockets, fds[0], &address, SPAN_NONE);
+	peer.connection = websockets_add(fixture.worker.websockets, fds[0], &address,
+					 AUDIENCE_PLAIN, SPAN_NONE);
 	peer_expect_part(&peer, "\"welcome\"");
 	return peer;
 }
