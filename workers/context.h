@@ -23,6 +23,8 @@ struct worker {
 	struct http *http;
 	struct websockets *websockets;
 	struct fanout *fanout;
+	struct streams *streams;
+	struct long_polls *long_polls;
 
 	bool draining; /* takes no new connections; ends when the last one is gone */
 };

@@ -12,6 +12,7 @@ struct fanout {
 	void *send_arg;
 	void (*on_mark)(void *arg);
 	void *on_mark_arg;
+	SLIST_HEAD(, fanout_tap) taps;
 
 	void *memory; /* the mapped ring */
 	size_t memory_len;
@@ -99,6 +100,9 @@ static bool fan_out_record(struct fanout *fanout)
 	}
 	if (subscription_match(fanout->index, &record, on_match, &match))
 		stat_add(slot, STAT_events_matched, 1);
+	struct fanout_tap *tap;
+	SLIST_FOREACH(tap, &fanout->taps, link)
+		tap->on_record(tap, &record);
 	text_put(fanout->arena);
 	fanout->arena = NULL;
 	return true;
@@ -125,26 +129,32 @@ static void send_batches(struct fanout *fanout)
 
 /* --- lapped ------------------------------------------------------------------ */
 
+void fanout_format_resync(struct buffer *ret, const struct subscription_spec *spec,
+			  const char *reason)
+{
+	buffer_append_string(ret, "{\"type\":\"resync\",\"topic\":\"sync.");
+	if (spec->topic.service.len)
+		buffer_append_span(ret, spec->topic.service);
+	else
+		buffer_append_char(ret, '*');
+	buffer_printf(ret, ".%s\"", topic_event_name(spec->topic.event));
+	if (spec->id.len) {
+		buffer_append_string(ret, ",\"documentId\":");
+		buffer_append_json(ret, spec->id);
+	}
+	if (spec->prefix.len) {
+		buffer_append_string(ret, ",\"documentPrefix\":");
+		buffer_append_json(ret, spec->prefix);
+	}
+	buffer_printf(ret, ",\"reason\":\"%s\"}", reason);
+}
+
 static void append_resync(const struct subscription_spec *spec, void *arg)
 {
 	struct batch *batch = arg;
 	struct buffer text = {0}, frame = {0};
 
-	buffer_append_string(&text, "{\"type\":\"resync\",\"topic\":\"sync.");
-	if (spec->topic.service.len)
-		buffer_append_span(&text, spec->topic.service);
-	else
-		buffer_append_char(&text, '*');
-	buffer_printf(&text, ".%s\"", topic_event_name(spec->topic.event));
-	if (spec->id.len) {
-		buffer_append_string(&text, ",\"documentId\":");
-		buffer_append_json(&text, spec->id);
-	}
-	if (spec->prefix.len) {
-		buffer_append_string(&text, ",\"documentPrefix\":");
-		buffer_append_json(&text, spec->prefix);
-	}
-	buffer_append_string(&text, ",\"reason\":\"lapped\"}");
+	fanout_format_resync(&text, spec, "lapped");
 	ws_frame_append(&frame, WS_TEXT, buffer_span(&text));
 	struct iovec part = {frame.at, frame.len};
 	batch_append(batch, &part, 1, NULL);
@@ -183,6 +193,11 @@ static void announce_loss(struct fanout *fanout, enum ring_answer answer)
 		 1);
 	log_loss(fanout, answer);
 	subscription_match(fanout->index, &everybody, on_lapped_audience, fanout);
+	struct fanout_tap *tap;
+	SLIST_FOREACH(tap, &fanout->taps, link) {
+		tap->on_pass(tap);
+		tap->on_lost(tap);
+	}
 }
 
 /* --- passes ------------------------------------------------------------------ */
@@ -206,6 +221,9 @@ static void fanout_pass(struct fanout *fanout)
 		bytes += fanout->record.len;
 	}
 	send_batches(fanout);
+	struct fanout_tap *tap;
+	SLIST_FOREACH(tap, &fanout->taps, link)
+		tap->on_pass(tap);
 	/* relaxed: a figure for /metrics. */
 	atomic_store_explicit(&fanout->worker->slot->ring_cursor, fanout->reader.cursor,
 			      memory_order_relaxed);
@@ -306,6 +324,11 @@ void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void
 {
 	fanout->on_mark = fn;
 	fanout->on_mark_arg = arg;
+}
+
+void fanout_add_tap(struct fanout *fanout, struct fanout_tap *tap)
+{
+	SLIST_INSERT_HEAD(&fanout->taps, tap, link);
 }
 
 struct span fanout_position(const struct fanout *fanout)
