@@ -152,8 +152,6 @@ static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
 	size_t len = 0;
 
 	(void)position;
-	if (stream->cut)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
 	while (len < room && !STAILQ_EMPTY(&stream->queue)) {
 		const struct text *text = STAILQ_FIRST(&stream->queue)->text;
 		size_t part = text->len - stream->taken;
@@ -169,6 +167,8 @@ static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
 	stream->moved_at_ms = worker_monotonic_ms();
 	if (len)
 		return (ssize_t)len;
+	/* Also for one that is cut: its socket takes no last chunk, so the client sees no good end.
+	 * After END_WITH_ERROR MHD 0.9.75 keeps the connection until something happens to it. */
 	if (stream->ended)
 		return MHD_CONTENT_READER_END_OF_STREAM;
 	stream->suspended = true;

@@ -28,7 +28,10 @@ async function withPair(settings, run) {
 		await run({ ...pair, open });
 	} finally {
 		for (const stream of opened) stream.close();
+		const began = Date.now();
 		await pair.stop();
+		// A connection that libmicrohttpd forgot would hold the drain up.
+		assert.ok(Date.now() - began < 8000, 'the process ended before drain_timeout');
 	}
 }
 
