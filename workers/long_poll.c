@@ -3,6 +3,9 @@
 #include "fanout.h"
 #include "stream.h"
 
+#include <microhttpd.h>
+#include <sys/socket.h>
+
 /* One request. It first enters the index and then reads, so a write between the two is either in
  * what it reads, or its event finds it. */
 struct long_poll {
@@ -11,6 +14,7 @@ struct long_poll {
 	struct request *request; /* borrowed: until it is answered */
 	struct read_request read;
 	ev_timer deadline;
+	ev_io gone; /* the client's end of the connection is closed */
 	TAILQ_ENTRY(long_poll) list;
 	STAILQ_ENTRY(long_poll) woken_link;
 	bool reading; /* the answer of Redis has not come */
@@ -43,6 +47,7 @@ static void long_poll_finish(struct long_poll *poll, const struct outcome *outco
 
 	subscription_leave(polls->index, &poll->member);
 	ev_timer_stop(polls->worker->loop, &poll->deadline);
+	ev_io_stop(polls->worker->loop, &poll->gone);
 	TAILQ_REMOVE(&polls->all, poll, list);
 	stat_set(polls->worker->slot, STAT_long_polls, --polls->count);
 	request_answer_outcome(outcome, request);
@@ -76,6 +81,32 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 	end_wait(CONTAINER_OF(timer, struct long_poll, deadline));
 }
 
+/* MHD hides that the client of a suspended connection is gone (FACTS.md); with an answer it finds
+ * out, and the place is free. */
+static void on_gone(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct long_poll *poll = CONTAINER_OF(watcher, struct long_poll, gone);
+	char byte;
+	ssize_t got = recv(watcher->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	(void)events;
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	ev_io_stop(loop, watcher); /* got > 0: a next request, which is MHD's */
+	if (got <= 0)
+		end_wait(poll);
+}
+
+static void watch_client(struct long_poll *poll)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request_connection(poll->request), MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	MUST(info);
+	ev_io_init(&poll->gone, on_gone, info->connect_fd, EV_READ);
+	ev_io_start(poll->polls->worker->loop, &poll->gone);
+}
+
 int long_poll_start(struct request *request, const struct read_request *read, unsigned seconds,
 		    struct outcome *ret_refusal)
 {
@@ -102,6 +133,7 @@ int long_poll_start(struct request *request, const struct read_request *read, un
 	stat_add(worker->slot, STAT_long_polls_total, 1);
 	ev_timer_init(&poll->deadline, on_deadline, (double)seconds, 0.);
 	ev_timer_start(worker->loop, &poll->deadline);
+	watch_client(poll);
 	MUST(!subscription_add(polls->index, &poll->member, &spec, 1));
 	read_now(poll);
 	return 0;

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
+	Daemon,
 	EventStream,
+	Redis,
 	Rest,
 	assertProblem,
 	assertStatus,
@@ -284,6 +286,21 @@ test('limits.streams: one more is 503, a client that leaves makes room at once',
 		assertProblem(await rest.get(`${path}&returnMode=none`), 400);
 		third.close();
 		(await openWhenFree(daemon, path)).close();
+
+		// A long poll counts, too, and so does its leaving.
+		const client = new Rest(daemon.url);
+		const { etag } = (await rest.get(documentPath('limit', 'x'))).headers;
+		const poll = client
+			.request('GET', `${documentPath('limit', 'x')}?wait=60`, { headers: { 'If-None-Match': etag } })
+			.catch(error => error);
+		await until(async () => {
+			const stream = await open(path);
+			stream.close();
+			return stream.status === 503;
+		});
+		client.close();
+		assert.ok((await poll) instanceof Error);
+		(await openWhenFree(daemon, path)).close();
 	}));
 
 test('a reader that is too slow is cut, and the others lose nothing', () =>
@@ -348,6 +365,23 @@ test('a worker that is ended with streams under way leaves nothing behind', () =
 		daemon.process.kill('SIGTERM');
 		assert.equal((await daemon.process.waitForExit(15000)).code, 0);
 	}));
+
+test('opened before the host has its events: the client is told to read again', async () => {
+	const redis = new Redis();
+	const daemon = await Daemon.start({ redis, wait: false });
+	const stream = await until(() => EventStream.open(daemon.port, topics('sync.early.*')));
+	assert.equal(stream.status, 200);
+	await redis.start();
+	await daemon.waitUntilReady();
+	await stream.waitFor(1);
+	assert.equal(stream.messages[0].type, 'resync');
+	assert.equal(stream.messages[0].reason, 'gap');
+	assertStatus(await daemon.rest.put(documentPath('early', 'x'), { data: {} }), 201);
+	await until(() => stream.revisions.includes(1));
+	stream.close();
+	await daemon.stop();
+	await redis.stop();
+});
 
 test('the Redis subscription is lost: streams are told of the gap', () =>
 	withPair({}, async ({ redis, rest, open }) => {
