@@ -315,8 +315,7 @@ static int wait_for_change(struct request *request, const struct read_request *r
 		return -EINVAL;
 	}
 	if (!read->if_none_match.present || read->revision) {
-		*fault = outcome_refusal(400, "invalid_query",
-					 "\"wait\" %s",
+		*fault = outcome_refusal(400, "invalid_query", "\"wait\" %s",
 					 read->revision ? "and \"revision\" exclude each other"
 							: "needs If-None-Match");
 		return -EINVAL;

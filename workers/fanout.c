@@ -102,7 +102,7 @@ static bool fan_out_record(struct fanout *fanout)
 		stat_add(slot, STAT_events_matched, 1);
 	struct fanout_tap *tap;
 	SLIST_FOREACH(tap, &fanout->taps, link)
-		tap->on_record(tap, &record);
+	tap->on_record(tap, &record);
 	text_put(fanout->arena);
 	fanout->arena = NULL;
 	return true;
@@ -194,7 +194,8 @@ static void announce_loss(struct fanout *fanout, enum ring_answer answer)
 	log_loss(fanout, answer);
 	subscription_match(fanout->index, &everybody, on_lapped_audience, fanout);
 	struct fanout_tap *tap;
-	SLIST_FOREACH(tap, &fanout->taps, link) {
+	SLIST_FOREACH(tap, &fanout->taps, link)
+	{
 		tap->on_pass(tap);
 		tap->on_lost(tap);
 	}
@@ -223,7 +224,7 @@ static void fanout_pass(struct fanout *fanout)
 	send_batches(fanout);
 	struct fanout_tap *tap;
 	SLIST_FOREACH(tap, &fanout->taps, link)
-		tap->on_pass(tap);
+	tap->on_pass(tap);
 	/* relaxed: a figure for /metrics. */
 	atomic_store_explicit(&fanout->worker->slot->ring_cursor, fanout->reader.cursor,
 			      memory_order_relaxed);

@@ -31,8 +31,8 @@ struct span fanout_position(const struct fanout *fanout);
 /* Called by fanout after each pass in which a mark came, so that waiting subscribes go on. */
 void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void *arg);
 
-/* Somebody beside the WebSocket connections who looks at all records, with an index of its own:
- * streams, long polls. Embedded by its owner. */
+/* Somebody beside the WebSocket connections who looks at all records but marks, with an index of
+ * its own: streams, long polls. Embedded by its owner. */
 struct fanout_tap {
 	SLIST_ENTRY(fanout_tap) link; /* private */
 	void (*on_record)(struct fanout_tap *tap, const struct event_record *record);

@@ -272,8 +272,7 @@ const char *request_query(const struct request *request, const char *name)
 const char *request_query_next(const struct request *request, const char *name, unsigned *place)
 {
 	while (*place < request->target.parameter_count) {
-		const struct target_parameter *parameter =
-			&request->target.parameters[(*place)++];
+		const struct target_parameter *parameter = &request->target.parameters[(*place)++];
 
 		if (strcmp(parameter->name, name) == 0)
 			return parameter->value;
