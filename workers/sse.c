@@ -23,16 +23,21 @@ static void append_lines(struct buffer *ret, const char *at, size_t len, bool *a
 	}
 }
 
+static void append_id(struct buffer *ret, struct span id)
+{
+	if (!id.len)
+		return;
+	buffer_append_string(ret, "id: ");
+	buffer_append_span(ret, id);
+	buffer_append_char(ret, '\n');
+}
+
 void sse_append_event(struct buffer *ret, struct span id, const struct iovec *parts,
 		      unsigned part_count)
 {
 	bool after_cr = false;
 
-	if (id.len) {
-		buffer_append_string(ret, "id: ");
-		buffer_append_span(ret, id);
-		buffer_append_char(ret, '\n');
-	}
+	append_id(ret, id);
 	buffer_append_string(ret, "data: ");
 	for (unsigned i = 0; i < part_count; i++)
 		append_lines(ret, parts[i].iov_base, parts[i].iov_len, &after_cr);
@@ -46,14 +51,18 @@ void sse_append_text(struct buffer *ret, struct span id, struct span json)
 	sse_append_event(ret, id, &part, 1);
 }
 
-void sse_append_retry(struct buffer *ret, unsigned ms)
+void sse_append_retry(struct buffer *ret, struct span id, unsigned ms)
 {
-	buffer_printf(ret, "retry: %u\n\n", ms);
+	buffer_printf(ret, "retry: %u\n", ms);
+	append_id(ret, id);
+	buffer_append_char(ret, '\n');
 }
 
-void sse_append_comment(struct buffer *ret, const char *comment)
+void sse_append_comment(struct buffer *ret, struct span id, const char *comment)
 {
-	buffer_printf(ret, ": %s\n\n", comment);
+	buffer_printf(ret, ": %s\n", comment);
+	append_id(ret, id);
+	buffer_append_char(ret, '\n');
 }
 
 void sse_strip_frame_header(struct iovec *parts)

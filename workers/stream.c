@@ -169,8 +169,7 @@ static void append_resync(const struct subscription_spec *spec, void *arg)
 	CLEANUP(buffer_fini) struct buffer json = {0};
 
 	fanout_format_resync(&json, spec, resync->reason);
-	sse_append_text(&resync->text, fanout_position(resync->streams->worker->fanout),
-			buffer_span(&json));
+	sse_append_text(&resync->text, streams_position(resync->streams), buffer_span(&json));
 	stat_add(resync->streams->worker->slot, STAT_resyncs_sent, 1);
 }
 
@@ -216,11 +215,14 @@ static void start_feed(struct stream *stream, const char *last_event_id)
 	struct streams *streams = stream->streams;
 	struct buffer text = {0};
 
-	sse_append_retry(&text, RETRY_MS);
+	/* A client that loses its connection before the first event shall not come back as if it
+	 * were new. */
+	sse_append_retry(&text, streams_position(streams), RETRY_MS);
 	send_buffer(stream, &text);
 	buffer_fini(&text);
-	if (!streams_are_fed(streams))
-		stream->unsure = streams->some_unsure = true;
+	stream->unsure = !streams_are_fed(streams);
+	stream->placed = streams_position(streams).len;
+	streams->some_unsettled = streams->some_unsettled || stream->unsure || !stream->placed;
 	if (last_event_id && *last_event_id)
 		stream_resume(stream, last_event_id);
 }
@@ -229,7 +231,8 @@ void stream_end_for_drain(struct stream *stream)
 {
 	struct buffer text = {0};
 
-	sse_append_retry(&text, (unsigned)(drand48() * DRAIN_RETRY_MS));
+	sse_append_retry(&text, streams_position(stream->streams),
+			 (unsigned)(drand48() * DRAIN_RETRY_MS));
 	send_buffer(stream, &text);
 	buffer_fini(&text);
 	stream_end(stream);

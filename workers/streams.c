@@ -15,11 +15,14 @@ struct pass_text {
 
 bool streams_are_fed(const struct streams *streams)
 {
-	/* acquire: pairs with the supervisor's release store; a mark that was drained says the
-	 * rest. */
+	/* acquire: pairs with the supervisor's release store. */
 	return atomic_load_explicit(&streams->worker->shared->subscription_active,
-				    memory_order_acquire) &&
-	       fanout_position(streams->worker->fanout).len;
+				    memory_order_acquire);
+}
+
+struct span streams_position(const struct streams *streams)
+{
+	return fanout_position(streams->worker->fanout);
 }
 
 static struct pass_text *text_of(struct streams *streams, struct audience *audience)
@@ -54,7 +57,7 @@ static void on_match(struct audience *audience, enum event_mode mode, void *arg)
 	unsigned count = event_record_frame(match->record, mode, parts);
 
 	sse_strip_frame_header(parts);
-	sse_append_event(&pass->text, fanout_position(streams->worker->fanout), parts, count);
+	sse_append_event(&pass->text, streams_position(streams), parts, count);
 	pass->events++;
 	if (match->record->kind == EVENT_RECORD_RESYNC)
 		stat_add(streams->worker->slot, STAT_resyncs_sent, audience_member_count(audience));
@@ -97,22 +100,33 @@ static void send_pass(struct streams *streams, struct audience *audience)
 	free(pass);
 }
 
+static void send_position(struct stream *stream)
+{
+	CLEANUP(buffer_fini) struct buffer comment = {0};
+
+	sse_append_comment(&comment, streams_position(stream->streams), "position");
+	struct text *text = text_create(buffer_span(&comment));
+	stream_send(stream, text);
+	text_put(text);
+}
+
 /* What was written while the host had no subscription never reaches us, so who came then reads
  * again now. */
-static void settle_unsure(struct streams *streams)
+static void settle(struct streams *streams)
 {
 	struct stream *stream;
 
-	if (!streams->some_unsure || !streams_are_fed(streams))
+	if (!streams->some_unsettled || !streams_are_fed(streams) || !streams_position(streams).len)
 		return;
-	streams->some_unsure = false;
+	streams->some_unsettled = false;
 	TAILQ_FOREACH(stream, &streams->all, list)
 	{
-		if (!stream->unsure)
-			continue;
-		stream->unsure = false;
-		if (!stream->ended)
+		if (stream->unsure && !stream->ended)
 			stream_send_resync(stream, "gap");
+		else if (!stream->placed && !stream->ended)
+			send_position(stream);
+		stream->unsure = false;
+		stream->placed = true;
 	}
 }
 
@@ -123,7 +137,7 @@ static void on_pass(struct fanout_tap *tap)
 	for (size_t i = 0; i < streams->touched_count; i++)
 		send_pass(streams, streams->touched[i]);
 	streams->touched_count = 0;
-	settle_unsure(streams);
+	settle(streams);
 }
 
 /* --- time -------------------------------------------------------------------- */
@@ -153,7 +167,7 @@ static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	if (!streams->count)
 		return;
-	sse_append_comment(&comment, "ping");
+	sse_append_comment(&comment, streams_position(streams), "ping");
 	struct text *ping = text_create(buffer_span(&comment));
 	TAILQ_FOREACH(stream, &streams->all, list)
 	look_after(stream, worker_monotonic_ms(), ping);

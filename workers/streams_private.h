@@ -29,6 +29,7 @@ struct stream {
 	bool ended;  /* the rest of the queue, then the end */
 	bool cut;    /* not even that */
 	bool unsure; /* opened while the host had no subscription: has to be told to read again */
+	bool placed; /* has had a position to come back with */
 };
 
 struct streams {
@@ -37,7 +38,7 @@ struct streams {
 	struct fanout_tap tap;
 	TAILQ_HEAD(, stream) all;
 	size_t count;
-	bool some_unsure;
+	bool some_unsettled; /* unsure, or not placed */
 	struct audience **touched; /* owned; audiences with text in this pass */
 	size_t touched_count, touched_cap;
 	ev_timer second; /* pings, stalls */
@@ -57,7 +58,9 @@ void stream_end_for_drain(struct stream *stream);
 void stream_cut(struct stream *stream);
 void stream_cut_slow(struct stream *stream, const char *why);
 
-/* streams.c: whether the host gets events from Redis now. */
+/* streams.c: whether the host gets events from Redis now; and its last mark, empty before the first
+ * one. */
 bool streams_are_fed(const struct streams *streams);
+struct span streams_position(const struct streams *streams);
 
 #endif

@@ -55,7 +55,7 @@ export class EventStream {
 		let id;
 		for (const line of block.split('\n')) {
 			if (line.startsWith('data: ')) data.push(line.slice(6));
-			else if (line.startsWith('id: ')) id = line.slice(4);
+			else if (line.startsWith('id: ')) this.lastId = id = line.slice(4);
 			else if (line.startsWith(': ')) this.comments.push(line.slice(2));
 			else if (line.startsWith('retry: ')) this.retries.push(Number(line.slice(7)));
 			else throw new Error(`a line that is none of a stream's: ${JSON.stringify(line)}`);

@@ -77,11 +77,13 @@ Test(sse, events_follow_each_other)
 {
 	CLEANUP(buffer_fini) struct buffer text = {0};
 
-	sse_append_retry(&text, 1000);
+	sse_append_retry(&text, SPAN("p-0"), 1000);
 	sse_append_text(&text, SPAN("p-1"), SPAN("[1]"));
-	sse_append_comment(&text, "ping");
+	sse_append_comment(&text, SPAN("p-1"), "ping");
+	sse_append_comment(&text, SPAN_NONE, "pong");
 	sse_append_text(&text, SPAN("p-2"), SPAN("[2]"));
-	expect_text(&text, "retry: 1000\n\nid: p-1\ndata: [1]\n\n: ping\n\nid: p-2\ndata: [2]\n\n");
+	expect_text(&text, "retry: 1000\nid: p-0\n\nid: p-1\ndata: [1]\n\n: ping\nid: p-1\n\n: "
+			   "pong\n\nid: p-2\ndata: [2]\n\n");
 }
 
 static void expect_stripped(size_t payload_len)
