@@ -25,6 +25,7 @@ struct worker {
 	struct fanout *fanout;
 	struct streams *streams;
 	struct long_polls *long_polls;
+	struct presence *presence;
 
 	bool draining; /* takes no new connections; ends when the last one is gone */
 };

@@ -261,6 +261,11 @@ struct span request_path_id(const struct request *request)
 	return request->path_id;
 }
 
+struct span request_path_member(const struct request *request)
+{
+	return request->path_member;
+}
+
 const char *request_query(const struct request *request, const char *name)
 {
 	for (unsigned i = 0; i < request->target.parameter_count; i++)

@@ -46,7 +46,7 @@ struct request {
 
 	/* borrowed: MHD's, until it is done with the request; MHD decodes in place */
 	const char *line_target, *line_target_end;
-	struct span path_service, path_id;
+	struct span path_service, path_id, path_member;
 	struct buffer body;
 	size_t body_seen;
 	struct buffer headers;        /* of the answer: name NUL value NUL … */

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "long_poll.h"
 #include "operations.h"
+#include "presence.h"
 #include "ring.h"
 #include "store.h"
 #include "stream.h"
@@ -255,6 +256,7 @@ static void start_watchers(struct worker_run *run)
 static int start_parts(struct worker *worker)
 {
 	worker->operations = operations_create(worker);
+	worker->presence = presence_create(worker);
 	worker->websockets = websockets_create(worker);
 	if (!worker->websockets)
 		return -EIO;
@@ -268,9 +270,11 @@ static int start_parts(struct worker *worker)
 static void stop_parts(struct worker *worker)
 {
 	long_polls_end(worker->long_polls);
+	presence_stop(worker->presence);
 	operations_destroy(worker->operations);
 	streams_cut(worker->streams);
 	websockets_destroy(worker->websockets);
+	presence_destroy(worker->presence);
 	http_destroy(worker->http);
 	streams_destroy(worker->streams);
 	long_polls_destroy(worker->long_polls);

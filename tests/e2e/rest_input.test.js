@@ -221,8 +221,6 @@ describe('methods and routes', () => {
 
 	// What later versions bring must not look as if it were there.
 	const later = [
-		['GET', '/v1/services/s/documents/x/presence'],
-		['PUT', '/v1/services/s/documents/x/presence/m'],
 		['GET', '/v1/connections'],
 		['DELETE', '/v1/connections/x'],
 		['POST', '/v1/auth/revoke'],

@@ -156,6 +156,26 @@ describe('streams', () => {
 		assert.deepEqual(numbers(events), [2]);
 	});
 
+	test('presence comes with a document and can be left out', async () => {
+		const path = documentPath('who', 'x');
+		const plain = await open(eventsPath('who', 'x'));
+		const without = await open(eventsPath('who', 'x', '?presence=false'));
+		const wide = await open(topics('sync.who.updated', 'sync.who.created'));
+		const wideWith = await open(`${topics('sync.who.created')}&presence=true`);
+		const only = await open(eventsPath('who', 'x', '?event=presence'));
+		assertStatus(await rest.put(`${path}/presence/ann`, { mode: 'viewing', ttl: 30 }), 201);
+		for (const stream of [plain, wideWith, only]) {
+			await stream.waitFor(1);
+			assert.equal(stream.messages[0].topic, 'sync.who.presence');
+			assert.equal(stream.messages[0].payload.count, 1);
+		}
+		assertStatus(await rest.put(path, { data: {} }), 201);
+		for (const stream of [plain, without, wide, wideWith]) await until(() => stream.revisions.includes(1));
+		assert.equal(without.events.length, 1);
+		assert.equal(wide.events.length, 1);
+		assert.equal(only.events.length, 1);
+	});
+
 	test('4 writers: every revision once and in order, in every stream', async () => {
 		const WRITERS = 4,
 			WRITES = 50,
