@@ -71,8 +71,10 @@ bool stream_send(struct stream *stream, struct text *text)
 
 	if (stream->ended)
 		return false;
-	/* One text may always wait, whatever its size. */
-	if (stream->queue_bytes && stream->queue_bytes + text->len > worker->config->ws_queue) {
+	/* What comes in one turn of the loop is more than one text (a resync and the pass behind
+	 * it), and MHD has seen none of it: so what waits already decides, and the last one may go
+	 * over. */
+	if (stream->queue_bytes > worker->config->ws_queue) {
 		stream_cut_slow(stream, "ws.queue is exceeded");
 		return false;
 	}

@@ -38,7 +38,7 @@ struct streams {
 	struct fanout_tap tap;
 	TAILQ_HEAD(, stream) all;
 	size_t count;
-	bool some_unsettled; /* unsure, or not placed */
+	bool some_unsettled;       /* unsure, or not placed */
 	struct audience **touched; /* owned; audiences with text in this pass */
 	size_t touched_count, touched_cap;
 	ev_timer second; /* pings, stalls */

@@ -9,6 +9,7 @@ import {
 	assertProblem,
 	assertStatus,
 	documentPath,
+	keys,
 	parseAnswer,
 	exchange,
 	startPair,
@@ -389,6 +390,40 @@ test('a worker that is ended with streams under way leaves nothing behind', () =
 		for (let i = 0; i < 5; i++) await open(eventsPath('end', `x${i}`));
 		daemon.process.kill('SIGTERM');
 		assert.equal((await daemon.process.waitForExit(15000)).code, 0);
+	}));
+
+test('a worker that was overtaken tells its streams, wakes its long polls, and delivers again', () =>
+	withPair({ worker_timeout: 600 }, async ({ daemon, redis, rest, open }) => {
+		const path = documentPath('lap', 'x');
+		const stream = await open(`${topics('sync.lap.*', 'sync.*.deleted')}&documentPrefix=x`);
+		const { etag } = (await rest.put(path, { data: {} })).headers;
+		await until(() => stream.revisions.includes(1));
+		const poll = rest.get(`${path}?wait=2`, { 'If-None-Match': etag });
+		const [worker] = daemon.workers();
+		process.kill(worker.pid, 'SIGSTOP');
+		try {
+			// Written to the channel as any host would: it is the ring that matters here.
+			const data = JSON.stringify({ text: 'x'.repeat(60000) });
+			for (let revision = 1; revision <= 120; revision++)
+				await redis.command(
+					'PUBLISH',
+					keys.channel('lap', 'x-other'),
+					`{"type":"event","topic":"sync.lap.updated","source":"sync","timestamp":${revision},` +
+						`"payload":{"service":"lap","documentId":"x-other","revision":${revision},"data":${data},"diff":{"added":{},"removed":[],"changed":{}}}}`,
+				);
+		} finally {
+			process.kill(worker.pid, 'SIGCONT');
+		}
+		const lapped = () => stream.messages.filter(message => message.reason === 'lapped').map(message => message.topic);
+		await until(() => lapped().length >= 2);
+		assert.deepEqual(lapped().sort(), ['sync.*.deleted', 'sync.lap.*']);
+		assert.equal((await poll).status, 304);
+		assertStatus(await rest.delete(path), 200);
+		await until(
+			() => stream.messages.some(message => message.topic === 'sync.lap.deleted'),
+			undefined,
+			() => `the DELETE's event; the stream's end: ${stream.end}`,
+		);
 	}));
 
 test('opened before the host has its events: the client is told to read again', async () => {
