@@ -3,8 +3,10 @@
 #include "streams_private.h"
 
 #include <microhttpd.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#define BURST_FACTOR 16 /* of ws.queue, for a client that reads */
 #define RETRY_MS 1000
 #define DRAIN_RETRY_MS 2000 /* clients come back within this, each at its own random moment */
 #define BLOCK_LEN 1024      /* MHD's buffer where chunks are not possible (HTTP/1.0) */
@@ -65,16 +67,26 @@ void stream_cut_slow(struct stream *stream, const char *why)
 	stream_cut(stream);
 }
 
+/* MHD sends a chunk of some KiB to each connection in turn, so after a burst (a pass may have 1
+ * MiB) more than ws.queue can wait for a client that reads: its socket still takes bytes. What
+ * waits already decides, so one text may wait whatever its size. */
+static bool is_too_slow(const struct stream *stream, size_t most)
+{
+	struct pollfd socket = {.fd = stream->fd, .events = POLLOUT};
+
+	if (stream->queue_bytes <= most)
+		return false;
+	return stream->queue_bytes / BURST_FACTOR > most || poll(&socket, 1, 0) != 1 ||
+	       socket.revents != POLLOUT;
+}
+
 bool stream_send(struct stream *stream, struct text *text)
 {
 	const struct worker *worker = stream->streams->worker;
 
 	if (stream->ended)
 		return false;
-	/* What comes in one turn of the loop is more than one text (a resync and the pass behind
-	 * it), and MHD has seen none of it: so what waits already decides, and the last one may go
-	 * over. */
-	if (stream->queue_bytes > worker->config->ws_queue) {
+	if (is_too_slow(stream, worker->config->ws_queue)) {
 		stream_cut_slow(stream, "ws.queue is exceeded");
 		return false;
 	}
