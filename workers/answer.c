@@ -158,6 +158,21 @@ void request_answer_owned(struct request *request, int status, const char *conte
 	request_put(request);
 }
 
+void request_answer_stream(struct request *request, struct MHD_Response *response)
+{
+	MUST(request->state == REQUEST_HANDLING && end_handler(request));
+	if (request->method == HTTP_HEAD) {
+		MHD_destroy_response(response);
+		response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+		MUST(response);
+	}
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, MEDIA_EVENT_STREAM);
+	/* Or nginx keeps the events until it has a buffer full. */
+	MHD_add_response_header(response, "X-Accel-Buffering", "no");
+	queue_answer(request, MHD_HTTP_OK, response);
+	request_put(request);
+}
+
 /* --- problems -------------------------------------------------------------- */
 
 static void format_problem(struct request *request, const struct outcome *outcome,

@@ -26,6 +26,8 @@ struct worker {
 	struct websockets *websockets;
 	struct fanout *fanout;
 	struct ws_deflate *deflate; /* made and ended with websockets; NULL: ws.deflate = no */
+	struct streams *streams;
+	struct long_polls *long_polls;
 	struct presence *presence;
 
 	bool draining; /* takes no new connections; ends when the last one is gone */

@@ -4,6 +4,7 @@
 
 #include "conditions.h"
 #include "documents_request.h"
+#include "long_poll.h"
 #include "media_type.h"
 
 #define PAGE_SIZE_DEFAULT 100
@@ -302,6 +303,26 @@ static int read_revision(const struct request *request, uint64_t *ret, struct ou
 	return 0;
 }
 
+static int wait_for_change(struct request *request, const struct read_request *read,
+			   struct outcome *fault)
+{
+	unsigned seconds;
+
+	if (long_poll_parse_wait(request_query(request, "wait"), &seconds)) {
+		*fault = outcome_refusal(400, "invalid_query",
+					 "\"wait\" must be 1 to %d seconds, like 30 or 30s",
+					 LONG_POLL_MAX_S);
+		return -EINVAL;
+	}
+	if (!read->if_none_match.present || read->revision) {
+		*fault = outcome_refusal(400, "invalid_query", "\"wait\" %s",
+					 read->revision ? "and \"revision\" exclude each other"
+							: "needs If-None-Match");
+		return -EINVAL;
+	}
+	return long_poll_start(request, read, seconds, fault);
+}
+
 static int read_document(struct request *request, struct outcome *fault)
 {
 	static const char *const known[] = {"deleted", "revision", "wait", NULL};
@@ -319,10 +340,8 @@ static int read_document(struct request *request, struct outcome *fault)
 					 "If-Match has no meaning for GET");
 		return -EINVAL;
 	}
-	if (request_query(request, "wait")) {
-		*fault = outcome_refusal(501, "not_implemented", "?wait= is not built yet");
-		return -EINVAL;
-	}
+	if (request_query(request, "wait"))
+		return wait_for_change(request, &read, fault);
 	operations_read(request_worker(request)->operations, &read, request_answer_outcome,
 			request);
 	return 0;

@@ -20,6 +20,7 @@ struct fanout {
 	void *send_arg;
 	void (*on_mark)(void *arg);
 	void *on_mark_arg;
+	SLIST_HEAD(, fanout_tap) taps;
 
 	void *memory; /* the mapped ring */
 	size_t memory_len;
@@ -155,6 +156,9 @@ static bool fan_out_record(struct fanout *fanout)
 	}
 	if (subscription_match(fanout->index, &record, on_match, &match))
 		stat_add(slot, STAT_events_matched, 1);
+	struct fanout_tap *tap;
+	SLIST_FOREACH(tap, &fanout->taps, link)
+	tap->on_record(tap, &record);
 	kept_record_put(fanout->kept);
 	fanout->kept = NULL;
 	forget_compressed(fanout);
@@ -225,6 +229,12 @@ static void announce_loss(struct fanout *fanout, enum ring_answer answer)
 		 1);
 	log_loss(fanout, answer);
 	subscription_match(fanout->index, &everybody, on_lapped_audience, fanout);
+	struct fanout_tap *tap;
+	SLIST_FOREACH(tap, &fanout->taps, link)
+	{
+		tap->on_pass(tap);
+		tap->on_lost(tap);
+	}
 }
 
 /* --- passes ------------------------------------------------------------------ */
@@ -248,6 +258,9 @@ static void fanout_pass(struct fanout *fanout)
 		bytes += fanout->record.len;
 	}
 	send_batches(fanout);
+	struct fanout_tap *tap;
+	SLIST_FOREACH(tap, &fanout->taps, link)
+	tap->on_pass(tap);
 	/* relaxed: a figure for /metrics. */
 	atomic_store_explicit(&fanout->worker->slot->ring_cursor, fanout->reader.cursor,
 			      memory_order_relaxed);
@@ -353,6 +366,11 @@ void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void
 void fanout_keep_records(struct fanout *fanout, bool keep)
 {
 	fanout->keep_records = keep;
+}
+
+void fanout_add_tap(struct fanout *fanout, struct fanout_tap *tap)
+{
+	SLIST_INSERT_HEAD(&fanout->taps, tap, link);
 }
 
 struct span fanout_position(const struct fanout *fanout)

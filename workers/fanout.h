@@ -9,6 +9,8 @@
 #include "ring.h"
 #include "subscriptions.h"
 
+#include <bsd/sys/queue.h>
+
 #define FANOUT_PASS_BYTES (1u << 20)
 #define FANOUT_PASS_RECORDS 4096
 
@@ -31,5 +33,16 @@ void fanout_keep_records(struct fanout *fanout, bool keep);
 struct span fanout_position(const struct fanout *fanout);
 /* Called by fanout after each pass in which a mark came, so that waiting subscribes go on. */
 void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void *arg);
+
+/* Somebody beside the WebSocket connections who looks at all records but marks, with an index of
+ * its own: streams, long polls. Embedded by its owner. */
+struct fanout_tap {
+	SLIST_ENTRY(fanout_tap) link; /* private */
+	void (*on_record)(struct fanout_tap *tap, const struct event_record *record);
+	void (*on_lost)(struct fanout_tap *tap); /* records were lost, which ones is not known */
+	void (*on_pass)(struct fanout_tap *tap); /* all of this pass have been seen */
+};
+/* The tap lives as long as the loop turns. */
+void fanout_add_tap(struct fanout *fanout, struct fanout_tap *tap);
 
 #endif

@@ -53,6 +53,12 @@ const char *request_header(const struct request *request, const char *name);
  * given, or one twice. */
 int request_check_query(const struct request *request, const char *const *known,
 			struct outcome *ret_fault);
+/* The same, but the parameter `repeated` may be given several times: request_query_next() has
+ * them. */
+int request_check_query_repeated(const struct request *request, const char *const *known,
+				 const char *repeated, struct outcome *ret_fault);
+/* The next value of `name` from *place on, which begins at 0; NULL: no more. */
+const char *request_query_next(const struct request *request, const char *name, unsigned *place);
 struct MHD_Connection;
 struct MHD_Connection *request_connection(const struct request *request);
 
@@ -63,6 +69,12 @@ void request_set_header(struct request *request, const char *name, const char *v
  * business of the response's upgrade handler. */
 struct MHD_Response;
 void request_answer_upgrade(struct request *request, struct MHD_Response *response);
+/* Answers 200 with an event stream whose body comes from the callback of `response` (taken over);
+ * HEAD gets the headers only. Only inside the handler. */
+void request_answer_stream(struct request *request, struct MHD_Response *response);
+/* limits.request_timeout does not end this request any more: the handler has a deadline of its
+ * own. */
+void request_drop_deadline(struct request *request);
 /* Answers; body is copied (or, `_owned`, taken over). content_type NULL: no body. HEAD sends the
  * headers only. */
 void request_answer(struct request *request, int status, const char *content_type,

@@ -79,11 +79,11 @@ static bool weight_is_zero(struct span parameters)
 	return false;
 }
 
-bool media_type_json_is_accepted(const char *accept)
+static bool is_accepted(const char *accept, const char *type, const char *family)
 {
 	struct span rest = span_string(accept);
-	int best = -1; /* how exactly the best range so far names JSON: 0 any, 1 application, 2 it
-			  alone */
+	int best = -1; /* how exactly the best range so far names the type: 0 any, 1 its family, 2
+			  it alone */
 	bool accepted = false;
 	bool any_range = false;
 
@@ -92,14 +92,24 @@ bool media_type_json_is_accepted(const char *accept)
 		struct span range = take_part(&parameters, ';');
 
 		any_range = any_range || range.len;
-		int exactness = equals_caseless(range, MEDIA_JSON)        ? 2
-				: equals_caseless(range, "application/*") ? 1
-				: equals_caseless(range, "*/*")           ? 0
-									  : -1;
+		int exactness = equals_caseless(range, type)     ? 2
+				: equals_caseless(range, family) ? 1
+				: equals_caseless(range, "*/*")  ? 0
+								 : -1;
 		if (exactness > best) {
 			best = exactness;
 			accepted = !weight_is_zero(parameters);
 		}
 	}
 	return accepted || !any_range;
+}
+
+bool media_type_json_is_accepted(const char *accept)
+{
+	return is_accepted(accept, MEDIA_JSON, "application/*");
+}
+
+bool media_type_event_stream_is_accepted(const char *accept)
+{
+	return is_accepted(accept, MEDIA_EVENT_STREAM, "text/*");
 }

@@ -8,6 +8,7 @@
 #define MEDIA_MERGE_PATCH "application/merge-patch+json"
 #define MEDIA_JSON_PATCH "application/json-patch+json"
 #define MEDIA_PROBLEM "application/problem+json"
+#define MEDIA_EVENT_STREAM "text/event-stream"
 
 /* Bits, so that a route can say which ones it takes. */
 enum media_type {
@@ -22,5 +23,8 @@ enum media_type {
 enum media_type media_type_parse(const char *content_type);
 /* False when the Accept header excludes application/json. NULL or empty: everything is welcome. */
 bool media_type_json_is_accepted(const char *accept);
+
+/* The same for text/event-stream. */
+bool media_type_event_stream_is_accepted(const char *accept);
 
 #endif

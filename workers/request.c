@@ -64,6 +64,11 @@ void request_complete(struct request *request)
 	request_put(request);
 }
 
+void request_drop_deadline(struct request *request)
+{
+	deadline_stop(&request->deadline);
+}
+
 void request_set_answered(struct request *request)
 {
 	deadline_stop(&request->deadline);
@@ -269,8 +274,25 @@ const char *request_query(const struct request *request, const char *name)
 	return NULL;
 }
 
+const char *request_query_next(const struct request *request, const char *name, unsigned *place)
+{
+	while (*place < request->target.parameter_count) {
+		const struct target_parameter *parameter = &request->target.parameters[(*place)++];
+
+		if (strcmp(parameter->name, name) == 0)
+			return parameter->value;
+	}
+	return NULL;
+}
+
 int request_check_query(const struct request *request, const char *const *known,
 			struct outcome *ret_fault)
+{
+	return request_check_query_repeated(request, known, "", ret_fault);
+}
+
+int request_check_query_repeated(const struct request *request, const char *const *known,
+				 const char *repeated, struct outcome *ret_fault)
 {
 	for (unsigned i = 0; i < request->target.parameter_count; i++) {
 		const char *name = request->target.parameters[i].name;
@@ -283,7 +305,8 @@ int request_check_query(const struct request *request, const char *const *known,
 						     "unknown query parameter \"%.64s\"", name);
 			return -EINVAL;
 		}
-		if (request_query(request, name) != request->target.parameters[i].value) {
+		if (strcmp(name, repeated) != 0 &&
+		    request_query(request, name) != request->target.parameters[i].value) {
 			*ret_fault = outcome_refusal(400, "invalid_query", "\"%s\" is given twice",
 						     name);
 			return -EINVAL;

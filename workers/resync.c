@@ -2,13 +2,11 @@
 
 #include "ws_frame.h"
 
-static void append_text_frame(struct buffer *ret, struct buffer *text, const char *reason)
+static void append_reason(struct buffer *text, const char *reason)
 {
 	buffer_append_string(text, ",\"reason\":");
 	buffer_append_json(text, span_string(reason));
 	buffer_append_char(text, '}');
-	ws_frame_append(ret, WS_TEXT, buffer_span(text));
-	buffer_fini(text);
 }
 
 static void append_topic(struct buffer *text, struct span service, enum topic_event name)
@@ -28,15 +26,23 @@ static void append_name(struct buffer *text, const char *member, struct span nam
 	buffer_append_json(text, name);
 }
 
+void resync_format_subscription(struct buffer *ret, const struct subscription_spec *spec,
+				const char *reason)
+{
+	append_topic(ret, spec->topic.service, spec->topic.event);
+	append_name(ret, ",\"documentId\":", spec->id);
+	append_name(ret, ",\"documentPrefix\":", spec->prefix);
+	append_reason(ret, reason);
+}
+
 void resync_append_subscription(struct buffer *ret, const struct subscription_spec *spec,
 				const char *reason)
 {
 	struct buffer text = {0};
 
-	append_topic(&text, spec->topic.service, spec->topic.event);
-	append_name(&text, ",\"documentId\":", spec->id);
-	append_name(&text, ",\"documentPrefix\":", spec->prefix);
-	append_text_frame(ret, &text, reason);
+	resync_format_subscription(&text, spec, reason);
+	ws_frame_append(ret, WS_TEXT, buffer_span(&text));
+	buffer_fini(&text);
 }
 
 void resync_append_document(struct buffer *ret, const struct event_record *event,
@@ -47,5 +53,7 @@ void resync_append_document(struct buffer *ret, const struct event_record *event
 	append_topic(&text, event->service, event->name);
 	append_name(&text, ",\"service\":", event->service);
 	append_name(&text, ",\"documentId\":", event->id);
-	append_text_frame(ret, &text, reason);
+	append_reason(&text, reason);
+	ws_frame_append(ret, WS_TEXT, buffer_span(&text));
+	buffer_fini(&text);
 }

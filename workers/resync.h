@@ -4,6 +4,9 @@
 
 #include "subscriptions.h"
 
+/* Appends the text of a `resync` for one whole subscription. */
+void resync_format_subscription(struct buffer *ret, const struct subscription_spec *spec,
+				const char *reason);
 /* Appends the frame of a `resync` for one whole subscription. */
 void resync_append_subscription(struct buffer *ret, const struct subscription_spec *spec,
 				const char *reason);

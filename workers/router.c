@@ -6,6 +6,7 @@
 #include "handlers.h"
 #include "host_check.h"
 #include "request_private.h"
+#include "stream.h"
 #include "websocket.h"
 
 static const struct route routes[] = {
@@ -21,6 +22,14 @@ static const struct route routes[] = {
 	 .methods = HTTP_POST,
 	 .handle = documents_handle_restore,
 	 .post_types = MEDIA_TYPE_JSON},
+	{.pattern = "/v1/services/{service}/documents/{id}/events",
+	 .methods = HTTP_GET,
+	 .handle = stream_handle_document,
+	 .stream = true},
+	{.pattern = "/v1/events",
+	 .methods = HTTP_GET,
+	 .handle = stream_handle_topics,
+	 .stream = true},
 	{.pattern = "/v1/services/{service}/documents/{id}/presence",
 	 .methods = HTTP_GET,
 	 .handle = presence_handle_list},
@@ -217,9 +226,12 @@ static int check_method(struct request *request, const struct route *route, stru
 static int check_representation(struct request *request, const struct route *route,
 				struct outcome *ret)
 {
-	if (!route->upgrade &&
-	    !media_type_json_is_accepted(request_header(request, MHD_HTTP_HEADER_ACCEPT))) {
-		*ret = outcome_refusal(406, "not_acceptable", "answers are " MEDIA_JSON);
+	const char *accept = request_header(request, MHD_HTTP_HEADER_ACCEPT);
+
+	if (route->stream ? !media_type_event_stream_is_accepted(accept)
+			  : !route->upgrade && !media_type_json_is_accepted(accept)) {
+		*ret = outcome_refusal(406, "not_acceptable", "answers are %s",
+				       route->stream ? MEDIA_EVENT_STREAM : MEDIA_JSON);
 		return -EINVAL;
 	}
 	if (request->target.query_fault) {

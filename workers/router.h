@@ -16,6 +16,7 @@ struct route {
 	unsigned post_types, put_types,
 		patch_types; /* bits of enum media_type that a body may have */
 	bool upgrade;        /* WebSocket: no HEAD, and Accept does not count */
+	bool stream;         /* answers with text/event-stream */
 };
 
 /* Pure. NULL: there is no such route. */

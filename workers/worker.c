@@ -4,10 +4,12 @@
 #include "fanout.h"
 #include "http.h"
 #include "log.h"
+#include "long_poll.h"
 #include "operations.h"
 #include "presence.h"
 #include "ring.h"
 #include "store.h"
+#include "stream.h"
 #include "websocket.h"
 #include <bsd/stdlib.h>
 #include <signal.h>
@@ -122,10 +124,13 @@ static void start_drain(struct worker_run *run)
 		return;
 	worker->draining = true;
 	atomic_store_explicit(&worker->slot->draining, 1, memory_order_relaxed);
-	log_info("draining: %zu WebSocket connections, %zu requests",
-		 websockets_count(worker->websockets), http_active(worker->http));
+	log_info("draining: %zu WebSocket connections, %zu streams, %zu requests",
+		 websockets_count(worker->websockets), streams_count(worker->streams),
+		 http_active(worker->http));
 	http_drain(worker->http);
 	websockets_drain(worker->websockets);
+	streams_drain(worker->streams);
+	long_polls_end(worker->long_polls);
 	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. +
 			   DRAIN_GRACE_S;
 	ev_timer_again(worker->loop, &run->drain_look);
@@ -253,6 +258,10 @@ static int start_parts(struct worker *worker)
 	worker->operations = operations_create(worker);
 	worker->presence = presence_create(worker);
 	worker->websockets = websockets_create(worker);
+	if (!worker->websockets)
+		return -EIO;
+	worker->streams = streams_create(worker);
+	worker->long_polls = long_polls_create(worker);
 	worker->http = http_create(worker);
 	return worker->operations && worker->websockets && worker->http ? 0 : -EIO;
 }
@@ -260,11 +269,15 @@ static int start_parts(struct worker *worker)
 /* Operations first: what waits for Redis is answered while there is still somebody to answer. */
 static void stop_parts(struct worker *worker)
 {
+	long_polls_end(worker->long_polls);
 	presence_stop(worker->presence);
 	operations_destroy(worker->operations);
+	streams_cut(worker->streams);
 	websockets_destroy(worker->websockets);
 	presence_destroy(worker->presence);
 	http_destroy(worker->http);
+	streams_destroy(worker->streams);
+	long_polls_destroy(worker->long_polls);
 }
 
 int worker_main(const struct inherit *inherit)

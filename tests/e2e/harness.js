@@ -6,4 +6,5 @@ export * from './lib/rest.js';
 export * from './lib/websocket.js';
 export * from './lib/frames.js';
 export * from './lib/diff.js';
+export * from './lib/stream.js';
 export * from './lib/daemon.js';

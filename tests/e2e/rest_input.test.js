@@ -221,9 +221,6 @@ describe('methods and routes', () => {
 
 	// What later versions bring must not look as if it were there.
 	const later = [
-		['GET', `${documentPath('input', 'head')}?wait=30s`],
-		['GET', '/v1/services/s/documents/x/events'],
-		['GET', '/v1/events?topic=sync.*.*'],
 		['GET', '/v1/connections'],
 		['DELETE', '/v1/connections/x'],
 		['POST', '/v1/auth/revoke'],

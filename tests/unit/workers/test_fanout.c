@@ -234,3 +234,74 @@ Test(fanout, compressed_events_of_one_pass_follow_each_other)
 	peer_expect_part(&peer, "\"revision\":6");
 	peer_fini(&peer);
 }
+
+/* --- taps -------------------------------------------------------------------- */
+
+/* Writes down what it is told: a revision, `r` for a resync, `!` lost, `.` end of a pass. */
+struct recorder {
+	struct fanout_tap tap;
+	struct buffer seen;
+};
+
+static void record_record(struct fanout_tap *tap, const struct event_record *record)
+{
+	struct recorder *recorder = CONTAINER_OF(tap, struct recorder, tap);
+
+	if (record->kind == EVENT_RECORD_EVENT)
+		buffer_append_u64(&recorder->seen, record->revision);
+	else
+		buffer_append_char(&recorder->seen,
+				   record->kind == EVENT_RECORD_RESYNC ? 'r' : '?');
+}
+
+static void record_lost(struct fanout_tap *tap)
+{
+	buffer_append_char(&CONTAINER_OF(tap, struct recorder, tap)->seen, '!');
+}
+
+/* Passes in which nothing came are not written down. */
+static void record_pass(struct fanout_tap *tap)
+{
+	struct buffer *seen = &CONTAINER_OF(tap, struct recorder, tap)->seen;
+
+	if (seen->len && seen->at[seen->len - 1] != '.')
+		buffer_append_char(seen, '.');
+}
+
+static struct recorder recorder = {
+	.tap = {.on_record = record_record, .on_lost = record_lost, .on_pass = record_pass}};
+
+static void expect_recorded(const char *expected)
+{
+	cr_assert(span_equals(buffer_span(&recorder.seen), span_string(expected)),
+		  "%.*s instead of %s", SPAN_ARGS(buffer_span(&recorder.seen)), expected);
+	recorder.seen.len = 0;
+}
+
+Test(fanout, a_tap_sees_events_that_no_connection_wants_but_no_marks)
+{
+	fixture_start();
+	fanout_add_tap(fixture.worker.fanout, &recorder.tap);
+	fixture_activate("p-1");
+	fixture_turn();
+	expect_recorded("");
+	fixture_publish("d", 2, SPAN("{}"));
+	fixture_publish("d", 3, SPAN("{}"));
+	fixture_mark("p-2");
+	fixture_turn();
+	expect_recorded("23.");
+	buffer_fini(&recorder.seen);
+}
+
+Test(fanout, what_a_tap_saw_before_a_loss_ends_before_it)
+{
+	fixture_start();
+	fanout_add_tap(fixture.worker.fanout, &recorder.tap);
+	fixture_activate("p-1");
+	fixture_publish("d", 2, SPAN("{}"));
+	cr_assert_eq(ring_publish(&fixture.ring, 1, SPAN("no record of ours")), 0);
+	fixture_publish("d", 3, SPAN("{}"));
+	fixture_turn();
+	expect_recorded("2.!3.");
+	buffer_fini(&recorder.seen);
+}

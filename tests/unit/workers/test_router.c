@@ -35,6 +35,9 @@ Test(router, each_route_is_found)
 	expect_route("/v1/services/s/documents:batchGet",
 		     "/v1/services/{service}/documents:batchGet");
 	expect_route("/v1/services/s/documents/d", "/v1/services/{service}/documents/{id}");
+	expect_route("/v1/services/s/documents/d/events",
+		     "/v1/services/{service}/documents/{id}/events");
+	expect_route("/v1/events?topic=sync.*.*", "/v1/events");
 	expect_route("/v1/services/s/documents/d/presence",
 		     "/v1/services/{service}/documents/{id}/presence");
 	expect_route("/v1/services/s/documents/d/presence/m",

@@ -1,0 +1,274 @@
+#include "log.h"
+#include "resync.h"
+#include "sse.h"
+#include "streams_private.h"
+
+#include <microhttpd.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#define BURST_FACTOR 16 /* of ws.queue, for a client that reads */
+#define RETRY_MS 1000
+#define DRAIN_RETRY_MS 2000 /* clients come back within this, each at its own random moment */
+#define BLOCK_LEN 1024      /* MHD's buffer where chunks are not possible (HTTP/1.0) */
+
+/* --- queue and end ----------------------------------------------------------- */
+
+static void resume(struct stream *stream)
+{
+	if (!stream->suspended)
+		return;
+	stream->suspended = false;
+	MHD_resume_connection(stream->connection);
+	http_run_soon(stream->streams->worker->http);
+}
+
+static void drop_first(struct stream *stream)
+{
+	struct queued *first = STAILQ_FIRST(&stream->queue);
+
+	STAILQ_REMOVE_HEAD(&stream->queue, link);
+	stream->taken = 0;
+	text_put(first->text);
+	free(first);
+}
+
+static void drop_queue(struct stream *stream)
+{
+	while (!STAILQ_EMPTY(&stream->queue))
+		drop_first(stream);
+	stream->queue_bytes = 0;
+}
+
+/* The client gets what waits, and then the end. */
+static void stream_end(struct stream *stream)
+{
+	stream->ended = true;
+	ev_io_stop(stream->streams->worker->loop, &stream->gone);
+	resume(stream);
+}
+
+void stream_cut(struct stream *stream)
+{
+	if (stream->cut)
+		return;
+	stream->cut = true;
+	drop_queue(stream);
+	shutdown(stream->fd, SHUT_RDWR);
+	stream_end(stream);
+}
+
+void stream_cut_slow(struct stream *stream, const char *why)
+{
+	static struct log_limit limit;
+
+	stat_add(stream->streams->worker->slot, STAT_streams_cut_slow, 1);
+	if (log_allow(&limit))
+		log_info("stream: %s with %zu bytes waiting, cutting it", why, stream->queue_bytes);
+	stream_cut(stream);
+}
+
+/* MHD sends a chunk of some KiB to each connection in turn, so after a burst (a pass may have 1
+ * MiB) more than ws.queue can wait for a client that reads: its socket still takes bytes. What
+ * waits already decides, so one text may wait whatever its size. */
+static bool is_too_slow(const struct stream *stream, size_t most)
+{
+	struct pollfd socket = {.fd = stream->fd, .events = POLLOUT};
+
+	if (stream->queue_bytes <= most)
+		return false;
+	return stream->queue_bytes / BURST_FACTOR > most || poll(&socket, 1, 0) != 1 ||
+	       socket.revents != POLLOUT;
+}
+
+bool stream_send(struct stream *stream, struct text *text)
+{
+	const struct worker *worker = stream->streams->worker;
+
+	if (stream->ended)
+		return false;
+	if (is_too_slow(stream, worker->config->ws_queue)) {
+		stream_cut_slow(stream, "ws.queue is exceeded");
+		return false;
+	}
+	struct queued *queued = calloc(1, sizeof(*queued));
+	MUST(queued);
+	queued->text = text_get(text);
+	if (!stream->queue_bytes)
+		stream->moved_at_ms = worker_monotonic_ms();
+	STAILQ_INSERT_TAIL(&stream->queue, queued, link);
+	stream->queue_bytes += text->len;
+	resume(stream);
+	return true;
+}
+
+static void send_buffer(struct stream *stream, const struct buffer *bytes)
+{
+	struct text *text = text_create(buffer_span(bytes));
+
+	stream_send(stream, text);
+	text_put(text);
+}
+
+/* MHD_ContentReaderCallback: MHD has room for more. */
+static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
+{
+	struct stream *stream = arg;
+	size_t len = 0;
+
+	(void)position;
+	while (len < room && !STAILQ_EMPTY(&stream->queue)) {
+		const struct text *text = STAILQ_FIRST(&stream->queue)->text;
+		size_t part = text->len - stream->taken;
+
+		part = part < room - len ? part : room - len;
+		memcpy(to + len, text->at + stream->taken, part);
+		len += part;
+		stream->taken += part;
+		if (stream->taken == text->len)
+			drop_first(stream);
+	}
+	stream->queue_bytes -= len;
+	stream->moved_at_ms = worker_monotonic_ms();
+	if (len)
+		return (ssize_t)len;
+	/* Also for one that is cut: its socket takes no last chunk, so the client sees no good end.
+	 * After END_WITH_ERROR MHD 0.9.75 keeps the connection until something happens to it. */
+	if (stream->ended)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	stream->suspended = true;
+	MHD_suspend_connection(stream->connection);
+	return 0;
+}
+
+/* MHD hides that the client of a suspended connection is gone (FACTS.md), so we look. A client that
+ * only closes its own half is taken for gone, too, as proxies do. */
+static void on_gone(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct stream *stream = CONTAINER_OF(watcher, struct stream, gone);
+	char byte;
+	ssize_t got = recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	(void)events;
+	if (got > 0)
+		ev_io_stop(loop, watcher); /* a next request: MHD's; the ping finds the end */
+	else if (!got || (errno != EAGAIN && errno != EINTR))
+		stream_cut(stream);
+}
+
+/* MHD_ContentReaderFreeCallback. Never in a pass of the fan-out, so the index may change. */
+static void on_free(void *arg)
+{
+	struct stream *stream = arg;
+	struct streams *streams = stream->streams;
+
+	subscription_leave(streams->index, &stream->member);
+	ev_io_stop(streams->worker->loop, &stream->gone);
+	TAILQ_REMOVE(&streams->all, stream, list);
+	stat_set(streams->worker->slot, STAT_streams, --streams->count);
+	drop_queue(stream);
+	free(stream);
+}
+
+/* --- opening ----------------------------------------------------------------- */
+
+struct resync {
+	struct streams *streams;
+	struct buffer text;
+	const char *reason;
+};
+
+static void append_resync(const struct subscription_spec *spec, void *arg)
+{
+	struct resync *resync = arg;
+	CLEANUP(buffer_fini) struct buffer json = {0};
+
+	resync_format_subscription(&json, spec, resync->reason);
+	sse_append_text(&resync->text, streams_position(resync->streams), buffer_span(&json));
+	stat_add(resync->streams->worker->slot, STAT_resyncs_sent, 1);
+}
+
+void stream_send_resync(struct stream *stream, const char *reason)
+{
+	struct resync resync = {.streams = stream->streams, .reason = reason};
+
+	audience_each_subscription(stream->member.audience, append_resync, &resync);
+	send_buffer(stream, &resync.text);
+	buffer_fini(&resync.text);
+}
+
+/* A client comes back that has had everything up to `last_event_id`. What it missed is not replayed
+ * yet, and it is told so: it reads again, and has lost nothing then. */
+static void stream_resume(struct stream *stream, const char *last_event_id)
+{
+	(void)last_event_id;
+	stream_send_resync(stream, "resume");
+}
+
+static struct stream *stream_create(struct streams *streams, struct MHD_Connection *connection)
+{
+	struct stream *stream = calloc(1, sizeof(*stream));
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	MUST(stream && info);
+	stream->streams = streams;
+	stream->connection = connection;
+	stream->fd = info->connect_fd;
+	stream->ping_at_ms = worker_monotonic_ms() + streams->worker->config->ws_ping_interval_ms;
+	STAILQ_INIT(&stream->queue);
+	TAILQ_INSERT_TAIL(&streams->all, stream, list);
+	stat_set(streams->worker->slot, STAT_streams, ++streams->count);
+	stat_add(streams->worker->slot, STAT_streams_total, 1);
+	ev_io_init(&stream->gone, on_gone, stream->fd, EV_READ);
+	ev_io_start(streams->worker->loop, &stream->gone);
+	return stream;
+}
+
+static void start_feed(struct stream *stream, const char *last_event_id)
+{
+	struct streams *streams = stream->streams;
+	struct buffer text = {0};
+
+	/* A client that loses its connection before the first event shall not come back as if it
+	 * were new. */
+	sse_append_retry(&text, streams_position(streams), RETRY_MS);
+	send_buffer(stream, &text);
+	buffer_fini(&text);
+	stream->unsure = !streams_are_fed(streams);
+	stream->placed = streams_position(streams).len;
+	streams->some_unsettled = streams->some_unsettled || stream->unsure || !stream->placed;
+	if (last_event_id && *last_event_id)
+		stream_resume(stream, last_event_id);
+}
+
+void stream_end_for_drain(struct stream *stream)
+{
+	struct buffer text = {0};
+
+	sse_append_retry(&text, streams_position(stream->streams),
+			 (unsigned)(drand48() * DRAIN_RETRY_MS));
+	send_buffer(stream, &text);
+	buffer_fini(&text);
+	stream_end(stream);
+}
+
+void stream_open(struct request *request, const struct subscription_spec *specs,
+		 unsigned spec_count, const char *last_event_id)
+{
+	struct streams *streams = request_worker(request)->streams;
+	struct stream *stream = stream_create(streams, request_connection(request));
+
+	for (unsigned i = 0; i < spec_count; i++)
+		MUST(!subscription_add(streams->index, &stream->member, &specs[i], spec_count));
+	/* A browser gives up for good on anything but 200, so in a drain it gets a stream, too,
+	 * with an end. */
+	if (streams->worker->draining)
+		stream_end_for_drain(stream);
+	else
+		start_feed(stream, last_event_id);
+	struct MHD_Response *response = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, BLOCK_LEN, on_room, stream, on_free);
+	MUST(response);
+	request_answer_stream(request, response);
+}

@@ -1,0 +1,66 @@
+/* streams_private.h — the streams of one worker, for stream.c (one of them) and streams.c (the set,
+ * its feed, its clock). */
+#ifndef SYNCDOC_STREAMS_PRIVATE_H
+#define SYNCDOC_STREAMS_PRIVATE_H
+
+#include "fanout.h"
+#include "stream.h"
+
+#include <bsd/sys/queue.h>
+
+/* Text that waits for the socket of one stream, shared by all who wait for it. */
+struct queued {
+	STAILQ_ENTRY(queued) link;
+	struct text *text; /* one reference */
+};
+
+struct stream {
+	struct audience_member member; /* first: the index hands it back */
+	struct streams *streams;
+	struct MHD_Connection *connection; /* borrowed: lives longer than the response */
+	int fd;                            /* borrowed: MHD's */
+	ev_io gone;                        /* on fd: the client's end of the connection is closed */
+	TAILQ_ENTRY(stream) list;
+	STAILQ_HEAD(, queued) queue;
+	size_t queue_bytes, taken; /* taken: bytes of the first one that MHD has */
+	int64_t moved_at_ms;       /* when MHD last took something, or the queue began */
+	int64_t ping_at_ms;
+	bool suspended;
+	bool ended;  /* the rest of the queue, then the end */
+	bool cut;    /* not even that */
+	bool unsure; /* opened while the host had no subscription: has to be told to read again */
+	bool placed; /* has had a position to come back with */
+};
+
+struct streams {
+	struct worker *worker;
+	struct subscription_index *index;
+	struct fanout_tap tap;
+	TAILQ_HEAD(, stream) all;
+	size_t count;
+	bool some_unsettled;       /* unsure, or not placed */
+	struct audience **touched; /* owned; audiences with text in this pass */
+	size_t touched_count, touched_cap;
+	ev_timer second; /* pings, stalls */
+	ev_timer drain_timer;
+	int64_t drain_since_ms;
+	uint64_t drain_ended;
+};
+
+/* stream.c. None of them frees a stream or changes the index. */
+/* False: it takes no more. Cuts the stream when ws.queue is exceeded. */
+bool stream_send(struct stream *stream, struct text *text);
+/* One for each subscription: the client reads again what it shows of it. */
+void stream_send_resync(struct stream *stream, const char *reason);
+/* Says when to come back, and ends. */
+void stream_end_for_drain(struct stream *stream);
+/* Ends it in the middle: MHD closes the connection when it finds the socket shut. */
+void stream_cut(struct stream *stream);
+void stream_cut_slow(struct stream *stream, const char *why);
+
+/* streams.c: whether the host gets events from Redis now; and its last mark, empty before the first
+ * one. */
+bool streams_are_fed(const struct streams *streams);
+struct span streams_position(const struct streams *streams);
+
+#endif
