@@ -2,6 +2,7 @@
 #include "connection_private.h"
 
 #include "log.h"
+#include "replay.h"
 #include <sys/socket.h>
 
 #define IOV_MOST 64
@@ -120,6 +121,8 @@ void connection_flush(struct connection *connection)
 	else if (moved)
 		websockets_stalled_moved(connection);
 	connection_watch(connection);
+	if (!connection->queue && connection->replays)
+		replay_go_on(connection);
 	if (!connection->queue && connection->state == CONNECTION_CLOSING &&
 	    connection->flags & CONNECTION_PEER_CLOSE)
 		websockets_mark_dead(connection);

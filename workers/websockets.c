@@ -1,6 +1,7 @@
 /* websockets.c — the set of a worker's connections: where each is listed, and the end of those that
  * have failed. */
 #include "fanout.h"
+#include "replay.h"
 #include "session_subscribe.h"
 #include "websockets_private.h"
 
@@ -185,6 +186,7 @@ static void reap(struct websockets *websockets, struct connection *connection)
 {
 	TAILQ_REMOVE(&websockets->dead, connection, list);
 	session_forget_waiting(connection);
+	replay_forget_all(connection);
 	subscription_leave(websockets->index, &connection->member);
 	wheel_remove(websockets, connection);
 	address_count_remove(websockets->addresses, &connection->address);
@@ -207,8 +209,10 @@ static void on_reap(struct ev_loop *loop, ev_prepare *watcher, int events)
 		reap(websockets, connection);
 	stat_set(slot, STAT_connections, websockets->count);
 	stat_set(slot, STAT_queue_bytes, websockets->queue_bytes);
-	stat_set(slot, STAT_audiences, subscription_index_audiences(websockets->index));
-	stat_set(slot, STAT_subscriptions, subscription_index_subscriptions(websockets->index));
+	stat_set(slot, STAT_audiences, subscription_index_audiences(websockets->index) +
+					subscription_index_audiences(replay_set_index(websockets)));
+	stat_set(slot, STAT_subscriptions, subscription_index_subscriptions(websockets->index) +
+			 subscription_index_subscriptions(replay_set_index(websockets)));
 }
 
 size_t websockets_count(const struct websockets *websockets)
@@ -242,6 +246,7 @@ struct websockets *websockets_create(struct worker *worker)
 	TAILQ_INIT(&websockets->closing);
 	TAILQ_INIT(&websockets->paused);
 	TAILQ_INIT(&websockets->dead);
+	replay_set_start(websockets);
 	websockets_timers_start(websockets);
 	ev_prepare_init(&websockets->reap, on_reap);
 	ev_prepare_start(worker->loop, &websockets->reap);
@@ -251,6 +256,7 @@ struct websockets *websockets_create(struct worker *worker)
 		return NULL;
 	}
 	session_waiting_start(websockets);
+	replay_set_watch(websockets);
 	return websockets;
 }
 
@@ -277,6 +283,7 @@ void websockets_destroy(struct websockets *websockets)
 	websockets_timers_stop(websockets);
 	ev_prepare_stop(websockets->worker->loop, &websockets->reap);
 	session_waiting_stop(websockets);
+	replay_set_stop(websockets);
 	fanout_destroy(websockets->worker->fanout);
 	websockets->worker->fanout = NULL;
 	subscription_index_destroy(websockets->index);
