@@ -95,7 +95,8 @@ void subscribe_waiting_now(struct websockets *websockets)
 
 	while ((one = TAILQ_FIRST(&websockets->waiting->list)) && subscribe_is_active(websockets)) {
 		if (one->connection->state == CONNECTION_OPEN)
-			subscribe_now(one->connection, &one->subscribe, buffer_span(&one->message_id));
+			subscribe_now(one->connection, &one->subscribe,
+				      buffer_span(&one->message_id));
 		waiting_remove(websockets->waiting, one);
 	}
 }

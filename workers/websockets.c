@@ -209,9 +209,11 @@ static void on_reap(struct ev_loop *loop, ev_prepare *watcher, int events)
 		reap(websockets, connection);
 	stat_set(slot, STAT_connections, websockets->count);
 	stat_set(slot, STAT_queue_bytes, websockets->queue_bytes);
-	stat_set(slot, STAT_audiences, subscription_index_audiences(websockets->index) +
-					subscription_index_audiences(replay_set_index(websockets)));
-	stat_set(slot, STAT_subscriptions, subscription_index_subscriptions(websockets->index) +
+	stat_set(slot, STAT_audiences,
+		 subscription_index_audiences(websockets->index) +
+			 subscription_index_audiences(replay_set_index(websockets)));
+	stat_set(slot, STAT_subscriptions,
+		 subscription_index_subscriptions(websockets->index) +
 			 subscription_index_subscriptions(replay_set_index(websockets)));
 }
 
