@@ -207,7 +207,7 @@ static bool is_of_another_run(const struct replay *replay)
 static void begin_run(struct replay *replay)
 {
 	const struct subscribe *subscribe = &replay->subscribe;
-	struct store_changed_document one = {subscribe->spec.topic.service, subscribe->spec.id};
+	struct store_since_document one = {subscribe->spec.topic.service, subscribe->spec.id};
 
 	replay->state = REPLAY_RUNNING;
 	replay->replays->running = replay;

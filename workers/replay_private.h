@@ -4,7 +4,7 @@
 #define SYNCDOC_REPLAY_PRIVATE_H
 
 #include "replay.h"
-#include "store_changed.h"
+#include "store_since.h"
 #include "store_history.h"
 
 struct replay_set {
@@ -95,7 +95,7 @@ void replay_abandon(struct replay *replay);
 /* replay_read.c */
 /* Makes the next read. False: others come first, it is tried again. */
 bool replay_read_next(struct replay *replay);
-void replay_set_documents(struct replay *replay, const struct store_changed_document *documents,
+void replay_set_documents(struct replay *replay, const struct store_since_document *documents,
 			  size_t count);
 const struct replay_document *replay_find(const struct replay *replay, uint64_t hash);
 void replay_answer(struct replay *replay, const char *outcome, struct span position,

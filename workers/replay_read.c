@@ -56,7 +56,7 @@ static void put_into_table(struct replay *replay, uint32_t number)
 	replay->table[place & (replay->table_size - 1)] = number + 1;
 }
 
-void replay_set_documents(struct replay *replay, const struct store_changed_document *documents,
+void replay_set_documents(struct replay *replay, const struct store_since_document *documents,
 			  size_t count)
 {
 	uint64_t seed = worker_of(replay)->hash_seed;
@@ -227,7 +227,7 @@ static void replay_document(struct replay *replay, const struct replay_document 
 		send_batch(replay, batch);
 }
 
-static const char *reason_against(const struct replay *replay, const struct store_changed *changed,
+static const char *reason_against(const struct replay *replay, const struct store_since *changed,
 				  uint64_t after)
 {
 	const struct replay_set *set = replay->replays->connection->websockets->replays;
@@ -240,7 +240,7 @@ static const char *reason_against(const struct replay *replay, const struct stor
 	return NULL;
 }
 
-static void answer_after(struct replay *replay, const struct store_changed *changed)
+static void answer_after(struct replay *replay, const struct store_since *changed)
 {
 	struct position after;
 
@@ -336,7 +336,7 @@ static void on_history(int error, const struct store_history *history, void *arg
 	let_next_read(set);
 }
 
-static void on_changed(int error, const struct store_changed *changed, void *arg)
+static void on_changed(int error, const struct store_since *changed, void *arg)
 {
 	struct replay_read *read = arg;
 	struct replay_set *set = read->set;
@@ -360,9 +360,9 @@ static void read_changed(struct replay *replay)
 	struct position after;
 
 	MUST(!position_parse(buffer_span(&replay->subscribe.after), &after));
-	struct store_changed_query query = {
+	struct store_since_query query = {
 		.service = spec->topic.service, .prefix = spec->prefix, .after = after.sequence};
-	store_changed(worker_of(replay)->store, &query, on_changed, replay->read);
+	store_since(worker_of(replay)->store, &query, on_changed, replay->read);
 }
 
 static void read_document(struct replay *replay)

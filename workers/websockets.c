@@ -1,6 +1,7 @@
 /* websockets.c — the set of a worker's connections: where each is listed, and the end of those that
  * have failed. */
 #include "fanout.h"
+#include "presence.h"
 #include "replay.h"
 #include "session_subscribe.h"
 #include "websockets_private.h"
@@ -89,6 +90,7 @@ static void unlist(struct connection *connection)
 static void set_leaving(struct connection *connection, enum connection_state state)
 {
 	unlist(connection);
+	presence_leave_all(connection);
 	if (connection->state == CONNECTION_OPEN && connection->queue) {
 		websockets_stalled_remove(connection);
 		connection->websockets->queue_bytes_leaving += connection->queue->bytes;

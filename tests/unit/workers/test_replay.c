@@ -1,7 +1,7 @@
 /* test_replay.c — resume over a real ring and a socket pair; the store answers when a test says so.
  */
 #include "replay.h"
-#include "store_changed.h"
+#include "store_since.h"
 #include "store_history.h"
 #include "websocket_fixture.h"
 
@@ -21,7 +21,7 @@ static struct {
 	size_t asked, answered;
 	struct {
 		store_history_fn history;
-		store_changed_fn changed;
+		store_since_fn changed;
 		void *arg;
 		uint64_t above, after;
 	} reads[64];
@@ -38,8 +38,8 @@ void store_history(struct store *unused, const struct store_history_query *query
 	store.reads[store.asked++].after = query->after;
 }
 
-void store_changed(struct store *unused, const struct store_changed_query *query,
-		   store_changed_fn fn, void *arg)
+void store_since(struct store *unused, const struct store_since_query *query,
+		   store_since_fn fn, void *arg)
 {
 	(void)unused;
 	store.reads[store.asked].changed = fn;
@@ -94,10 +94,10 @@ static void answer_error(int error)
 	store.reads[at].history(error, NULL, store.reads[at].arg);
 }
 
-static void answer_changed(uint64_t sequence, const struct store_changed_document *documents,
+static void answer_changed(uint64_t sequence, const struct store_since_document *documents,
 			   size_t count)
 {
-	struct store_changed changed = {
+	struct store_since changed = {
 		.sequence = sequence, .documents = documents, .count = count};
 	size_t at = store.answered++;
 
@@ -236,7 +236,7 @@ Test(replay, another_updated_at_or_a_hole_in_the_history_is_a_snapshot)
 Test(replay, after_reads_the_changed_documents_one_by_one_and_holds_the_topic)
 {
 	struct peer peer = start();
-	struct store_changed_document documents[] = {{SPAN("s"), SPAN("d")}};
+	struct store_since_document documents[] = {{SPAN("s"), SPAN("d")}};
 
 	subscribe(&peer, AFTER(RUN "-8"));
 	cr_assert_eq(store.reads[0].after, 8);

@@ -1,5 +1,5 @@
-/* store_changed.c — which documents have been written since a position: one script. */
-#include "store_changed.h"
+/* store_since.c — which documents have been written since a position: one script. */
+#include "store_since.h"
 
 #include "log.h"
 #include "store_internal.h"
@@ -8,7 +8,7 @@
 
 struct changed_request {
 	struct store_request base;
-	store_changed_fn fn;
+	store_since_fn fn;
 	void *arg;
 };
 
@@ -21,7 +21,7 @@ static void changed_finish(struct store_request *base, int error)
 }
 
 static bool take_document(const struct redisReply *service, const struct redisReply *id,
-			  struct store_changed_document *ret)
+			  struct store_since_document *ret)
 {
 	if (service->type != REDIS_REPLY_STRING || id->type != REDIS_REPLY_STRING)
 		return false;
@@ -31,8 +31,8 @@ static bool take_document(const struct redisReply *service, const struct redisRe
 }
 
 /* Names that are none of ours, written by others into our keys, are passed over. */
-static int changed_parse(const struct redisReply *reply, struct store_changed *ret,
-			 struct store_changed_document **ret_documents)
+static int changed_parse(const struct redisReply *reply, struct store_since *ret,
+			 struct store_since_document **ret_documents)
 {
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < HEAD)
 		return -EIO;
@@ -52,8 +52,8 @@ static int changed_parse(const struct redisReply *reply, struct store_changed *r
 static void on_changed(const struct redisReply *reply, int error, void *arg)
 {
 	struct changed_request *request = arg;
-	struct store_changed_document *documents = NULL;
-	struct store_changed changed = {0};
+	struct store_since_document *documents = NULL;
+	struct store_since changed = {0};
 
 	error = store_error(reply, error, false, "changed.lua");
 	if (!error)
@@ -63,8 +63,8 @@ static void on_changed(const struct redisReply *reply, int error, void *arg)
 	free(documents);
 }
 
-void store_changed(struct store *store, const struct store_changed_query *query,
-		   store_changed_fn fn, void *arg)
+void store_since(struct store *store, const struct store_since_query *query,
+		   store_since_fn fn, void *arg)
 {
 	struct changed_request *request = calloc(1, sizeof(*request));
 	char index[KEY_MAX], after[24], most[16];
@@ -74,7 +74,7 @@ void store_changed(struct store *store, const struct store_changed_query *query,
 	request->fn = fn;
 	request->arg = arg;
 	int after_len = snprintf(after, sizeof(after), "%llu", (unsigned long long)query->after);
-	int most_len = snprintf(most, sizeof(most), "%d", STORE_CHANGED_MAX);
+	int most_len = snprintf(most, sizeof(most), "%d", STORE_SINCE_MAX);
 	struct span arguments[] = {
 		SPAN(KEY_SEQUENCE),
 		SPAN(KEY_SERVICES),

@@ -1,10 +1,10 @@
-/* test_store_changed.c — which documents were written since, against a server of the test's own. */
-#include "store_changed.h"
+/* test_store_since.c — which documents were written since, against a server of the test's own. */
+#include "store_since.h"
 
 #include "store_fixture.h"
 #include <criterion/criterion.h>
 
-TestSuite(store_changed, .timeout = 40);
+TestSuite(store_since, .timeout = 40);
 
 /* What the last call gave: "session:b session:a". */
 static struct {
@@ -14,7 +14,7 @@ static struct {
 	bool is_too_many;
 } got;
 
-static void on_changed(int error, const struct store_changed *changed, void *arg)
+static void on_changed(int error, const struct store_since *changed, void *arg)
 {
 	char *at = got.text;
 
@@ -37,10 +37,10 @@ static void on_changed(int error, const struct store_changed *changed, void *arg
 static const char *ask(struct store_fixture *f, struct span service, const char *prefix,
 		       uint64_t after)
 {
-	struct store_changed_query query = {service, span_string(prefix), after};
+	struct store_since_query query = {service, span_string(prefix), after};
 	int calls = got.calls;
 
-	store_changed(f->store, &query, on_changed, NULL);
+	store_since(f->store, &query, on_changed, NULL);
 	cr_assert_eq(got.calls, calls, "not from inside the call");
 	fixture_run_until(&f->redis, &got.calls, calls + 1);
 	cr_assert_eq(got.error, 0);
@@ -57,7 +57,7 @@ static void write_all(struct store_fixture *f)
 	store_fixture_write(f, &a, "merge", "{}", 1);  /* 5 */
 }
 
-Test(store_changed, documents_come_in_the_order_of_their_last_write)
+Test(store_since, documents_come_in_the_order_of_their_last_write)
 {
 	struct store_fixture f;
 
@@ -76,7 +76,7 @@ Test(store_changed, documents_come_in_the_order_of_their_last_write)
 	store_fixture_close(&f);
 }
 
-Test(store_changed, too_many_are_said_and_not_sent)
+Test(store_since, too_many_are_said_and_not_sent)
 {
 	struct store_fixture f;
 
