@@ -63,8 +63,8 @@ static void on_changed(const struct redisReply *reply, int error, void *arg)
 	free(documents);
 }
 
-void store_since(struct store *store, const struct store_since_query *query,
-		   store_since_fn fn, void *arg)
+void store_since(struct store *store, const struct store_since_query *query, store_since_fn fn,
+		 void *arg)
 {
 	struct changed_request *request = calloc(1, sizeof(*request));
 	char index[KEY_MAX], after[24], most[16];

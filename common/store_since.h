@@ -28,7 +28,7 @@ struct store_since {
 
 /* On error changed is NULL. */
 typedef void (*store_since_fn)(int error, const struct store_since *changed, void *arg);
-void store_since(struct store *store, const struct store_since_query *query,
-		   store_since_fn fn, void *arg);
+void store_since(struct store *store, const struct store_since_query *query, store_since_fn fn,
+		 void *arg);
 
 #endif
