@@ -5,6 +5,7 @@
 #include "buffer.h"
 
 #define KEY_SEQUENCE "syncdoc:sequence"
+#define KEY_PURGED "syncdoc:purged" /* string: highest sequence of a tombstone that was purged */
 #define KEY_SERVICES "syncdoc:services"
 #define KEY_EXPIRY "syncdoc:expiry"
 #define KEY_RUNS "syncdoc:runs"

@@ -12,6 +12,7 @@ struct script {
 	char sha1[41]; /* hex; empty until script_call() first needs it */
 };
 
+extern struct script script_changed;
 extern struct script script_expire;
 extern struct script script_find;
 extern struct script script_gap;

@@ -4,7 +4,7 @@
 #include "store_internal.h"
 
 #define ID_MAX 32 /* of an entry, with its NUL */
-#define HEAD 3    /* of the reply, before the entries */
+#define HEAD 4    /* of the reply, before the entries */
 
 struct history_request {
 	struct store_request base;
@@ -90,6 +90,7 @@ static int history_parse(const struct history_request *request, const struct red
 		return error;
 	ret->oldest = store_number(reply->element[1]);
 	ret->is_end = store_number(reply->element[2]) == 1;
+	ret->sequence = store_number(reply->element[3]);
 	ret->count = reply->elements - HEAD;
 	*ret_entries = calloc(ret->count + 1, sizeof(**ret_entries));
 	MUST(*ret_entries);
@@ -130,19 +131,22 @@ static int history_send(struct history_request *request, const struct store_hist
 {
 	struct store *store = request->base.store;
 	char data[KEY_MAX], history[KEY_MAX], from[ID_MAX], to[ID_MAX], count[16], bytes[24],
-		last_byte[16];
+		last_byte[16], after[24];
 	snprintf(count, sizeof(count), "%u", query->count);
 	snprintf(bytes, sizeof(bytes), "%zu", query->bytes);
 	snprintf(last_byte, sizeof(last_byte), "%d",
 		 query->without_data ? DOCUMENT_HEAD_MAX - 1 : -1);
+	snprintf(after, sizeof(after), "%llu", (unsigned long long)query->after);
 	struct span arguments[] = {
 		span_of(data, key_data(data, query->service, query->id)),
 		span_of(history, key_history(history, query->service, query->id)),
+		SPAN(KEY_SEQUENCE),
 		range_end(from, "+", query->below ? query->below - 1 : 0),
 		range_end(to, "-", query->above ? query->above + 1 : 0),
 		span_string(count),
 		span_string(bytes),
 		span_string(last_byte),
+		span_string(after),
 	};
 	const char *argv[ARRAY_LEN(arguments)];
 	size_t len[ARRAY_LEN(arguments)];
@@ -152,7 +156,7 @@ static int history_send(struct history_request *request, const struct store_hist
 	}
 	/* With the document's other commands: what was written before is seen. */
 	return store_script(store_lane_of(store, query->service, query->id), &script_history,
-			    on_history, request, 2, ARRAY_LEN(arguments), argv, len);
+			    on_history, request, 3, ARRAY_LEN(arguments), argv, len);
 }
 
 void store_history(struct store *store, const struct store_history_query *query,

@@ -15,6 +15,8 @@ struct store_history_query {
 	uint64_t below;    /* only revisions before this; 0: from the newest on */
 	unsigned count;    /* entries at most: 1…STORE_HISTORY_ENTRIES_MAX */
 	size_t bytes;      /* of fields; but one entry always comes, whatever its size */
+	uint64_t after;    /* the first entry with this sequence or a lower one is the last that comes;
+			      0: none is */
 	bool without_data; /* of the envelope only its head is of interest: see store_history */
 };
 
@@ -31,7 +33,7 @@ struct store_history_entry {
 	struct span reversible;
 };
 
-/* Envelope and entries are of one moment. Spans are valid inside the callback. */
+/* Envelope, entries and sequence are of one moment. Spans are valid inside the callback. */
 struct store_history {
 	struct document document; /* the newest; revision 0: there is none. Without data where that
 				     was not asked for */
@@ -39,6 +41,7 @@ struct store_history {
 	uint64_t oldest; /* revision of the oldest entry that is kept at all; 0: there is no history
 			  */
 	bool is_end;     /* nothing older in the range asked for */
+	uint64_t sequence; /* the last given to any write */
 	const struct store_history_entry *entries; /* newest first */
 	size_t count;
 };

@@ -16,6 +16,7 @@
 #define CONNECTION_PENDING_MAX 128
 
 struct websockets;
+struct replays;    /* replay.c */
 struct held_input; /* private to connection.c */
 
 enum connection_state {
@@ -32,6 +33,7 @@ struct connection {
 	struct websockets *websockets;
 	struct send_queue *queue; /* owned; NULL: nothing waits */
 	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
+	struct replays *replays;  /* owned; NULL: no replay */
 	struct presence_entry *presence; /* presence.c: where it is present */
 	TAILQ_ENTRY(connection) list; /* websockets.c: closing, paused or dead */
 	uint32_t tokens;              /* of ws.rate, in thousandths */

@@ -4,6 +4,7 @@
 #include "connection_private.h"
 
 #include "log.h"
+#include "replay.h"
 #include "resync.h"
 
 /* Of ws.queue, so that the list of documents has room beside the batches that wait. */
@@ -116,7 +117,7 @@ static bool append_event(struct buffer *ret, const struct conflated *conflated,
 static void send_one(struct connection *connection, const struct conflated *conflated)
 {
 	struct slot *slot = connection_slot(connection);
-	unsigned mode = audience_mode(connection->member.audience, &conflated->names);
+	unsigned mode = audience_mode(replay_member(connection)->audience, &conflated->names);
 	struct buffer frame = {0};
 
 	if (!mode) {
@@ -141,7 +142,7 @@ static void append_resync(const struct subscription_spec *spec, void *arg)
 
 static void send_collapsed(struct connection *connection)
 {
-	const struct audience *audience = connection->member.audience;
+	const struct audience *audience = replay_member(connection)->audience;
 	struct slot *slot = connection_slot(connection);
 	struct buffer frames = {0};
 

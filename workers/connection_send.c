@@ -2,6 +2,7 @@
 #include "connection_private.h"
 
 #include "log.h"
+#include "replay.h"
 #include "ws_deflate.h"
 #include <sys/socket.h>
 
@@ -137,6 +138,8 @@ void connection_flush(struct connection *connection)
 		websockets_stalled_moved(connection);
 	websockets_check_queue_total(connection->websockets);
 	connection_watch(connection);
+	if (!connection->queue && connection->replays)
+		replay_go_on(connection);
 	if (!connection->queue && connection->state == CONNECTION_CLOSING &&
 	    connection->flags & CONNECTION_PEER_CLOSE)
 		websockets_mark_dead(connection);

@@ -21,6 +21,9 @@ struct fanout {
 	void (*on_mark)(void *arg);
 	void *on_mark_arg;
 	SLIST_HEAD(, fanout_tap) taps;
+	struct subscription_index *apart; /* borrowed; or NULL */
+	fanout_apart_fn apart_fn;
+	void *apart_arg;
 
 	void *memory; /* the mapped ring */
 	size_t memory_len;
@@ -138,6 +141,17 @@ static void on_match(struct audience *audience, enum event_mode mode, void *arg)
 		stat_add(fanout->worker->slot, STAT_resyncs_sent, audience_member_count(audience));
 }
 
+/* `record` NULL: overtaken. */
+static void on_apart(struct audience *audience, enum event_mode mode, void *arg)
+{
+	const struct match *match = arg;
+	struct fanout *fanout = match->fanout;
+
+	for (size_t place = 0; place < audience_member_count(audience); place++)
+		fanout->apart_fn(audience_member_at(audience, place), match->record, mode,
+				 fanout->apart_arg);
+}
+
 /* False: it is no record of ours. */
 static bool fan_out_record(struct fanout *fanout)
 {
@@ -154,7 +168,10 @@ static bool fan_out_record(struct fanout *fanout)
 		fanout->mark_came = true;
 		return true;
 	}
-	if (subscription_match(fanout->index, &record, on_match, &match))
+	size_t matched = subscription_match(fanout->index, &record, on_match, &match);
+	if (fanout->apart)
+		matched += subscription_match(fanout->apart, &record, on_apart, &match);
+	if (matched)
 		stat_add(slot, STAT_events_matched, 1);
 	struct fanout_tap *tap;
 	SLIST_FOREACH(tap, &fanout->taps, link)
@@ -229,12 +246,15 @@ static void announce_loss(struct fanout *fanout, enum ring_answer answer)
 		 1);
 	log_loss(fanout, answer);
 	subscription_match(fanout->index, &everybody, on_lapped_audience, fanout);
+	struct match match = {fanout, NULL};
 	struct fanout_tap *tap;
 	SLIST_FOREACH(tap, &fanout->taps, link)
 	{
 		tap->on_pass(tap);
 		tap->on_lost(tap);
 	}
+	if (fanout->apart)
+		subscription_match(fanout->apart, &everybody, on_apart, &match);
 }
 
 /* --- passes ------------------------------------------------------------------ */
@@ -371,6 +391,14 @@ void fanout_keep_records(struct fanout *fanout, bool keep)
 void fanout_add_tap(struct fanout *fanout, struct fanout_tap *tap)
 {
 	SLIST_INSERT_HEAD(&fanout->taps, tap, link);
+}
+
+void fanout_set_apart(struct fanout *fanout, struct subscription_index *index, fanout_apart_fn fn,
+		      void *arg)
+{
+	fanout->apart = index;
+	fanout->apart_fn = fn;
+	fanout->apart_arg = arg;
 }
 
 struct span fanout_position(const struct fanout *fanout)

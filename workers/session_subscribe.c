@@ -1,12 +1,13 @@
 #include "session_subscribe.h"
 
-#include "subscribe_private.h"
+#include "replay.h"
 
 void subscribe_fini(struct subscribe *subscribe)
 {
 	buffer_fini(&subscribe->topic);
 	buffer_fini(&subscribe->id);
 	buffer_fini(&subscribe->prefix);
+	buffer_fini(&subscribe->after);
 }
 
 /* --- reading the message ----------------------------------------------------- */
@@ -81,25 +82,67 @@ static int read_presence(const struct session_message *message, struct subscribe
 	return 0;
 }
 
-/* Resume comes with a later version; until then it is refused, for a client that believes it
- * resumed would miss events. */
-static int read_resume(const struct session_message *message, const struct subscribe *subscribe,
+static int read_since(const struct session_message *message, uint32_t since, struct resume *ret)
+{
+	const struct json *json = message->json;
+	uint32_t updated_at = json_member(json, since, SPAN("updatedAt"));
+	int64_t revision;
+
+	ret->kind = RESUME_SINCE;
+	ret->updated_at_ms = -1;
+	if (json_int64(json, json_member(json, since, SPAN("revision")), &revision) ||
+	    json_int64(json, json_member(json, since, SPAN("createdAt")), &ret->created_at_ms) ||
+	    (updated_at && json_int64(json, updated_at, &ret->updated_at_ms)) || revision < 1 ||
+	    ret->created_at_ms < 0 || (updated_at && ret->updated_at_ms < 0))
+		return -EINVAL;
+	ret->revision = (uint64_t)revision;
+	return 0;
+}
+
+/* Token of a member that is there and not null; 0: none. */
+static uint32_t member_given(const struct session_message *message, struct span name)
+{
+	uint32_t value = json_member(message->json, 0, name);
+
+	return value && message->json->tokens[value].type != JSON_NULL ? value : 0;
+}
+
+static int read_after(const struct session_message *message, struct subscribe *subscribe,
+		      struct outcome *ret_refusal)
+{
+	struct position position;
+
+	if (subscribe->spec.id.len)
+		return refuse(ret_refusal, "invalid_message",
+			      "\"after\" is for topics; with a \"documentId\" it is \"since\"");
+	if (session_member_string(message, "after", &subscribe->after) ||
+	    position_parse(buffer_span(&subscribe->after), &position))
+		return refuse(ret_refusal, "invalid_position",
+			      "\"after\" is no position that a server gave out");
+	subscribe->resume.kind = RESUME_AFTER;
+	return 0;
+}
+
+static int read_resume(const struct session_message *message, struct subscribe *subscribe,
 		       struct outcome *ret_refusal)
 {
 	bool snapshot = false;
-	bool since = json_member(message->json, 0, SPAN("since"));
+	uint32_t since = member_given(message, SPAN("since"));
 
 	if (session_member_boolean(message, "snapshot", &snapshot) == -EINVAL)
 		return refuse(ret_refusal, "invalid_message", "\"snapshot\" must be true or false");
-	if ((snapshot || since) && !subscribe->spec.id.len)
+	if ((snapshot || since) && !(subscribe->spec.id.len && subscribe->spec.topic.service.len))
 		return refuse(ret_refusal, "invalid_message",
-			      "\"snapshot\" and \"since\" need a \"documentId\"");
-	if (snapshot || since || json_member(message->json, 0, SPAN("after"))) {
-		*ret_refusal = outcome_refusal(
-			501, "not_implemented",
-			"\"snapshot\", \"since\" and \"after\" are not supported by this version");
-		return -ENOSYS;
-	}
+			      "\"snapshot\" and \"since\" need a \"documentId\", and a topic that "
+			      "names its service");
+	if (snapshot)
+		subscribe->resume.kind = RESUME_SNAPSHOT;
+	if (since && read_since(message, since, &subscribe->resume))
+		return refuse(ret_refusal, "invalid_since",
+			      "\"since\" must have createdAt and revision (at least 1), and may "
+			      "have updatedAt: integers");
+	if (member_given(message, SPAN("after")))
+		return read_after(message, subscribe, ret_refusal);
 	return 0;
 }
 
@@ -115,7 +158,7 @@ bool subscribe_is_active(const struct websockets *websockets)
 	       fanout_position(worker->fanout).len;
 }
 
-static void append_subscription(struct buffer *text, const struct subscription_spec *spec)
+void subscribe_append(struct buffer *text, const struct subscription_spec *spec)
 {
 	static const char *const modes[] = {
 		[EVENT_FULL] = "full", [EVENT_DIFF] = "diff", [EVENT_BOTH] = "both"};
@@ -135,7 +178,7 @@ static void append_subscription(struct buffer *text, const struct subscription_s
 	}
 }
 
-static void refuse_too_many(struct connection *connection, struct span message_id)
+void subscribe_refuse_too_many(struct connection *connection, struct span message_id)
 {
 	struct outcome refusal = outcome_refusal(
 		403, "too_many_subscriptions", "a connection may have at most %u subscriptions",
@@ -146,18 +189,24 @@ static void refuse_too_many(struct connection *connection, struct span message_i
 
 /* Nothing of the ring is sent between the entry in the index and the answer: both happen in one
  * callback, outside of a pass. */
-void subscribe_now(struct connection *connection, const struct subscription_spec *spec,
+void subscribe_now(struct connection *connection, struct subscribe *subscribe,
 		   struct span message_id)
 {
+	const struct subscription_spec *spec = &subscribe->spec;
 	struct websockets *websockets = connection->websockets;
 	unsigned most = websockets->worker->config->ws_max_subscriptions;
 
-	if (subscription_add(websockets->index, &connection->member, spec, most)) {
-		refuse_too_many(connection, message_id);
+	if (subscribe->resume.kind || replay_is_waiting(connection)) {
+		if (replay_subscribe(connection, subscribe, message_id))
+			subscribe_refuse_too_many(connection, message_id);
+		return;
+	}
+	if (subscription_add(replay_index(connection), replay_member(connection), spec, most)) {
+		subscribe_refuse_too_many(connection, message_id);
 		return;
 	}
 	struct buffer *text = session_answer_begin(connection, "subscribed", message_id);
-	append_subscription(text, spec);
+	subscribe_append(text, spec);
 	buffer_append_string(text, ",\"outcome\":\"live\",\"position\":");
 	buffer_append_json(text, fanout_position(websockets->worker->fanout));
 	session_answer_end(connection);
@@ -175,11 +224,11 @@ void session_subscribe(struct connection *connection, const struct session_messa
 		session_send_error(connection, message->id, &refusal);
 	} else if (!subscribe_is_active(connection->websockets)) {
 		if (subscribe_wait(connection, &subscribe, message->id))
-			refuse_too_many(connection, message->id);
+			subscribe_refuse_too_many(connection, message->id);
 	} else {
 		/* An earlier one of the same name must not come after this and replace it. */
 		subscribe_waiting_now(connection->websockets);
-		subscribe_now(connection, &subscribe.spec, message->id);
+		subscribe_now(connection, &subscribe, message->id);
 	}
 	subscribe_fini(&subscribe);
 }
@@ -188,9 +237,10 @@ void session_subscribe(struct connection *connection, const struct session_messa
 static bool unsubscribe(struct connection *connection, const struct subscription_spec *spec)
 {
 	bool waited = subscribe_forget(connection, spec);
+	bool removed =
+		!subscription_remove(replay_index(connection), replay_member(connection), spec);
 
-	return !subscription_remove(connection->websockets->index, &connection->member, spec) ||
-	       waited;
+	return replay_forget(connection, spec) || removed || waited;
 }
 
 void session_unsubscribe(struct connection *connection, const struct session_message *message)
@@ -208,8 +258,8 @@ void session_unsubscribe(struct connection *connection, const struct session_mes
 	if (error) {
 		session_send_error(connection, message->id, &refusal);
 	} else {
-		append_subscription(session_answer_begin(connection, "unsubscribed", message->id),
-				    &subscribe.spec);
+		subscribe_append(session_answer_begin(connection, "unsubscribed", message->id),
+				 &subscribe.spec);
 		session_answer_end(connection);
 	}
 	subscribe_fini(&subscribe);

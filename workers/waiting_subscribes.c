@@ -1,6 +1,6 @@
 /* waiting_subscribes.c — subscribes that came before the host's subscription was active: answered
  * in their order when it is, or refused after redis.timeout. */
-#include "subscribe_private.h"
+#include "replay.h"
 
 /* A subscribe that waits. Its connection outlives it: see session_forget_waiting(). */
 struct waiting_subscribe {
@@ -95,7 +95,7 @@ void subscribe_waiting_now(struct websockets *websockets)
 
 	while ((one = TAILQ_FIRST(&websockets->waiting->list)) && subscribe_is_active(websockets)) {
 		if (one->connection->state == CONNECTION_OPEN)
-			subscribe_now(one->connection, &one->subscribe.spec,
+			subscribe_now(one->connection, &one->subscribe,
 				      buffer_span(&one->message_id));
 		waiting_remove(websockets->waiting, one);
 	}
@@ -103,6 +103,7 @@ void subscribe_waiting_now(struct websockets *websockets)
 
 static void on_mark(void *arg)
 {
+	replay_on_mark(arg);
 	subscribe_waiting_now(arg);
 }
 

@@ -2,6 +2,7 @@
  * have failed. */
 #include "fanout.h"
 #include "presence.h"
+#include "replay.h"
 #include "session_subscribe.h"
 #include "websockets_private.h"
 #include "ws_deflate.h"
@@ -204,6 +205,7 @@ static void reap(struct websockets *websockets, struct connection *connection)
 {
 	TAILQ_REMOVE(&websockets->dead, connection, list);
 	session_forget_waiting(connection);
+	replay_forget_all(connection);
 	subscription_leave(websockets->index, &connection->member);
 	wheel_remove(websockets, connection);
 	address_count_remove(websockets->addresses, &connection->address);
@@ -228,8 +230,12 @@ static void on_reap(struct ev_loop *loop, ev_prepare *watcher, int events)
 	stat_set(slot, STAT_queue_bytes, websockets->queue_bytes);
 	stat_set(slot, STAT_connections_conflating, websockets->conflating);
 	stat_set(slot, STAT_conflated_bytes, websockets->conflated_bytes);
-	stat_set(slot, STAT_audiences, subscription_index_audiences(websockets->index));
-	stat_set(slot, STAT_subscriptions, subscription_index_subscriptions(websockets->index));
+	stat_set(slot, STAT_audiences,
+		 subscription_index_audiences(websockets->index) +
+			 subscription_index_audiences(replay_set_index(websockets)));
+	stat_set(slot, STAT_subscriptions,
+		 subscription_index_subscriptions(websockets->index) +
+			 subscription_index_subscriptions(replay_set_index(websockets)));
 }
 
 size_t websockets_count(const struct websockets *websockets)
@@ -263,6 +269,7 @@ struct websockets *websockets_create(struct worker *worker)
 	TAILQ_INIT(&websockets->closing);
 	TAILQ_INIT(&websockets->paused);
 	TAILQ_INIT(&websockets->dead);
+	replay_set_start(websockets);
 	websockets_timers_start(websockets);
 	ev_prepare_init(&websockets->reap, on_reap);
 	ev_prepare_start(worker->loop, &websockets->reap);
@@ -273,6 +280,7 @@ struct websockets *websockets_create(struct worker *worker)
 		return NULL;
 	}
 	session_waiting_start(websockets);
+	replay_set_watch(websockets);
 	return websockets;
 }
 
@@ -299,6 +307,7 @@ void websockets_destroy(struct websockets *websockets)
 	websockets_timers_stop(websockets);
 	ev_prepare_stop(websockets->worker->loop, &websockets->reap);
 	session_waiting_stop(websockets);
+	replay_set_stop(websockets);
 	fanout_destroy(websockets->worker->fanout);
 	websockets->worker->fanout = NULL;
 	ws_deflate_destroy(websockets->worker->deflate);

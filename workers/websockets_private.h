@@ -44,6 +44,7 @@ struct websockets {
 	int64_t drain_since_ms, drain_until_ms;
 	uint64_t drain_told;                /* goaways sent */
 	struct waiting_subscribes *waiting; /* waiting_subscribes.c */
+	struct replay_set *replays;         /* replay.c */
 	char *input;                        /* INPUT_LEN bytes, shared by all reads */
 	struct json json;                   /* scratch of session.c */
 	struct buffer text;                 /* scratch for answers */

@@ -35,6 +35,11 @@ for _, service in ipairs(services) do
     local state = state_of(ARGV[8] .. name)
     if state ~= 'other' then
       redis.call('UNLINK', ARGV[8] .. name, ARGV[9] .. name, ARGV[10] .. name .. '}')
+      -- Whoever resumes from before this missed the tombstone for good: changed.lua.
+      local sequence = tonumber(redis.call('ZSCORE', index, id) or 0)
+      if sequence > tonumber(redis.call('GET', 'syncdoc:purged') or 0) then
+        redis.call('SET', 'syncdoc:purged', string.format('%.0f', sequence))
+      end
       redis.call('ZREM', index, id)
       redis.call('ZREM', names, id)
       redis.call('ZREM', KEYS[2], name)

@@ -90,9 +90,9 @@ describe('welcome and subscribe', () => {
 		[{ topic: 'sync.x.*', presence: 'yes' }, 400],
 		[{ topic: 'sync.x.*', snapshot: true }, 400],
 		[{ topic: 'sync.x.*', since: { revision: 1, createdAt: 1 } }, 400],
-		[{ topic: 'sync.x.*', documentId: 'a', snapshot: true }, 501],
-		[{ topic: 'sync.x.*', documentId: 'a', since: { revision: 1, createdAt: 1 } }, 501],
-		[{ topic: 'sync.x.*', after: '01234567-1' }, 501],
+		[{ topic: 'sync.x.*', documentId: 'a', snapshot: 7 }, 400],
+		[{ topic: 'sync.x.*', documentId: 'a', since: { revision: 0, createdAt: 1 } }, 400],
+		[{ topic: 'sync.x.*', after: '0123' }, 400],
 	];
 	test('what is no subscription is an error with the id, and the socket stays', async () => {
 		for (const [message, status] of refused) {

@@ -17,7 +17,7 @@ static struct {
 	char text[8192]; /* "5:replace:{diff} 4:merge:- …"; - stands for no diff */
 	struct document document;
 	char envelope[512];
-	uint64_t oldest;
+	uint64_t oldest, sequence;
 	bool is_end;
 	struct store_history_entry last; /* numbers only */
 } got;
@@ -34,6 +34,7 @@ static void on_history(int error, const struct store_history *history, void *arg
 		return;
 	got.document = history->document;
 	got.oldest = history->oldest;
+	got.sequence = history->sequence;
 	got.is_end = history->is_end;
 	snprintf(got.envelope, sizeof(got.envelope), "%.*s", SPAN_ARGS(history->envelope));
 	for (size_t i = 0; i < history->count; i++) {
@@ -276,4 +277,19 @@ Test(store_history, a_store_that_goes_cancels_and_redis_away_is_said)
 	ask(f, query);
 	cr_assert_eq(got.error, -EAGAIN);
 	store_fixture_close(f);
+}
+
+HISTORY_TEST(the_first_entry_of_a_sequence_that_is_known_ends_the_run)
+{
+	struct writer a = {.id = SPAN("a")}, b = {.id = SPAN("b")};
+	struct store_history_query query = ALL;
+	write_revisions(f, &a, 2); /* sequences 1 and 2 */
+	write_revisions(f, &b, 1);
+	write_revisions(f, &a, 2); /* 4 and 5 */
+	query.after = 3;
+	cr_assert_str_eq(ask(f, query), "4:merge:{\"d\":4} 3:merge:{\"d\":3} 2:merge:{\"d\":2}");
+	cr_assert(got.is_end);
+	cr_assert_eq(got.sequence, 5);
+	query.after = 5;
+	cr_assert_str_eq(ask(f, query), "4:merge:{\"d\":4}");
 }

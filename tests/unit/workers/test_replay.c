@@ -1,0 +1,396 @@
+/* test_replay.c — resume over a real ring and a socket pair; the store answers when a test says so.
+ */
+#include "replay.h"
+#include "store_since.h"
+#include "store_history.h"
+#include "websocket_fixture.h"
+
+static void open_all(void)
+{
+	fixture_init();
+}
+
+TestSuite(replay, .init = open_all, .fini = fixture_fini, .timeout = 20);
+
+#define RUN "0123abcd"
+#define ENTRIES_MAX 4
+
+/* --- a store ----------------------------------------------------------------- */
+
+static struct {
+	size_t asked, answered;
+	struct {
+		store_history_fn history;
+		store_since_fn changed;
+		void *arg;
+		uint64_t above, after;
+	} reads[64];
+} store;
+
+void store_history(struct store *unused, const struct store_history_query *query,
+		   store_history_fn fn, void *arg)
+{
+	(void)unused;
+	cr_assert_lt(store.asked, ARRAY_LEN(store.reads));
+	store.reads[store.asked].history = fn;
+	store.reads[store.asked].arg = arg;
+	store.reads[store.asked].above = query->above;
+	store.reads[store.asked++].after = query->after;
+}
+
+void store_since(struct store *unused, const struct store_since_query *query,
+		   store_since_fn fn, void *arg)
+{
+	(void)unused;
+	store.reads[store.asked].changed = fn;
+	store.reads[store.asked].arg = arg;
+	store.reads[store.asked++].after = query->after;
+}
+
+/* Document s:d with `revision` revisions, n being the revision; the newest entries of its history.
+ */
+static void answer_revision(uint64_t revision, uint64_t sequence)
+{
+	static char data[32], texts[ENTRIES_MAX][96];
+	static struct store_history_entry entries[ENTRIES_MAX];
+	size_t count = revision < ENTRIES_MAX ? revision : ENTRIES_MAX;
+
+	snprintf(data, sizeof(data), "{\"n\":%d}", (int)revision);
+	for (size_t i = 0; i < count; i++) {
+		int number = (int)(revision - i);
+
+		snprintf(texts[i], sizeof(texts[i]),
+			 number == 1 ? "{\"added\":{\"n\":%d},\"removed\":{},\"changed\":{}}"
+				     : "{\"added\":{},\"removed\":{},\"changed\":{\"n\":{\"from\":"
+				       "%d,\"to\":%d}}}",
+			 number == 1 ? 1 : number - 1, number);
+		entries[i] = (struct store_history_entry){.revision = revision - i,
+							  .at_ms = 100 + number,
+							  .sequence = sequence - i,
+							  .op = number == 1 ? SPAN("create")
+									    : SPAN("replace"),
+							  .has_diff = true,
+							  .reversible = span_string(texts[i])};
+	}
+	struct store_history history = {.document = {.revision = revision,
+						     .updated_at_ms = 100 + (int64_t)revision,
+						     .created_at_ms = 101,
+						     .service = SPAN("s"),
+						     .id = SPAN("d"),
+						     .data = span_string(data)},
+					.envelope = SPAN("{\"stored\":true}"),
+					.sequence = sequence,
+					.entries = entries,
+					.count = count};
+	cr_assert_lt(store.answered, store.asked);
+	size_t at = store.answered++;
+	store.reads[at].history(0, &history, store.reads[at].arg);
+}
+
+static void answer_error(int error)
+{
+	size_t at = store.answered++;
+
+	store.reads[at].history(error, NULL, store.reads[at].arg);
+}
+
+static void answer_changed(uint64_t sequence, const struct store_since_document *documents,
+			   size_t count)
+{
+	struct store_since changed = {
+		.sequence = sequence, .documents = documents, .count = count};
+	size_t at = store.answered++;
+
+	store.reads[at].changed(0, &changed, store.reads[at].arg);
+}
+
+/* --- tests ------------------------------------------------------------------- */
+
+#define SUBSCRIBE(more) "{\"type\":\"subscribe\",\"topic\":\"sync.s.*\"" more "}"
+#define SNAPSHOT SUBSCRIBE(",\"documentId\":\"d\",\"snapshot\":true,\"id\":1")
+
+static struct peer start(void)
+{
+	fixture_start();
+	fixture_activate(RUN "-10");
+	return peer_connect(0);
+}
+
+static void subscribe(struct peer *peer, const char *text)
+{
+	peer_send_text(peer, text);
+	fixture_turn();
+}
+
+Test(replay, events_wait_for_the_snapshot_and_those_it_has_are_dropped)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SNAPSHOT);
+	fixture_publish("d", 4, SPAN("{}"));
+	fixture_publish("d", 5, SPAN("{}"));
+	fixture_publish("d", 6, SPAN("{}"));
+	peer_expect_nothing(&peer);
+	answer_revision(5, 12);
+	peer_expect(&peer,
+		    "{\"type\":\"subscribed\",\"id\":1,\"topic\":\"sync.s.*\",\"returnMode\":"
+		    "\"full\",\"documentId\":\"d\",\"outcome\":\"snapshot\",\"position\":\"" RUN
+		    "-10\",\"document\":{\"stored\":true}}");
+	peer_expect_part(&peer, "\"revision\":6");
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}
+
+Test(replay, the_connection_stands_apart_until_the_mark_of_the_read)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SNAPSHOT);
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"snapshot\"");
+	fixture_mark(RUN "-11");
+	fixture_publish("d", 5, SPAN("{}")); /* read, and only now out of the pipe */
+	peer_expect_nothing(&peer);
+	cr_assert_not_null(peer.connection->replays);
+	fixture_mark(RUN "-12");
+	fixture_turn();
+	cr_assert_null(peer.connection->replays);
+	cr_assert_eq(subscription_index_subscriptions(fixture.worker.websockets->index), 1);
+	fixture_publish("d", 6, SPAN("{}"));
+	peer_expect_part(&peer, "\"revision\":6");
+	peer_fini(&peer);
+}
+
+Test(replay, a_mark_of_another_run_ends_the_waiting_too)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SNAPSHOT);
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"snapshot\"");
+	fixture_mark("fedc4321-3");
+	fixture_turn();
+	cr_assert_null(peer.connection->replays);
+	peer_fini(&peer);
+}
+
+Test(replay, other_documents_are_not_kept_waiting)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SUBSCRIBE(""));
+	peer_expect_part(&peer, "\"subscribed\"");
+	subscribe(&peer, SNAPSHOT);
+	fixture_publish("d", 6, SPAN("{}"));
+	fixture_publish("other", 1, SPAN("{}"));
+	peer_expect_part(&peer, "\"documentId\":\"other\"");
+	peer_expect_nothing(&peer);
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"snapshot\"");
+	peer_expect_part(&peer, "\"revision\":6");
+	peer_fini(&peer);
+}
+
+#define SINCE(revision, updated)                                                                   \
+	SUBSCRIBE(",\"documentId\":\"d\",\"since\":{\"createdAt\":101,\"revision\":" revision      \
+			  updated "},\"returnMode\":\"both\"")
+
+Test(replay, missed_revisions_are_rebuilt_and_come_in_order_before_the_live_ones)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SINCE("3", ",\"updatedAt\":103"));
+	fixture_publish("d", 6, SPAN("{}"));
+	fixture_turn();
+	cr_assert_eq(store.reads[0].above, 2); /* the one it holds is looked at as well */
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"outcome\":\"replayed\",\"position\":\"" RUN "-10\"");
+	peer_expect(&peer,
+		    "{\"type\":\"event\",\"topic\":\"sync.s.updated\",\"source\":\"sync\","
+		    "\"timestamp\":104,\"position\":\"" RUN "-10\",\"payload\":{\"service\":"
+		    "\"s\",\"documentId\":\"d\",\"revision\":4,\"data\":{\"n\":4},\"diff\":{"
+		    "\"added\":{},\"removed\":[],\"changed\":{\"n\":{\"from\":3,\"to\":4}}}}}");
+	peer_expect_part(&peer, "\"revision\":5,\"data\":{\"n\":5}");
+	peer_expect_part(&peer, "\"revision\":6");
+	peer_fini(&peer);
+}
+
+Test(replay, another_updated_at_or_a_hole_in_the_history_is_a_snapshot)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SINCE("3", ",\"updatedAt\":99"));
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"outcome\":\"snapshot\"");
+	subscribe(&peer, SINCE("3", ""));
+	answer_revision(9, 13); /* only the newest four entries are kept: 6 to 9 */
+	peer_expect_part(&peer, "\"outcome\":\"snapshot\"");
+	subscribe(&peer, SINCE("9", ",\"updatedAt\":109"));
+	answer_revision(9, 13);
+	peer_expect_part(&peer, "\"outcome\":\"live\"");
+	peer_fini(&peer);
+}
+
+#define AFTER(position) SUBSCRIBE(",\"after\":\"" position "\"")
+
+Test(replay, after_reads_the_changed_documents_one_by_one_and_holds_the_topic)
+{
+	struct peer peer = start();
+	struct store_since_document documents[] = {{SPAN("s"), SPAN("d")}};
+
+	subscribe(&peer, AFTER(RUN "-8"));
+	cr_assert_eq(store.reads[0].after, 8);
+	fixture_publish("new", 1, SPAN("{}"));
+	peer_expect_nothing(&peer);
+	answer_changed(12, documents, 1);
+	peer_expect_part(&peer, "\"outcome\":\"replayed\",\"position\":\"" RUN "-8\"");
+	fixture_publish("d", 5, SPAN("{}"));
+	peer_expect_nothing(&peer);
+	cr_assert_eq(store.reads[1].after, 8);
+	answer_revision(2, 9); /* sequences 8 and 9: one is missed */
+	peer_expect_part(&peer, "\"position\":\"" RUN "-8\",\"payload\":{\"service\":\"s\","
+				"\"documentId\":\"d\",\"revision\":2,");
+	peer_expect_part(&peer, "\"documentId\":\"new\"");
+	peer_expect_part(&peer, "\"revision\":5");
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}
+
+Test(replay, a_position_of_another_run_or_of_the_future_is_a_resync)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, AFTER("ffffffff-8"));
+	peer_expect_part(&peer, "\"outcome\":\"live\",\"position\":\"" RUN "-10\"");
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"reason\":\"failover\"}");
+	cr_assert_eq(store.asked, 0);
+	subscribe(&peer, AFTER(RUN "-80"));
+	answer_changed(12, NULL, 0);
+	peer_expect_part(&peer, "\"outcome\":\"live\"");
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"reason\":\"rollback\"}");
+	peer_fini(&peer);
+}
+
+Test(replay, held_events_are_bounded_and_what_is_dropped_is_said)
+{
+	fixture.config->ws_queue = 4096;
+	struct peer peer = start();
+	char data[2048] = "{\"text\":\"";
+
+	memset(data + strlen(data), 'x', sizeof(data) - 16);
+	strcat(data, "\"}");
+	subscribe(&peer, SNAPSHOT);
+	for (uint64_t revision = 6; revision < 10; revision++)
+		fixture_publish("d", revision, span_string(data));
+	fixture_turn();
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"snapshot\"");
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"documentId\":\"d\","
+			   "\"reason\":\"slow\"}");
+	peer_expect_nothing(&peer);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_replay_overflows), 1);
+	peer_fini(&peer);
+}
+
+Test(replay, a_connection_that_dies_during_a_read_leaves_nothing)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SNAPSHOT);
+	fixture_publish("d", 6, SPAN("{}"));
+	fixture_turn();
+	peer_fini(&peer);
+	fixture_turn();
+	cr_assert_eq(websockets_count(fixture.worker.websockets), 0);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_replays), 0);
+	answer_revision(5, 12);
+}
+
+Test(replay, only_so_many_read_at_once_and_the_next_goes_on_when_one_has)
+{
+	struct peer peers[REPLAY_READS_MAX + 2];
+	peers[0] = start();
+
+	for (size_t i = 1; i < ARRAY_LEN(peers); i++)
+		peers[i] = peer_connect(0);
+	for (size_t i = 0; i < ARRAY_LEN(peers); i++)
+		subscribe(&peers[i], SNAPSHOT);
+	cr_assert_eq(store.asked, REPLAY_READS_MAX);
+	peer_fini(&peers[REPLAY_READS_MAX]); /* one that waits goes */
+	fixture_turn();
+	answer_revision(5, 12);
+	cr_assert_eq(store.asked, REPLAY_READS_MAX + 1);
+	while (store.answered < store.asked)
+		answer_revision(5, 12);
+	peer_expect_part(&peers[REPLAY_READS_MAX + 1], "\"snapshot\"");
+	for (size_t i = 0; i < ARRAY_LEN(peers); i++)
+		peer_fini(&peers[i]);
+}
+
+Test(replay, a_failed_read_is_an_error_and_no_subscription)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SNAPSHOT);
+	fixture_publish("d", 6, SPAN("{}"));
+	fixture_turn();
+	answer_error(-EAGAIN);
+	peer_expect_part(&peer, "\"id\":1,\"code\":\"redis_unavailable\",\"status\":503");
+	peer_expect_nothing(&peer);
+	cr_assert_null(peer.connection->replays);
+	cr_assert_null(peer.connection->member.audience);
+	peer_fini(&peer);
+}
+
+Test(replay, unsubscribe_during_a_read_ends_it)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SNAPSHOT);
+	fixture_publish("d", 6, SPAN("{}"));
+	subscribe(&peer, "{\"type\":\"unsubscribe\",\"topic\":\"sync.s.*\",\"documentId\":\"d\"}");
+	peer_expect_part(&peer, "\"id\":1,\"code\":\"unsubscribed\",\"status\":409");
+	peer_expect_part(&peer, "\"unsubscribed\"");
+	answer_revision(5, 12);
+	peer_expect_nothing(&peer);
+	cr_assert_null(peer.connection->replays);
+	peer_fini(&peer);
+}
+
+Test(replay, subscribes_behind_a_replay_keep_their_order)
+{
+	struct peer peer = start();
+
+	subscribe(&peer, SNAPSHOT);
+	subscribe(&peer, SUBSCRIBE(",\"documentId\":\"d\",\"snapshot\":true,\"id\":2"));
+	subscribe(&peer, SUBSCRIBE(",\"documentId\":\"d\",\"returnMode\":\"diff\",\"id\":3"));
+	cr_assert_eq(store.asked, 1);
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"id\":1,");
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"id\":2,");
+	peer_expect_part(&peer, "\"id\":3,");
+	fixture_publish("d", 6, SPAN("{}"));
+	peer_expect_part(&peer, "\"revision\":6,\"diff\":");
+	peer_fini(&peer);
+}
+
+Test(replay, a_lapped_ring_during_a_read_is_said_after_the_answer)
+{
+	struct peer peer = start();
+	struct buffer large = {0};
+
+	buffer_append_string(&large, "{\"x\":\"");
+	memset(buffer_reserve(&large, 1000), 'x', 1000);
+	large.len += 1000;
+	buffer_append_string(&large, "\"}");
+	subscribe(&peer, SNAPSHOT);
+	for (size_t bytes = 0; bytes < 2 * fixture.config->ring_size; bytes += large.len)
+		fixture_publish("other", 1, buffer_span(&large));
+	peer_expect_nothing(&peer);
+	answer_revision(5, 12);
+	peer_expect_part(&peer, "\"snapshot\"");
+	peer_expect_part(&peer, "\"documentId\":\"d\",\"reason\":\"lapped\"");
+	buffer_fini(&large);
+	peer_fini(&peer);
+}
