@@ -110,7 +110,8 @@ static bool escaped_equals(struct span inner, struct span utf8)
 		struct span part = {at, (size_t)((escape ? escape : end) - at)};
 		if (!span_starts_with(utf8, part))
 			return false;
-		utf8 = span_of(utf8.at + part.len, utf8.len - part.len);
+		if (part.len) /* an empty span may have no place at all */
+			utf8 = span_of(utf8.at + part.len, utf8.len - part.len);
 		at += part.len;
 		if (!escape)
 			break;

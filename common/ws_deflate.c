@@ -81,7 +81,9 @@ static size_t header_len(const unsigned char *frame)
 static bool out_parts(z_stream *out, const struct iovec *parts, unsigned part_count, size_t skip)
 {
 	for (unsigned i = 0; i < part_count; i++) {
-		out->next_in = (unsigned char *)parts[i].iov_base + skip;
+		out->next_in = parts[i].iov_base;
+		if (skip) /* an empty part may have no place at all */
+			out->next_in += skip;
 		out->avail_in = (unsigned)(parts[i].iov_len - skip);
 		skip = 0;
 		deflate(out, i + 1 == part_count ? Z_SYNC_FLUSH : Z_NO_FLUSH);

@@ -124,6 +124,8 @@ static bool take_offer(struct scan *scan, enum ws_deflate_answer *ret)
 
 enum ws_deflate_answer ws_extension_choose(struct span offers)
 {
+	if (!offers.len)
+		return WS_DEFLATE_NONE;
 	struct scan scan = {offers.at, offers.at + offers.len};
 	enum ws_deflate_answer chosen = WS_DEFLATE_NONE, offer;
 

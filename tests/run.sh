@@ -203,13 +203,13 @@ build_release() {
 # ---- what meson runs ----
 
 # What sanitizers wrote, and what the failed programs print when they run outside TAP, where
-# Criterion keeps the output of the tests to itself.
+# Criterion keeps the output of the tests to itself. From the build directory, as meson does.
 meson_explain() {
 	cat "$scratch"/sanitizer.* 2>/dev/null
 	sed -n 's/.*"result": "\(ERROR\|FAIL\)", "starttime".*"command": \["\([^"]*\)", "--tap=-"\].*/\2/p' \
 		"$1/meson-logs/testlog.json" | while read -r program; do
 		echo "== $program once more"
-		timeout -k 5 60 "$program" </dev/null 2>&1 | tail -n 60
+		(cd "$1" && timeout -k 5 60 "$program" </dev/null 2>&1) | tail -n 60
 	done
 }
 
@@ -501,6 +501,11 @@ if ! install_needed "$@"; then
   what the tests need could not be installed, see above"
 	finish
 fi
+# One seed for all random tests, said at once: TAP swallows what a test prints of its own.
+SYNCDOC_TEST_SEED=${SYNCDOC_TEST_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+SYNCDOC_SEED=${SYNCDOC_SEED:-$((SYNCDOC_TEST_SEED % 1000000000))}
+export SYNCDOC_TEST_SEED SYNCDOC_SEED
+echo "repeat with SYNCDOC_TEST_SEED=$SYNCDOC_TEST_SEED SYNCDOC_SEED=$SYNCDOC_SEED"
 export TMPDIR="$scratch"
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1
 export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1

@@ -30,11 +30,12 @@ static bool is_digits(struct span text)
 
 int host_split(struct span host, struct span *ret_name, struct span *ret_port)
 {
-	bool bracketed = host.len && *host.at == '[';
+	if (!host.len)
+		return -EINVAL;
+	bool bracketed = *host.at == '[';
 	const char *from = host.at + bracketed;
 	const char *end = host.at + host.len;
-	const char *to =
-		host.len ? memchr(from, bracketed ? ']' : ':', (size_t)(end - from)) : NULL;
+	const char *to = memchr(from, bracketed ? ']' : ':', (size_t)(end - from));
 
 	if (bracketed && !to)
 		return -EINVAL;

@@ -5,6 +5,8 @@
  * was a CR, whose LF may stand in the next part. */
 static void append_lines(struct buffer *ret, const char *at, size_t len, bool *after_cr)
 {
+	if (!len)
+		return;
 	const char *end = at + len;
 
 	while (at < end) {

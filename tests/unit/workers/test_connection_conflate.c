@@ -172,7 +172,7 @@ Test(connection_conflate, diff_and_both_get_one_resync_of_a_document_and_a_lone_
 				   "\"service\":\"s\",\"documentId\":\"d\",\"reason\":\"slow\"}");
 		peer_expect_part(&slow, "\"documentId\":\"lone\",\"revision\":3,\"d");
 		peer_expect_nothing(&slow);
-		cr_assert_eq(figure(STAT_resyncs_slow), 2 * (i + 1));
+		cr_assert_eq(figure(STAT_resyncs_slow), 2 * ((uint64_t)i + 1));
 		expect_all_quiet();
 		publish("d", 8, 10);
 		peer_expect_part(&slow, "\"documentId\":\"d\",\"revision\":8,\"d");
