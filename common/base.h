@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* For our own bugs only; kept in release builds. Input from outside is checked and refused instead. */
+/* For our own bugs only; kept in release builds. Input from outside is checked and refused instead.
+ */
 #define MUST(condition)                                                                            \
 	do {                                                                                       \
 		if (__builtin_expect(!(condition), 0)) {                                           \
@@ -21,7 +22,7 @@
 
 #define CLEANUP(function) __attribute__((cleanup(function)))
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
-#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 /* Bytes that belong to somebody else. `at` may be NULL when len is 0. Never NUL-terminated. */
 struct span {
@@ -49,7 +50,8 @@ static inline bool span_equals(struct span a, struct span b)
 
 static inline bool span_starts_with(struct span text, struct span prefix)
 {
-	return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.at, prefix.at, prefix.len) == 0);
+	return text.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(text.at, prefix.at, prefix.len) == 0);
 }
 
 /* printf("%.*s", SPAN_ARGS(s)) */

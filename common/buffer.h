@@ -1,5 +1,5 @@
-/* buffer.h — growing bytes, and shared immutable bytes. Pure. Out of memory ends the process (MUST):
- * a worker is respawned, and no caller could do better. */
+/* buffer.h — growing bytes, and shared immutable bytes. Pure. Out of memory ends the process
+ * (MUST): a worker is respawned, and no caller could do better. */
 #ifndef SYNCDOC_BUFFER_H
 #define SYNCDOC_BUFFER_H
 
@@ -21,8 +21,10 @@ void buffer_append_string(struct buffer *buffer, const char *string);
 void buffer_append_char(struct buffer *buffer, char c);
 void buffer_append_u64(struct buffer *buffer, uint64_t number);
 void buffer_append_i64(struct buffer *buffer, int64_t number);
-void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A JSON string, quotes included. `utf8` must be valid UTF-8; control characters, `"` and `\` are escaped. */
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* A JSON string, quotes included. `utf8` must be valid UTF-8; control characters, `"` and `\` are
+ * escaped. */
 void buffer_append_json(struct buffer *buffer, struct span utf8);
 /* Takes `len` bytes off the front. */
 void buffer_consume(struct buffer *buffer, size_t len);

@@ -1,5 +1,6 @@
-/* config.h — syncdocd.conf through libconfuse, and -o overrides. Read by the supervisor; workers inherit the result.
- * The table in config.c is the one source: file keys, -o names, defaults, limits, what a reload may change. */
+/* config.h — syncdocd.conf through libconfuse, and -o overrides. Read by the supervisor; workers
+ * inherit the result. The table in config.c is the one source: file keys, -o names, defaults,
+ * limits, what a reload may change. */
 #ifndef SYNCDOC_CONFIG_H
 #define SYNCDOC_CONFIG_H
 
@@ -20,8 +21,8 @@ enum config_auth_mode {
 };
 enum config_encoding { CONFIG_ENCODING_AUTO, CONFIG_ENCODING_JSON, CONFIG_ENCODING_STRING };
 
-/* All strings owned, never NULL ("" = not set) unless said. Sizes in bytes, times in milliseconds (the file has seconds where
- * etc/syncdocd.conf says so). */
+/* All strings owned, never NULL ("" = not set) unless said. Sizes in bytes, times in milliseconds
+ * (the file has seconds where etc/syncdocd.conf says so). */
 struct config {
 	struct config_list listen; /* "127.0.0.1:8080", "[::1]:8080", "unix:/run/x.sock" */
 	unsigned workers;          /* 0 in the file: CPUs; here always >= 1 */
@@ -32,7 +33,8 @@ struct config {
 
 	size_t ring_size;
 
-	char *redis_url; /* "embedded", redis://[user:password@]host[:port][/db], unix:///path[?db=N] */
+	char *redis_url; /* "embedded", redis://[user:password@]host[:port][/db],
+			    unix:///path[?db=N] */
 	enum config_encoding redis_encoding;
 	int64_t redis_timeout_ms;
 	char *redis_password_file;
@@ -55,7 +57,8 @@ struct config {
 	int64_t ws_ping_interval_ms;
 	bool ws_deflate;
 
-	unsigned limits_connections, limits_per_address, limits_requests_per_address, limits_streams; /* 0: none */
+	unsigned limits_connections, limits_per_address, limits_requests_per_address,
+		limits_streams; /* 0: none */
 	int64_t limits_request_timeout_ms;
 
 	enum config_auth_mode auth_mode;
@@ -70,24 +73,31 @@ struct config {
 	bool admin_enabled;
 };
 
-/* Reads `path` (NULL: CONFIG_PATH if it exists, else defaults), then applies `overrides` ("redis.url=embedded"; lists separated by
- * commas), then checks values and what they mean together. On any fault: -EINVAL and one line in `ret_error` (owned buffer of the
- * caller, NUL-terminated): file, line and key, or the -o text: `/etc/syncdoc/syncdocd.conf:12: ws.rate: must be 1 to 100000`.
- * -ENOENT: `path` was given and cannot be read. On success *ret_config is the caller's, see config_destroy(). */
-int config_load(const char *path, const char *const *overrides, size_t override_count, struct config **ret_config,
-		char *ret_error, size_t error_len);
+/* Reads `path` (NULL: CONFIG_PATH if it exists, else defaults), then applies `overrides`
+ * ("redis.url=embedded"; lists separated by commas), then checks values and what they mean
+ * together. On any fault: -EINVAL and one line in `ret_error` (owned buffer of the caller,
+ * NUL-terminated): file, line and key, or the -o text: `/etc/syncdoc/syncdocd.conf:12: ws.rate:
+ * must be 1 to 100000`. -ENOENT: `path` was given and cannot be read. On success *ret_config is the
+ * caller's, see config_destroy(). */
+int config_load(const char *path, const char *const *overrides, size_t override_count,
+		struct config **ret_config, char *ret_error, size_t error_len);
 void config_destroy(struct config *config); /* NULL is fine */
 
-/* Appends the effective configuration as a file that config_load() reads back to the same; passwords in URLs become `***`. */
+/* Appends the effective configuration as a file that config_load() reads back to the same;
+ * passwords in URLs become `***`. */
 struct buffer;
 void config_print(const struct config *config, struct buffer *ret);
 
-/* Calls `fn` with the name of each key that differs and needs a restart (workers, listen, ring.size…). Returns how many. */
-size_t config_needs_restart(const struct config *old, const struct config *new, void (*fn)(const char *key, void *arg), void *arg);
-/* On a reload, after config_needs_restart(): sets those keys of `next` to what `running` has, so that new workers get what is really
- * in force. -EINVAL and one line in `ret_error`: they do not go together with the rest of `next` (ring.size and documents.max_size,
- * listen and auth.mode); then `next` must not be used. */
-int config_carry_over(struct config *next, const struct config *running, char *ret_error, size_t error_len);
+/* Calls `fn` with the name of each key that differs and needs a restart (workers, listen,
+ * ring.size…). Returns how many. */
+size_t config_needs_restart(const struct config *old, const struct config *new,
+			    void (*fn)(const char *key, void *arg), void *arg);
+/* On a reload, after config_needs_restart(): sets those keys of `next` to what `running` has, so
+ * that new workers get what is really in force. -EINVAL and one line in `ret_error`: they do not go
+ * together with the rest of `next` (ring.size and documents.max_size, listen and auth.mode); then
+ * `next` must not be used. */
+int config_carry_over(struct config *next, const struct config *running, char *ret_error,
+		      size_t error_len);
 
 /* The places to listen on, parsed. */
 struct sockaddr_storage;

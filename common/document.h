@@ -1,8 +1,8 @@
 /* document.h — names, and the envelope as stored (DESIGN.md section 4). Pure.
  *
  * {"revision":N,"updatedAt":T,"createdAt":C[,"expiresAt":E][,"deleted":true],"service":…,"id":…,"data":{…}}
- * in exactly this member order and without white space outside data: scripts read the head of the string, and GET
- * sends the text unparsed. Times are Unix milliseconds. */
+ * in exactly this member order and without white space outside data: scripts read the head of the
+ * string, and GET sends the text unparsed. Times are Unix milliseconds. */
 #ifndef SYNCDOC_DOCUMENT_H
 #define SYNCDOC_DOCUMENT_H
 
@@ -34,11 +34,11 @@ void document_format(struct buffer *ret, const struct document *document);
 int document_parse(struct span text, struct document *ret);
 /* As document_parse(), of a text that is at least the head; ret->data is empty. */
 int document_parse_head(struct span text, struct document *ret);
-/* Appends the stored form of an envelope whose members stand in any order, as RedisJSON may give it.
- * 0, or -EBADMSG: not an envelope; ret unchanged. */
+/* Appends the stored form of an envelope whose members stand in any order, as RedisJSON may give
+ * it. 0, or -EBADMSG: not an envelope; ret unchanged. */
 int document_canonicalise(struct span json, struct buffer *ret);
-/* Appends the envelope without `,"data":…`: what lists show. `text` is at least the head of a stored form.
- * 0, or -EBADMSG. */
+/* Appends the envelope without `,"data":…`: what lists show. `text` is at least the head of a
+ * stored form. 0, or -EBADMSG. */
 int document_format_head(struct span text, struct buffer *ret);
 
 /* A document past its time reads as expired even before the expiry write. */
@@ -58,7 +58,8 @@ static inline int64_t document_next_time(int64_t previous_ms, int64_t now_ms)
 	return now_ms > previous_ms ? now_ms : previous_ms + 1;
 }
 
-/* Strong entity tag `"<revision>-<updatedAt>"`, quotes included, NUL-terminated. Returns its length. */
+/* Strong entity tag `"<revision>-<updatedAt>"`, quotes included, NUL-terminated. Returns its
+ * length. */
 size_t document_etag(const struct document *document, char ret[DOCUMENT_ETAG_MAX]);
 
 #endif

@@ -159,7 +159,8 @@ static bool walk_document(struct walk *walk, struct span text, struct event_segm
 {
 	uint32_t before_end = walk->border;
 	struct span value;
-	if (!walk_into(walk, SPAN("\"payload\"")) || !walk_names(walk, ret) || !walk_head(walk, ret))
+	if (!walk_into(walk, SPAN("\"payload\"")) || !walk_names(walk, ret) ||
+	    !walk_head(walk, ret))
 		return false;
 	uint32_t data_start = walk->border;
 	if (!walk_member(walk, SPAN("\"data\""), JSON_OBJECT, &value))

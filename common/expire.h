@@ -8,8 +8,8 @@
 
 #define EXPIRE_OPERATION "expire" /* of the history entry */
 
-/* The tombstone on top of `base`, a living document whose time is over (the caller has looked): data and expiresAt are kept; spans
- * stay those of `base`. */
+/* The tombstone on top of `base`, a living document whose time is over (the caller has looked):
+ * data and expiresAt are kept; spans stay those of `base`. */
 struct document expire_document(const struct document *base, int64_t now_ms);
 /* Appends the event's text for the channel. It is nobody's write: without `by` and `connectionId`.
  */

@@ -1,5 +1,6 @@
-/* hash.h — seeded hash for tables whose keys come from clients. Not cryptographic: the random seed is what keeps
- * a client from choosing collisions. The same seed gives the same hash in every process. Pure. */
+/* hash.h — seeded hash for tables whose keys come from clients. Not cryptographic: the random seed
+ * is what keeps a client from choosing collisions. The same seed gives the same hash in every
+ * process. Pure. */
 #ifndef SYNCDOC_HASH_H
 #define SYNCDOC_HASH_H
 

@@ -1,4 +1,5 @@
-/* inherit.h — all that a worker inherits, in one struct. The child closes every descriptor that is not named here. */
+/* inherit.h — all that a worker inherits, in one struct. The child closes every descriptor that is
+ * not named here. */
 #ifndef SYNCDOC_INHERIT_H
 #define SYNCDOC_INHERIT_H
 
@@ -19,12 +20,13 @@ struct inherit {
 	int wake_fd;  /* eventfd: there is something in the ring */
 	int drain_fd; /* read end of a pipe: one byte means drain; EOF: the supervisor is gone */
 	char run_id[INHERIT_RUN_ID_MAX]; /* {node}.{incarnation}.{n} */
-	char redis_url[512];             /* the effective one: embedded is resolved to its unix socket */
+	char redis_url[512]; /* the effective one: embedded is resolved to its unix socket */
 };
 
-/* Called once in the child before anything else: closes all but what is named (and 0, 1, 2, the log file), sets the parent-death
- * signal (SIGKILL), resets signals: all to their default, SIGPIPE ignored, none blocked. Descriptors below 0 are not set and skipped.
- * -ESRCH: the parent is gone already; other -errno: something could not be closed. The child must then exit. */
+/* Called once in the child before anything else: closes all but what is named (and 0, 1, 2, the log
+ * file), sets the parent-death signal (SIGKILL), resets signals: all to their default, SIGPIPE
+ * ignored, none blocked. Descriptors below 0 are not set and skipped. -ESRCH: the parent is gone
+ * already; other -errno: something could not be closed. The child must then exit. */
 int inherit_settle(const struct inherit *inherit, int parent_pid);
 
 #endif

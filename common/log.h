@@ -1,17 +1,25 @@
-/* log.h — one line per fact to stderr, syslog or a file. One per process, opened by the supervisor before it forks.
- * Lines say what, which object, why, what happens next: `relay: redis unix:/run/x lost: Connection reset, retrying in 400 ms`.
- * Never tokens or document bodies. */
+/* log.h — one line per fact to stderr, syslog or a file. One per process, opened by the supervisor
+ * before it forks. Lines say what, which object, why, what happens next: `relay: redis unix:/run/x
+ * lost: Connection reset, retrying in 400 ms`. Never tokens or document bodies. */
 #ifndef SYNCDOC_LOG_H
 #define SYNCDOC_LOG_H
 
 #include "base.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* target: "stderr", "syslog" or an absolute path (opened for append, mode 0640). -errno; then the old target stays. */
+/* target: "stderr", "syslog" or an absolute path (opened for append, mode 0640). -errno; then the
+ * old target stays. */
 int log_open(const char *target, enum log_level level, enum log_format format);
-/* SIGUSR1: a file target is opened again by its path; the others ignore it. -errno; then the old file stays. */
+/* SIGUSR1: a file target is opened again by its path; the others ignore it. -errno; then the old
+ * file stays. */
 int log_reopen(void);
 void log_set_level(enum log_level level);
 /* Name of this process in every line: "supervisor", "worker 3". Copied. */
@@ -28,8 +36,8 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* For repeats: `static struct log_limit limit; if (log_allow(&limit)) log_warning(…)`. One line a minute each; the next allowed line
- * of the same limit says how many were held back. */
+/* For repeats: `static struct log_limit limit; if (log_allow(&limit)) log_warning(…)`. One line a
+ * minute each; the next allowed line of the same limit says how many were held back. */
 struct log_limit {
 	int64_t next_ms;
 	uint64_t held_back;

@@ -5,8 +5,9 @@
 
 #include "json.h"
 
-/* Appends MergePatch(target, patch) to `ret`. Both are any JSON values. Members keep the target's order, new ones come
- * behind in the patch's order. Iterative or bounded by JSON_DEPTH_LIMIT. Linear in the sizes, also for wide objects. */
+/* Appends MergePatch(target, patch) to `ret`. Both are any JSON values. Members keep the target's
+ * order, new ones come behind in the patch's order. Iterative or bounded by JSON_DEPTH_LIMIT.
+ * Linear in the sizes, also for wide objects. */
 void merge_apply(const struct json *target, const struct json *patch, struct buffer *ret);
 
 #endif

@@ -1,5 +1,6 @@
-/* redis.h — one asynchronous connection to Redis on libev: deadlines per command, reconnect with back-off and jitter.
- * hiredis 0.14 (Debian 12) and 1.x (13). Belongs to one process and one loop; never carried over a fork. */
+/* redis.h — one asynchronous connection to Redis on libev: deadlines per command, reconnect with
+ * back-off and jitter. hiredis 0.14 (Debian 12) and 1.x (13). Belongs to one process and one loop;
+ * never carried over a fork. */
 #ifndef SYNCDOC_REDIS_H
 #define SYNCDOC_REDIS_H
 
@@ -10,7 +11,8 @@ struct redisReply;
 struct redis;
 
 struct redis_options {
-	const char *url;           /* redis://[user[:password]@]host[:port][/db], redis://:password@host, unix:///path[?db=N] */
+	const char *url; /* redis://[user[:password]@]host[:port][/db], redis://:password@host,
+			    unix:///path[?db=N] */
 	const char *password_file; /* "" or NULL: none; first line, read at every connect */
 	int64_t timeout_ms;        /* per command, and for connecting */
 	const char *name;          /* for CLIENT SETNAME and the log */
@@ -20,35 +22,43 @@ struct redis_options {
 int redis_url_check(const char *url, const char **ret_reason);
 
 enum redis_state { REDIS_CONNECTING, REDIS_READY, REDIS_LOST };
-/* READY: authenticated, database selected; commands given from inside the callback go out first. LOST: `reason` says why and
- * `retry_ms` when the next attempt comes. May be called for every failed attempt. */
-typedef void (*redis_state_fn)(struct redis *redis, enum redis_state state, const char *reason, int64_t retry_ms, void *arg);
+/* READY: authenticated, database selected; commands given from inside the callback go out first.
+ * LOST: `reason` says why and `retry_ms` when the next attempt comes. May be called for every
+ * failed attempt. */
+typedef void (*redis_state_fn)(struct redis *redis, enum redis_state state, const char *reason,
+			       int64_t retry_ms, void *arg);
 
 /* Starts connecting at once. The URL has passed redis_url_check(). */
-struct redis *redis_create(struct ev_loop *loop, const struct redis_options *options, redis_state_fn on_state, void *arg);
-/* Calls all pending callbacks with -ECANCELED. Not from inside a callback of the same connection. NULL is fine. */
+struct redis *redis_create(struct ev_loop *loop, const struct redis_options *options,
+			   redis_state_fn on_state, void *arg);
+/* Calls all pending callbacks with -ECANCELED. Not from inside a callback of the same connection.
+ * NULL is fine. */
 void redis_destroy(struct redis *redis);
 enum redis_state redis_state_of(const struct redis *redis);
 /* Drops the connection (heartbeat missed) and starts over; pending commands get -ECONNRESET. */
 void redis_reconnect(struct redis *redis, const char *reason);
 uint64_t redis_reconnects(const struct redis *redis);
 
-/* The reply is hiredis's and dies with the call. error: 0 with a reply (which may be a Redis error reply), else reply is NULL and
- *   -ENOTCONN   deadline met without a connection: surely never sent
+/* The reply is hiredis's and dies with the call. error: 0 with a reply (which may be a Redis error
+ * reply), else reply is NULL and -ENOTCONN   deadline met without a connection: surely never sent
  *   -ETIMEDOUT  sent, no reply in time: outcome unknown
  *   -ECONNRESET sent, connection lost: outcome unknown
  *   -ECANCELED  redis_destroy()
  * Called exactly once; a reply that comes after the deadline is dropped. */
 typedef void (*redis_reply_fn)(const struct redisReply *reply, int error, void *arg);
 
-/* Sends a command, or keeps it (bounded, 10,000) until connected or its deadline. Bytes are copied. -ENOBUFS: too many wait; the
- * callback is not called. `len` NULL: NUL-terminated arguments. */
-int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc, const char *const *argv, const size_t *len);
+/* Sends a command, or keeps it (bounded, 10,000) until connected or its deadline. Bytes are copied.
+ * -ENOBUFS: too many wait; the callback is not called. `len` NULL: NUL-terminated arguments. */
+int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
+		  const char *const *argv, const size_t *len);
 
-/* Turns this connection into a subscription: (P)SUBSCRIBE commands are sent now and after each reconnect, redis_command() is not for it any more; `fn` gets every push (message,
- * pmessage, subscribe…) as it comes, without deadline, reply never NULL. Names are NUL-terminated and copied. */
+/* Turns this connection into a subscription: (P)SUBSCRIBE commands are sent now and after each
+ * reconnect, redis_command() is not for it any more; `fn` gets every push (message, pmessage,
+ * subscribe…) as it comes, without deadline, reply never NULL. Names are NUL-terminated and copied.
+ */
 typedef void (*redis_push_fn)(const struct redisReply *reply, void *arg);
-void redis_subscribe(struct redis *redis, const char *const *channels, size_t channel_count, const char *const *patterns,
-		     size_t pattern_count, redis_push_fn fn, void *arg);
+void redis_subscribe(struct redis *redis, const char *const *channels, size_t channel_count,
+		     const char *const *patterns, size_t pattern_count, redis_push_fn fn,
+		     void *arg);
 
 #endif

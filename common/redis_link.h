@@ -1,5 +1,5 @@
-/* redis_link.h — the two halves of redis.h: redis_link.c makes and loses the connection, redis.c keeps the commands.
- * Nobody else includes this. */
+/* redis_link.h — the two halves of redis.h: redis_link.c makes and loses the connection, redis.c
+ * keeps the commands. Nobody else includes this. */
 #ifndef SYNCDOC_REDIS_LINK_H
 #define SYNCDOC_REDIS_LINK_H
 
@@ -36,10 +36,11 @@ struct redis {
 	int64_t timeout_ms;
 
 	enum redis_state state;
-	unsigned depth;                    /* callbacks of ours on the stack */
-	bool is_destroying;                /* takes no more commands */
-	struct redisAsyncContext *context; /* hiredis frees it; its `data` is us, or NULL once we gave it up */
-	int64_t connect_by_ms;             /* 0: not connecting */
+	unsigned depth;     /* callbacks of ours on the stack */
+	bool is_destroying; /* takes no more commands */
+	struct redisAsyncContext
+		*context;      /* hiredis frees it; its `data` is us, or NULL once we gave it up */
+	int64_t connect_by_ms; /* 0: not connecting */
 	unsigned setup_stage;
 	char *password;    /* owned; only between connecting and AUTH */
 	unsigned attempts; /* failed in a row */
@@ -70,7 +71,8 @@ void commands_fail_sent(struct redis *redis, int error);
 /* Replies come in order; NULL pointers never. */
 void commands_answer_next(struct redis *redis, const struct redisReply *reply);
 /* Sends now, past the waiting list: the context is there. */
-void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text, int64_t issued_ms);
+void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+		  int64_t issued_ms);
 /* Appends RESP. */
 void command_format(struct buffer *ret, int argc, const char *const *argv, const size_t *len);
 /* Makes sure that the deadline timer runs. */

@@ -1,4 +1,5 @@
-/* redis_url.h — where Redis is and who we are there. Inner to redis*.c; others use redis_url_check(). */
+/* redis_url.h — where Redis is and who we are there. Inner to redis*.c; others use
+ * redis_url_check(). */
 #ifndef SYNCDOC_REDIS_URL_H
 #define SYNCDOC_REDIS_URL_H
 

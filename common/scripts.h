@@ -1,5 +1,6 @@
-/* scripts.h — the Lua scripts, embedded at build time by scripts/embed.sh. KEYS, ARGV and returns stand at the head of
- * each .lua file. A new script is a file there, a line here and a line in meson.build. */
+/* scripts.h — the Lua scripts, embedded at build time by scripts/embed.sh. KEYS, ARGV and returns
+ * stand at the head of each .lua file. A new script is a file there, a line here and a line in
+ * meson.build. */
 #ifndef SYNCDOC_SCRIPTS_H
 #define SYNCDOC_SCRIPTS_H
 

@@ -1,6 +1,7 @@
-/* stats.h — slot pages: what a worker tells the others (heartbeat, cursor, sleep word, counters). One page per slot in the slots
- * segment. Every word is written by that one worker process; everybody may read. The supervisor trusts none of it: a wild value can
- * cost a wrong figure or a needless wake-up, nothing else. */
+/* stats.h — slot pages: what a worker tells the others (heartbeat, cursor, sleep word, counters).
+ * One page per slot in the slots segment. Every word is written by that one worker process;
+ * everybody may read. The supervisor trusts none of it: a wild value can cost a wrong figure or a
+ * needless wake-up, nothing else. */
 #ifndef SYNCDOC_STATS_H
 #define SYNCDOC_STATS_H
 
@@ -20,8 +21,9 @@ enum statistic {
 struct slot {
 	_Atomic uint32_t sleep;        /* odd: asleep; see ring.h */
 	_Atomic uint64_t heartbeat_ms; /* CLOCK_MONOTONIC of the last turn of the worker's loop */
-	_Atomic uint64_t ring_cursor;  /* for the lag in /metrics; the writer does not depend on it */
-	_Atomic uint32_t draining;     /* 1: takes no new connections */
+	_Atomic uint64_t
+		ring_cursor;       /* for the lag in /metrics; the writer does not depend on it */
+	_Atomic uint32_t draining; /* 1: takes no new connections */
 	_Atomic uint32_t pid;
 	_Atomic uint64_t values[STAT_COUNT];
 };

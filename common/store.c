@@ -117,10 +117,15 @@ void store_destroy(struct store *store)
 	store->is_closing = true;
 	for (size_t i = 0; i < store->lane_count; i++)
 		redis_destroy(store->lanes[i].redis);
+	/* What a callback asks for is deferred again, so this goes on until none asks. */
 	while (store->deferred) {
-		struct store_request *request = store->deferred;
-		store->deferred = request->next;
-		request->finish(request, -ECANCELED);
+		struct store_request *request = store->deferred, *next;
+		store->deferred = NULL;
+		store->deferred_last = &store->deferred;
+		for (; request; request = next) {
+			next = request->next;
+			request->finish(request, -ECANCELED);
+		}
 	}
 	ev_timer_stop(store->loop, &store->defer_timer);
 	free(store->sums);

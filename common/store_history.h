@@ -11,12 +11,12 @@
 
 struct store_history_query {
 	struct span service, id;
-	uint64_t above;    /* only later revisions than this; 0: all */
-	uint64_t below;    /* only revisions before this; 0: from the newest on */
-	unsigned count;    /* entries at most: 1…STORE_HISTORY_ENTRIES_MAX */
-	size_t bytes;      /* of fields; but one entry always comes, whatever its size */
-	uint64_t after;    /* the first entry with this sequence or a lower one is the last that comes;
-			      0: none is */
+	uint64_t above; /* only later revisions than this; 0: all */
+	uint64_t below; /* only revisions before this; 0: from the newest on */
+	unsigned count; /* entries at most: 1…STORE_HISTORY_ENTRIES_MAX */
+	size_t bytes;   /* of fields; but one entry always comes, whatever its size */
+	uint64_t after; /* the first entry with this sequence or a lower one is the last that comes;
+			   0: none is */
 	bool without_data; /* of the envelope only its head is of interest: see store_history */
 };
 
@@ -41,7 +41,7 @@ struct store_history {
 	uint64_t oldest; /* revision of the oldest entry that is kept at all; 0: there is no history
 			  */
 	bool is_end;     /* nothing older in the range asked for */
-	uint64_t sequence; /* the last given to any write */
+	uint64_t sequence;                         /* the last given to any write */
 	const struct store_history_entry *entries; /* newest first */
 	size_t count;
 };

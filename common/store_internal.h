@@ -1,4 +1,5 @@
-/* store_internal.h — what store.c, store_write.c and store_list.c share. Nobody else includes this. */
+/* store_internal.h — what store.c, store_write.c and store_list.c share. Nobody else includes this.
+ */
 #ifndef SYNCDOC_STORE_INTERNAL_H
 #define SYNCDOC_STORE_INTERNAL_H
 
@@ -11,12 +12,13 @@
 #define STORE_LANES_MAX 9
 #define STORE_SCRATCH_MAX (1024 * 1024) /* kept between commands */
 
-/* One connection. Documents go by hash over all but the last, which is for lists: a page of 4 MiB delays no write. */
+/* One connection. Documents go by hash over all but the last, which is for lists: a page of 4 MiB
+ * delays no write. */
 struct store_lane {
 	struct store *store;
-	struct redis *redis;     /* owned */
-	bool is_encoding_known;  /* asked since the last (re)connect */
-	bool is_asking;          /* the question is on its way */
+	struct redis *redis;    /* owned */
+	bool is_encoding_known; /* asked since the last (re)connect */
+	bool is_asking;         /* the question is on its way */
 };
 
 /* Every command of ours begins with this. */
@@ -28,8 +30,9 @@ struct store_request {
 	int error;
 };
 
-/* Running sum of a document's history at one of its revisions, remembered from our own writes: spares the script to read the
- * newest entry. Only differences of sums matter, so an old one does no harm. */
+/* Running sum of a document's history at one of its revisions, remembered from our own writes:
+ * spares the script to read the newest entry. Only differences of sums matter, so an old one does
+ * no harm. */
 struct store_sum {
 	uint64_t document; /* hash */
 	uint64_t revision; /* 0: empty */
@@ -49,7 +52,8 @@ struct store {
 	size_t history_max_bytes;
 	int64_t tombstone_ttl_ms;
 
-	bool is_closing; /* connections are going: whatever a callback still asks for is cancelled */
+	bool is_closing; /* connections are going: whatever a callback still asks for is cancelled
+			  */
 	struct store_lane lanes[STORE_LANES_MAX];
 	size_t lane_count;
 
@@ -71,18 +75,20 @@ struct store_lane *store_lane_of(struct store *store, struct span service, struc
 struct store_lane *store_lane_of_lists(struct store *store);
 
 /* As redis_command() and script_call(); -ECANCELED while the store is being destroyed. */
-int store_command(struct store_lane *lane, redis_reply_fn fn, void *arg, int argc, const char *const *argv);
-int store_script(struct store_lane *lane, struct script *script, redis_reply_fn fn, void *arg, unsigned key_count, int argc,
-		 const char *const *argv, const size_t *len);
+int store_command(struct store_lane *lane, redis_reply_fn fn, void *arg, int argc,
+		  const char *const *argv);
+int store_script(struct store_lane *lane, struct script *script, redis_reply_fn fn, void *arg,
+		 unsigned key_count, int argc, const char *const *argv, const size_t *len);
 
-/* Finishes the request in the next turn of the loop: a callback is never called from inside the call that asked for it. */
+/* Finishes the request in the next turn of the loop: a callback is never called from inside the
+ * call that asked for it. */
 void store_defer(struct store_request *request, int error);
 
 /* What the caller is told: 0 when the reply is no error. Logs errors of Redis. */
 int store_error(const struct redisReply *reply, int error, bool is_write, const char *what);
 
-/* An envelope as the scripts return it (see write.lua). `*ret` lies in the reply, or in `scratch` (appended to).
- * 0, or -EBADMSG. */
+/* An envelope as the scripts return it (see write.lua). `*ret` lies in the reply, or in `scratch`
+ * (appended to). 0, or -EBADMSG. */
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret);
 
 /* After a callback: drops what one large document made of the scratch. */

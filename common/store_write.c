@@ -8,7 +8,7 @@
 #define REVISION_ARGUMENTS 8 /* for each */
 #define DIGITS_MAX 24
 
-	struct write_request {
+struct write_request {
 	struct store_request base;
 	store_write_fn fn;
 	void *arg;

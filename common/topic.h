@@ -23,8 +23,8 @@ int topic_parse(struct span text, struct topic *ret);
 /* -EINVAL: unknown; `*` is not an event's name here. */
 int topic_event_parse(struct span name, enum topic_event *ret);
 const char *topic_event_name(enum topic_event event); /* "created"…, "*" */
-/* `pattern` is what was subscribed, service and event what happened. Presence is a separate choice (see
- * subscriptions.h): a `*` event here matches it too. */
+/* `pattern` is what was subscribed, service and event what happened. Presence is a separate choice
+ * (see subscriptions.h): a `*` event here matches it too. */
 bool topic_matches(const struct topic *pattern, struct span service, enum topic_event event);
 
 #endif

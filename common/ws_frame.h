@@ -1,7 +1,8 @@
 /* ws_frame.h — WebSocket frames (RFC 6455 section 5): headers out, an incremental reader in. Pure.
  *
- * The reader costs a few words per connection; memory for payload exists only while a message is incomplete. A frame that
- * lies whole in the caller's bytes is unmasked in place and handed out without a copy. */
+ * The reader costs a few words per connection; memory for payload exists only while a message is
+ * incomplete. A frame that lies whole in the caller's bytes is unmasked in place and handed out
+ * without a copy. */
 #ifndef SYNCDOC_WS_FRAME_H
 #define SYNCDOC_WS_FRAME_H
 
@@ -35,48 +36,57 @@ enum ws_close_code {
 #define WS_CONTROL_MAX 125
 
 /* Writes the header of an unmasked, final frame; returns its length (2, 4 or 10). */
-size_t ws_frame_header(unsigned char ret[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t payload_len);
+size_t ws_frame_header(unsigned char ret[WS_HEADER_MAX], enum ws_opcode opcode,
+		       uint64_t payload_len);
 /* Appends a whole frame. */
 void ws_frame_append(struct buffer *ret, enum ws_opcode opcode, struct span payload);
-/* Appends a Close frame; reason (UTF-8) is cut to what fits, at a character border. WS_CLOSE_NO_STATUS: one without payload. */
+/* Appends a Close frame; reason (UTF-8) is cut to what fits, at a character border.
+ * WS_CLOSE_NO_STATUS: one without payload. */
 void ws_frame_append_close(struct buffer *ret, uint16_t code, struct span reason);
 
-/* All zero is the start state. One per connection, so all it knows lies in a block that exists only while a header, a control
- * frame or a message is incomplete: between messages a reader is this one pointer. */
+/* All zero is the start state. One per connection, so all it knows lies in a block that exists only
+ * while a header, a control frame or a message is incomplete: between messages a reader is this one
+ * pointer. */
 struct ws_reader {
 	struct ws_partial *partial; /* owned; private to ws_reader.c; NULL when idle */
 };
 
 enum ws_input {
-	WS_INPUT_NONE,    /* all bytes used, nothing complete */
-	WS_INPUT_TEXT,    /* payload: the whole message, valid UTF-8 */
-	WS_INPUT_PING,    /* payload to be sent back */
+	WS_INPUT_NONE, /* all bytes used, nothing complete */
+	WS_INPUT_TEXT, /* payload: the whole message, valid UTF-8 */
+	WS_INPUT_PING, /* payload to be sent back */
 	WS_INPUT_PONG,
 	WS_INPUT_CLOSE,   /* close_code (1005: none given), payload: reason */
-	WS_INPUT_TOO_BIG, /* message above message_max, known from its length, payload: up to 4 KiB of what has come so far
-	                     (so that an id can be found); the connection must be closed 1009 */
+	WS_INPUT_TOO_BIG, /* message above message_max, known from its length, payload: up to 4 KiB
+			     of what has come so far (so that an id can be found); the connection
+			     must be closed 1009 */
 	WS_INPUT_FAULT,   /* close_code says how to close; payload: reason for the log */
 };
 
 struct ws_message {
 	enum ws_input type;
-	struct span payload; /* points into the fed bytes or into the reader; valid until the next call */
+	struct span payload; /* points into the fed bytes or into the reader; valid until the next
+				call */
 	uint16_t close_code;
-	bool compressed; /* TEXT, TOO_BIG: the payload is as it came, neither inflated nor looked at; see ws_deflate.h */
+	bool compressed; /* TEXT, TOO_BIG: the payload is as it came, neither inflated nor looked
+			    at; see ws_deflate.h */
 };
 
-/* Feeds client bytes (masked frames required; they are unmasked in place). Uses *len bytes at most, sets *len to how many
- * were used; call again with the rest until WS_INPUT_NONE. After TOO_BIG, FAULT or CLOSE nothing more may be fed.
- * Faults: 1002 unmasked frame, RSV bit, unknown opcode, fragmented or long control frame, bad continuation, non-minimal length,
- * length with the top bit set, RSV1 without `deflate` (permessage-deflate was agreed) or elsewhere than on the first frame of
- * a message, Close with one byte or a code that must not be sent; 1003 binary; 1007 bad UTF-8 in text (as soon as
- * it shows) or close reason. TOO_BIG is judged on the header: message so far + frame length > message_max. For a TOO_BIG frame the
- * bytes that are there already are handed out unmasked (up to 4 KiB). A compressed message is measured as it comes. */
-void ws_reader_feed(struct ws_reader *reader, char *bytes, size_t *len, size_t message_max, bool deflate,
-		    struct ws_message *ret);
+/* Feeds client bytes (masked frames required; they are unmasked in place). Uses *len bytes at most,
+ * sets *len to how many were used; call again with the rest until WS_INPUT_NONE. After TOO_BIG,
+ * FAULT or CLOSE nothing more may be fed. Faults: 1002 unmasked frame, RSV bit, unknown opcode,
+ * fragmented or long control frame, bad continuation, non-minimal length, length with the top bit
+ * set, RSV1 without `deflate` (permessage-deflate was agreed) or elsewhere than on the first frame
+ * of a message, Close with one byte or a code that must not be sent; 1003 binary; 1007 bad UTF-8 in
+ * text (as soon as it shows) or close reason. TOO_BIG is judged on the header: message so far +
+ * frame length > message_max. For a TOO_BIG frame the bytes that are there already are handed out
+ * unmasked (up to 4 KiB). A compressed message is measured as it comes. */
+void ws_reader_feed(struct ws_reader *reader, char *bytes, size_t *len, size_t message_max,
+		    bool deflate, struct ws_message *ret);
 /* Frees what is kept; leaves the start state. */
 void ws_reader_fini(struct ws_reader *reader);
-/* Bytes of heap held; 0 after WS_INPUT_NONE when nothing is incomplete. What has been handed out is freed by the next call. */
+/* Bytes of heap held; 0 after WS_INPUT_NONE when nothing is incomplete. What has been handed out is
+ * freed by the next call. */
 size_t ws_reader_held(const struct ws_reader *reader);
 
 #endif

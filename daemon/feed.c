@@ -285,8 +285,12 @@ void feed_receive_event(struct feed *feed, struct span channel, struct span text
 		take_event(feed, channel, text, true);
 }
 
+/* A mark says that everything up to it has passed. While a document waits in a hole that is not so:
+ * the mark is left out, and the next one, which comes within 250 ms, stands for it. */
 static void pass_mark(struct feed *feed, struct span text, int64_t now_ms)
 {
+	if (feed->hole_count)
+		return;
 	marks_receive(feed->marks, text, now_ms);
 	feed->untracked = false;
 }

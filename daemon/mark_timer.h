@@ -15,8 +15,8 @@ struct mark_timer {
 	bool asking,
 		sending; /* one of each at a time: against a Redis that hangs they would pile up */
 	ev_timer timer;
-	void (*on_deaf)(void *arg);    /* the subscription must be made anew */
-	void (*on_run_id)(void *arg);  /* INFO was answered: marks know the primary */
+	void (*on_deaf)(void *arg);   /* the subscription must be made anew */
+	void (*on_run_id)(void *arg); /* INFO was answered: marks know the primary */
 	void *arg;
 };
 

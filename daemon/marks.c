@@ -163,7 +163,8 @@ bool marks_primary_changed(const struct marks *marks)
 
 uint64_t marks_oldest(const struct marks *marks)
 {
-	return marks->past_count > MARKS_PAST ? marks->past[marks->past_count % MARKS_PAST] : marks->past[0];
+	return marks->past_count > MARKS_PAST ? marks->past[marks->past_count % MARKS_PAST]
+					      : marks->past[0];
 }
 
 struct span marks_position(const struct marks *marks)

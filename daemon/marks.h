@@ -25,12 +25,13 @@ struct marks {
 	char position[MARKS_POSITION_MAX]; /* <run_id>-<sequence>; empty: no mark has come yet */
 	bool confirmed;                    /* the subscription is there */
 	int64_t confirmed_ms;
-	int64_t mark_ms;      /* when the last mark came */
-	int64_t published_ms; /* when the last mark record went into the ring */
-	unsigned answers;     /* of the script since the last mark */
-	uint64_t malformed;   /* messages on the mark channel that were no number */
-	uint64_t sequence;    /* of `position` */
-	uint64_t past[MARKS_PAST]; /* sequences of the last marks, the oldest to be overwritten next */
+	int64_t mark_ms;           /* when the last mark came */
+	int64_t published_ms;      /* when the last mark record went into the ring */
+	unsigned answers;          /* of the script since the last mark */
+	uint64_t malformed;        /* messages on the mark channel that were no number */
+	uint64_t sequence;         /* of `position` */
+	uint64_t past[MARKS_PAST]; /* sequences of the last marks, the oldest to be overwritten next
+				    */
 	size_t past_count;         /* ever kept */
 };
 

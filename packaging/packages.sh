@@ -24,7 +24,6 @@ packages_table() {
 	build    module:libconfuse             libconfuse-dev           libconfuse-devel
 	build    module:libmicrohttpd:0.9.75   libmicrohttpd-dev        libmicrohttpd-devel
 	build    module:zlib                   zlib1g-dev               zlib-devel
-	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
 	curl     command:curl                  curl                     curl
 	unit     module:criterion:2.4          libcriterion-dev         criterion-devel

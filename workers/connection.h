@@ -35,13 +35,13 @@ struct connection {
 	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
 	struct replays *replays;  /* owned; NULL: no replay */
 	struct presence_entry *presence; /* presence.c: where it is present */
-	TAILQ_ENTRY(connection) list; /* websockets.c: closing, paused or dead */
-	uint32_t tokens;              /* of ws.rate, in thousandths */
-	uint32_t tokens_at_ms;        /* low bits of the monotonic clock */
-	uint32_t close_at_ms;         /* closing, or after goaway: when patience ends; low bits */
-	uint32_t pending;             /* operations whose answer has not come */
-	uint32_t waiting;             /* subscribes that wait for the host's subscription */
-	uint32_t wheel_place;         /* index in its wheel slot */
+	TAILQ_ENTRY(connection) list;    /* websockets.c: closing, paused or dead */
+	uint32_t tokens;                 /* of ws.rate, in thousandths */
+	uint32_t tokens_at_ms;           /* low bits of the monotonic clock */
+	uint32_t close_at_ms; /* closing, or after goaway: when patience ends; low bits */
+	uint32_t pending;     /* operations whose answer has not come */
+	uint32_t waiting;     /* subscribes that wait for the host's subscription */
+	uint32_t wheel_place; /* index in its wheel slot */
 	uint16_t wheel_slot;
 	uint16_t fault_second; /* when the present minute of faults began; low bits */
 	uint8_t state;

@@ -30,6 +30,7 @@ struct worker {
 	struct long_polls *long_polls;
 	struct presence *presence;
 
+	bool stopping; /* its parts are being taken down: no request is begun any more */
 	bool draining; /* takes no new connections; ends when the last one is gone */
 };
 

@@ -188,7 +188,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)arg;
 	(void)connection;
 	(void)url;
-	if (!request || request->given_up)
+	/* MHD runs once more while the worker ends, with whatever stands in its sockets. */
+	if (!request || request->given_up || request->http->worker->stopping)
 		return MHD_NO;
 	if (!request->headers_seen) {
 		request_check_headers(request, method, version);

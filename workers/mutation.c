@@ -359,14 +359,15 @@ void mutation_expire(const struct revision *base, int64_t now_ms, struct mutatio
 	struct document tombstone = expire_document(&document, now_ms);
 
 	*ret = (struct mutation){
-		.next = {
-			.number = tombstone.revision,
-			.updated_at_ms = tombstone.updated_at_ms,
-			.created_at_ms = tombstone.created_at_ms,
-			.expires_at_ms = tombstone.expires_at_ms,
-			.deleted = true,
-			.data = text_get(base->data),
-		},
+		.next =
+			{
+				.number = tombstone.revision,
+				.updated_at_ms = tombstone.updated_at_ms,
+				.created_at_ms = tombstone.created_at_ms,
+				.expires_at_ms = tombstone.expires_at_ms,
+				.deleted = true,
+				.data = text_get(base->data),
+			},
 		.operation = EXPIRE_OPERATION,
 		.event = TOPIC_EXPIRED,
 	};

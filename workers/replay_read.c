@@ -278,16 +278,22 @@ static struct replay *read_end(struct replay_read *read)
 	return replay;
 }
 
-/* One that waited for its turn to read. */
+/* Those that waited for their turn to read. One that is called may not read after all (its queue is
+ * full, its replay gone): then the next is called. Who wants again goes to the end, behind `last`.
+ */
 static void let_next_read(struct replay_set *set)
 {
-	struct replays *next = set ? TAILQ_FIRST(&set->wanting) : NULL;
+	struct replays *next, *last = set ? TAILQ_LAST(&set->wanting, replays_list) : NULL;
 
-	if (!next)
-		return;
-	TAILQ_REMOVE(&set->wanting, next, wanting);
-	next->wants = false;
-	replays_step(next);
+	while (last && set->read_count < REPLAY_READS_MAX && (next = TAILQ_FIRST(&set->wanting))) {
+		bool was_last = next == last;
+
+		TAILQ_REMOVE(&set->wanting, next, wanting);
+		next->wants = false;
+		replays_step(next);
+		if (was_last)
+			return;
+	}
 }
 
 static void fail(struct replay *replay, int error)

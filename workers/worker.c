@@ -130,6 +130,7 @@ static void start_drain(struct worker_run *run)
 	http_drain(worker->http);
 	websockets_drain(worker->websockets);
 	streams_drain(worker->streams);
+	worker->stopping = true;
 	long_polls_end(worker->long_polls);
 	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. +
 			   DRAIN_GRACE_S;

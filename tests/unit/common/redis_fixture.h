@@ -1,4 +1,5 @@
-/* redis_fixture.h — a redis-server of the test's own, in a temporary directory, and a libev loop that never waits for ever. */
+/* redis_fixture.h — a redis-server of the test's own, in a temporary directory, and a libev loop
+ * that never waits for ever. */
 #ifndef SYNCDOC_REDIS_FIXTURE_H
 #define SYNCDOC_REDIS_FIXTURE_H
 
@@ -16,8 +17,8 @@ struct redis_fixture {
 	redisContext *direct; /* blocking, for looking and meddling; anew after each start */
 };
 
-/* `extra`: more words of the command line, NULL at the end; may be NULL. SYNCDOC_TEST_REDIS_ARGS is appended. Ends the test when
- * the server does not come up. */
+/* `extra`: more words of the command line, NULL at the end; may be NULL. SYNCDOC_TEST_REDIS_ARGS is
+ * appended. Ends the test when the server does not come up. */
 void fixture_open(struct redis_fixture *fixture, const char *const *extra);
 void fixture_close(struct redis_fixture *fixture);
 /* kill -9 and wait; the directory stays. */
@@ -30,7 +31,8 @@ void fixture_run_until(struct redis_fixture *fixture, const int *counter, int va
 /* Runs the loop for so long. */
 void fixture_run_for(struct redis_fixture *fixture, int64_t ms);
 
-/* A command on the direct connection; a static copy of its reply as text: "(nil)", elements joined by spaces, errors too. */
+/* A command on the direct connection; a static copy of its reply as text: "(nil)", elements joined
+ * by spaces, errors too. */
 const char *fixture_ask(struct redis_fixture *fixture, const char *format, ...);
 
 /* The test's server can store JSON (SYNCDOC_TEST_REDIS_ARGS is set). */

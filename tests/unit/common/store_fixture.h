@@ -40,16 +40,19 @@ void store_fixture_open_again(struct store_fixture *fixture);
 void store_fixture_close(struct store_fixture *fixture);
 const char *store_fixture_text(const struct buffer *buffer);
 
-/* Writes `count` revisions on top of what the writer believes; the last has `data`. Follows when it is written. */
-enum store_write_answer store_fixture_write(struct store_fixture *fixture, struct writer *writer, const char *op,
-					    const char *data, size_t count);
+/* Writes `count` revisions on top of what the writer believes; the last has `data`. Follows when it
+ * is written. */
+enum store_write_answer store_fixture_write(struct store_fixture *fixture, struct writer *writer,
+					    const char *op, const char *data, size_t count);
 /* The same without waiting for the answer. */
-void store_fixture_write_begin(struct store_fixture *fixture, struct writer *writer, const char *op, const char *data,
-			       size_t count);
+void store_fixture_write_begin(struct store_fixture *fixture, struct writer *writer, const char *op,
+			       const char *data, size_t count);
 /* The envelope's text, or "". */
 const char *store_fixture_read(struct store_fixture *fixture, const char *id);
-/* One page; items as text. The token is kept in fixture->token and used by the next call when `goes_on`. */
-const char *store_fixture_list(struct store_fixture *fixture, struct store_list_query query, bool goes_on);
+/* One page; items as text. The token is kept in fixture->token and used by the next call when
+ * `goes_on`. */
+const char *store_fixture_list(struct store_fixture *fixture, struct store_list_query query,
+			       bool goes_on);
 /* `id` of all items of that page, joined by spaces. */
 const char *store_fixture_ids(const struct store_fixture *fixture);
 

@@ -230,7 +230,7 @@ Test(event, parse_refuses_other_values_and_every_text_that_is_cut_short)
 	"{\"type\":\"event\",\"topic\":\"sync.session.presence\",\"source\":\"sync\","             \
 	"\"timestamp\":5"
 #define PRESENCE_AFTER                                                                             \
-	",\"payload\":{\"service\":\"session\",\"documentId\":\"doc_1\",\"joined\":[{\"a\":1}],"        \
+	",\"payload\":{\"service\":\"session\",\"documentId\":\"doc_1\",\"joined\":[{\"a\":1}],"   \
 	"\"updated\":[],\"left\":[2,3],\"count\":4"
 #define PRESENCE PRESENCE_BEFORE PRESENCE_AFTER "}}"
 

@@ -54,8 +54,9 @@ Test(event_notice, a_resync_of_a_document_may_stand_for_any_event)
 {
 	const struct event_segments segments = {
 		.name = TOPIC_ANY, .service = SPAN("s"), .id = SPAN("x")};
-	const struct span text = SPAN("{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"service\":\"s\","
-				      "\"documentId\":\"x\",\"reason\":\"gap\"}");
+	const struct span text =
+		SPAN("{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"service\":\"s\","
+		     "\"documentId\":\"x\",\"reason\":\"gap\"}");
 	struct buffer bytes = {0};
 	struct event_record record;
 	event_record_format_resync(&bytes, &segments, "gap", 1);

@@ -38,8 +38,8 @@ void store_history(struct store *unused, const struct store_history_query *query
 	store.reads[store.asked++].after = query->after;
 }
 
-void store_since(struct store *unused, const struct store_since_query *query,
-		   store_since_fn fn, void *arg)
+void store_since(struct store *unused, const struct store_since_query *query, store_since_fn fn,
+		 void *arg)
 {
 	(void)unused;
 	store.reads[store.asked].changed = fn;
@@ -97,8 +97,7 @@ static void answer_error(int error)
 static void answer_changed(uint64_t sequence, const struct store_since_document *documents,
 			   size_t count)
 {
-	struct store_since changed = {
-		.sequence = sequence, .documents = documents, .count = count};
+	struct store_since changed = {.sequence = sequence, .documents = documents, .count = count};
 	size_t at = store.answered++;
 
 	store.reads[at].changed(0, &changed, store.reads[at].arg);

@@ -625,7 +625,8 @@ static bool naive_wants(const struct subscription_spec *spec, const struct event
 	bool everybody = !record->service.len;
 	if (everybody && record->name != TOPIC_PRESENCE)
 		return true;
-	if (!everybody && spec->topic.service.len && !span_equals(spec->topic.service, record->service))
+	if (!everybody && spec->topic.service.len &&
+	    !span_equals(spec->topic.service, record->service))
 		return false;
 	if (!everybody && spec->id.len && !span_equals(spec->id, record->id))
 		return false;
