@@ -56,8 +56,8 @@ subscription_index_subscriptions(const struct subscription_index *index); /* ove
 typedef void (*audience_match_fn)(struct audience *audience, enum event_mode mode, void *arg);
 size_t subscription_match(struct subscription_index *index, const struct event_record *record,
 			  audience_match_fn fn, void *arg);
-/* The mode in which the audience gets such an event: its matching subscriptions' modes united; 0: not
- * at all. Looks at name, service and id; walks over all subscriptions. NULL: 0. */
+/* The mode in which the audience gets such an event: its matching subscriptions' modes united; 0:
+ * not at all. Looks at name, service and id; walks over all subscriptions. NULL: 0. */
 unsigned audience_mode(const struct audience *audience, const struct event_record *record);
 /* Calls fn for each subscription of the audience, in no order. Spans are valid during the call. */
 typedef void (*subscription_each_fn)(const struct subscription_spec *spec, void *arg);
