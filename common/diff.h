@@ -12,6 +12,10 @@
 
 #include "json.h"
 
+/* The diff of two equal documents, as sent and as kept. */
+#define DIFF_EMPTY "{\"added\":{},\"removed\":[],\"changed\":{}}"
+#define DIFF_EMPTY_REVERSIBLE "{\"added\":{},\"removed\":{},\"changed\":{}}"
+
 /* Appends the client form to `ret_diff` and the reversible form to `ret_reversible` (either may be NULL), in one walk over
  * the tokens: no tree. Values are copied as the bytes they are in their document. */
 void diff_format(const struct json *old, const struct json *new, struct buffer *ret_diff, struct buffer *ret_reversible);

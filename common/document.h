@@ -52,6 +52,12 @@ static inline bool document_is_living(const struct document *document, int64_t n
 	return document->revision && !document->deleted && !document_is_expired(document, now_ms);
 }
 
+/* updatedAt of the revision behind one of `previous_ms`: it never repeats within a document. */
+static inline int64_t document_next_time(int64_t previous_ms, int64_t now_ms)
+{
+	return now_ms > previous_ms ? now_ms : previous_ms + 1;
+}
+
 /* Strong entity tag `"<revision>-<updatedAt>"`, quotes included, NUL-terminated. Returns its length. */
 size_t document_etag(const struct document *document, char ret[DOCUMENT_ETAG_MAX]);
 

@@ -38,6 +38,28 @@ void event_format(struct buffer *ret, const struct event *event)
 	buffer_append_string(ret, "}}");
 }
 
+void event_format_presence(struct buffer *ret, struct span service, struct span id,
+			   int64_t timestamp_ms, const struct event_presence *presence)
+{
+	buffer_append_string(ret, "{\"type\":\"event\",\"topic\":\"sync.");
+	buffer_append_span(ret, service);
+	buffer_append_string(ret, ".presence\",\"source\":\"sync\",\"timestamp\":");
+	buffer_append_i64(ret, timestamp_ms);
+	buffer_append_string(ret, ",\"payload\":{\"service\":\"");
+	buffer_append_span(ret, service);
+	buffer_append_string(ret, "\",\"documentId\":\"");
+	buffer_append_span(ret, id);
+	buffer_append_string(ret, "\",\"joined\":");
+	buffer_append_span(ret, presence->joined);
+	buffer_append_string(ret, ",\"updated\":");
+	buffer_append_span(ret, presence->updated);
+	buffer_append_string(ret, ",\"left\":");
+	buffer_append_span(ret, presence->left);
+	buffer_append_string(ret, ",\"count\":");
+	buffer_append_u64(ret, presence->count);
+	buffer_append_string(ret, "}}");
+}
+
 /* Members are walked in the order of the text. `border` is the byte that must stand right before
  * the next name, the object's `{` or the `,` behind the last value: so white space between members
  * is refused too, and the text can be cut at the borders and put together again. */
@@ -110,23 +132,58 @@ static bool walk_envelope(struct walk *walk, struct topic *ret_topic, int64_t *r
 	    !walk_number(walk, SPAN("\"timestamp\""), &timestamp) || timestamp > INT64_MAX)
 		return false;
 	*ret_timestamp_ms = (int64_t)timestamp;
-	/* Presence has neither revision nor data: another form, not published on this channel. */
-	return ret_topic->event < TOPIC_PRESENCE;
+	return ret_topic->event < TOPIC_ANY;
 }
 
-/* The payload's members up to data. */
-static bool walk_payload_head(struct walk *walk, struct event_segments *ret)
+static bool walk_names(struct walk *walk, struct event_segments *ret)
+{
+	return walk_name(walk, SPAN("\"service\""), &ret->service) &&
+	       walk_name(walk, SPAN("\"documentId\""), &ret->id) && document_id_is_valid(ret->id);
+}
+
+/* The payload of a document's event up to data. */
+static bool walk_head(struct walk *walk, struct event_segments *ret)
 {
 	struct span text;
-	if (!walk_name(walk, SPAN("\"service\""), &ret->service) ||
-	    !walk_name(walk, SPAN("\"documentId\""), &ret->id) || !document_id_is_valid(ret->id) ||
-	    !walk_number(walk, SPAN("\"revision\""), &ret->revision) || ret->revision < 1)
+	if (!walk_number(walk, SPAN("\"revision\""), &ret->revision) || ret->revision < 1)
 		return false;
 	/* Optional. One that stands there with a wrong type is left to be met, and refused, as a
 	 * wrong `data`. */
 	walk_member(walk, SPAN("\"by\""), JSON_STRING, &text);
 	walk_member(walk, SPAN("\"connectionId\""), JSON_STRING, &text);
 	walk_member(walk, SPAN("\"deleted\""), JSON_TRUE, &text);
+	return true;
+}
+
+static bool walk_document(struct walk *walk, struct span text, struct event_segments *ret)
+{
+	uint32_t before_end = walk->border;
+	struct span value;
+	if (!walk_into(walk, SPAN("\"payload\"")) || !walk_names(walk, ret) || !walk_head(walk, ret))
+		return false;
+	uint32_t data_start = walk->border;
+	if (!walk_member(walk, SPAN("\"data\""), JSON_OBJECT, &value))
+		return false;
+	uint32_t diff_start = walk->border;
+	if (!walk_member(walk, SPAN("\"diff\""), JSON_OBJECT, &value))
+		return false;
+	ret->after_position = span_of(text.at + before_end, data_start - before_end);
+	ret->data = span_of(text.at + data_start, diff_start - data_start);
+	ret->diff = span_of(text.at + diff_start, walk->border - diff_start);
+	return true;
+}
+
+static bool walk_presence(struct walk *walk, struct span text, struct event_segments *ret)
+{
+	uint32_t before_end = walk->border;
+	struct event_presence *presence = &ret->presence;
+	if (!walk_into(walk, SPAN("\"payload\"")) || !walk_names(walk, ret) ||
+	    !walk_member(walk, SPAN("\"joined\""), JSON_ARRAY, &presence->joined) ||
+	    !walk_member(walk, SPAN("\"updated\""), JSON_ARRAY, &presence->updated) ||
+	    !walk_member(walk, SPAN("\"left\""), JSON_ARRAY, &presence->left) ||
+	    !walk_number(walk, SPAN("\"count\""), &presence->count))
+		return false;
+	ret->after_position = span_of(text.at + before_end, walk->border - before_end);
 	return true;
 }
 
@@ -139,32 +196,21 @@ int event_parse(struct span text, struct json *scratch, struct event_segments *r
 	if (scratch->tokens[0].type != JSON_OBJECT || scratch->tokens[0].at != 0)
 		return -EBADMSG;
 
-	struct event_segments segments;
+	struct event_segments segments = {0};
 	struct topic topic;
 	if (!walk_envelope(&walk, &topic, &segments.timestamp_ms))
 		return -EBADMSG;
-	uint32_t before_end = walk.border;
-	if (!walk_into(&walk, SPAN("\"payload\"")) || !walk_payload_head(&walk, &segments))
-		return -EBADMSG;
-	uint32_t data_start = walk.border;
-	struct span value;
-	if (!walk_member(&walk, SPAN("\"data\""), JSON_OBJECT, &value))
-		return -EBADMSG;
-	uint32_t diff_start = walk.border;
-	if (!walk_member(&walk, SPAN("\"diff\""), JSON_OBJECT, &value))
+	segments.before_position = span_of(text.at, walk.border);
+	if (topic.event == TOPIC_PRESENCE ? !walk_presence(&walk, text, &segments)
+					  : !walk_document(&walk, text, &segments))
 		return -EBADMSG;
 
 	/* The text is JSON: if two bytes are left, they end both objects. A topic with `*` for its
 	 * service agrees with no payload. */
-	uint32_t diff_end = walk.border;
-	if (text.len != (size_t)diff_end + 2 || topic.service.len == 0 ||
+	if (text.len != (size_t)walk.border + 2 || topic.service.len == 0 ||
 	    !span_equals(topic.service, segments.service))
 		return -EBADMSG;
 	segments.name = topic.event;
-	segments.before_position = span_of(text.at, before_end);
-	segments.after_position = span_of(text.at + before_end, data_start - before_end);
-	segments.data = span_of(text.at + data_start, diff_start - data_start);
-	segments.diff = span_of(text.at + diff_start, diff_end - diff_start);
 	*ret = segments;
 	return 0;
 }

@@ -4,6 +4,9 @@
  *   {"type":"event","topic":"sync.session.updated","source":"sync","timestamp":T,
  *    "payload":{"service":"session","documentId":"…","revision":7[,"by":"…"][,"connectionId":"…"][,"deleted":true],
  *    "data":{…},"diff":{…}}}
+ * or, of presence, which has no revision and is the same in every mode:
+ *   {"type":"event","topic":"sync.session.presence","source":"sync","timestamp":T,
+ *    "payload":{"service":"session","documentId":"…","joined":[…],"updated":[…],"left":[…],"count":N}}
  * The relay adds `"position":"…"` behind the timestamp and cuts the text into segments:
  *   prefix = up to the last member before data,  data = `,"data":{…}`,  diff = `,"diff":{…}`,  suffix = `}}`
  * A record holds the frames of all three return modes so that no worker parses or serialises anything:
@@ -33,6 +36,14 @@ struct event {
 /* Appends the text for the Redis channel. */
 void event_format(struct buffer *ret, const struct event *event);
 
+/* What happened to those who are present at a document; all lists are JSON array texts. */
+struct event_presence {
+	struct span joined, updated, left;
+	uint64_t count; /* users present afterwards */
+};
+void event_format_presence(struct buffer *ret, struct span service, struct span id, int64_t timestamp_ms,
+			   const struct event_presence *presence);
+
 /* Borders of a channel text; all spans point into it. */
 struct event_segments {
 	enum topic_event name;
@@ -40,9 +51,10 @@ struct event_segments {
 	uint64_t revision;
 	int64_t timestamp_ms;
 	struct span before_position; /* `{"type":…"timestamp":T` */
-	struct span after_position;  /* `,"payload":{…` up to data */
-	struct span data;            /* `,"data":{…}` */
-	struct span diff;            /* `,"diff":{…}` */
+	struct span after_position;  /* `,"payload":{…` up to data; presence: up to the last two brackets */
+	struct span data;            /* `,"data":{…}`; presence: empty */
+	struct span diff;            /* `,"diff":{…}`; presence: empty */
+	struct event_presence presence;
 };
 
 /* One pass of the strict scanner into `scratch` (kept memory of the caller), member order checked.
@@ -80,10 +92,13 @@ struct event_record {
 /* Appends a ring record. `position` is the host's mark as clients see it (no JSON escaping needed); `epoch` seeds the
  * hashes. */
 void event_record_format(struct buffer *ret, const struct event_segments *segments, struct span position, uint64_t epoch);
-/* Appends a `resync` record that reaches whoever `segments` would have reached. */
+/* Appends a `resync` record that reaches whoever `segments` would have reached: of it only service, id and name are used. With the
+ * name TOPIC_ANY: whoever gets any event of the document's data. */
 void event_record_format_resync(struct buffer *ret, const struct event_segments *segments, const char *reason, uint64_t epoch);
 /* Appends a `resync` record that reaches every connection: its service and id are empty. */
 void event_record_format_resync_all(struct buffer *ret, const char *reason);
+/* The same, only for who gets presence: its name is TOPIC_PRESENCE. */
+void event_record_format_resync_presence(struct buffer *ret, const char *reason);
 /* Appends a mark record. */
 void event_record_format_mark(struct buffer *ret, struct span position);
 /* Reads a record; every offset is checked before it is used. 0, or -EBADMSG. */

@@ -26,7 +26,7 @@ struct record_head {
 	uint32_t suffix_len;     /* `}}` */
 	uint32_t diff_len;       /* `,"diff":{…}` */
 	uint8_t kind;            /* enum event_record_kind */
-	uint8_t name;            /* enum topic_event, never TOPIC_ANY; mark: 0 */
+	uint8_t name;            /* enum topic_event; TOPIC_ANY only in a resync; mark: 0 */
 	uint8_t service_len;     /* 1…64; mark, resync for all: 0 */
 	uint8_t id_len;          /* 1…128; mark, resync for all: 0 */
 	uint8_t full_header_len; /* of the three frame headers; at most WS_HEADER_MAX */
@@ -97,10 +97,12 @@ void event_record_format(struct buffer *ret, const struct event_segments *segmen
 		both_header[WS_HEADER_MAX];
 	struct record_head head = head_of(segments, epoch);
 	head.kind = EVENT_RECORD_EVENT;
-	head.part_count = PART_COUNT;
 	head.full_header_len = ws_frame_header(full_header, WS_TEXT, full_len);
-	head.diff_header_len = ws_frame_header(diff_header, WS_TEXT, diff_len);
-	head.both_header_len = ws_frame_header(both_header, WS_TEXT, both_len);
+	if (segments->name != TOPIC_PRESENCE) { /* presence is the same in every mode */
+		head.part_count = PART_COUNT;
+		head.diff_header_len = ws_frame_header(diff_header, WS_TEXT, diff_len);
+		head.both_header_len = ws_frame_header(both_header, WS_TEXT, both_len);
+	}
 	head.prefix_len = length32(prefix_len);
 	head.data_len = length32(segments->data.len);
 	head.suffix_len = length32(SUFFIX.len);
@@ -155,19 +157,33 @@ void event_record_format_resync(struct buffer *ret, const struct event_segments 
 	buffer_append_span(ret, buffer_span(&text));
 }
 
-void event_record_format_resync_all(struct buffer *ret, const char *reason)
+static void format_resync_wide(struct buffer *ret, const char *topic, enum topic_event name,
+			       const char *reason)
 {
 	CLEANUP(buffer_fini) struct buffer text = {0};
-	buffer_append_string(&text, "{\"type\":\"resync\",\"topic\":\"sync.*.*\",\"reason\":");
+	buffer_append_string(&text, "{\"type\":\"resync\",\"topic\":\"");
+	buffer_append_string(&text, topic);
+	buffer_append_string(&text, "\",\"reason\":");
 	buffer_append_json(&text, span_string(reason));
 	buffer_append_char(&text, '}');
 
 	unsigned char header[WS_HEADER_MAX];
-	struct record_head head = {.kind = EVENT_RECORD_RESYNC, .prefix_len = length32(text.len)};
+	struct record_head head = {
+		.kind = EVENT_RECORD_RESYNC, .name = name, .prefix_len = length32(text.len)};
 	head.full_header_len = ws_frame_header(header, WS_TEXT, text.len);
 	buffer_append(ret, &head, sizeof(head));
 	buffer_append(ret, header, head.full_header_len);
 	buffer_append_span(ret, buffer_span(&text));
+}
+
+void event_record_format_resync_all(struct buffer *ret, const char *reason)
+{
+	format_resync_wide(ret, "sync.*.*", 0, reason);
+}
+
+void event_record_format_resync_presence(struct buffer *ret, const char *reason)
+{
+	format_resync_wide(ret, "sync.*.presence", TOPIC_PRESENCE, reason);
 }
 
 void event_record_format_mark(struct buffer *ret, struct span position)
@@ -199,7 +215,9 @@ static bool head_fits(const struct record_head *head, size_t len)
 		return false;
 	bool to_all = head->kind == EVENT_RECORD_RESYNC && head->service_len == 0;
 	named = named && !to_all;
-	if (head->name >= TOPIC_ANY || named != (head->service_len > 0) ||
+	/* TOPIC_ANY: a resync of a document, for whichever event was missed. */
+	bool any = head->name == TOPIC_ANY && head->kind == EVENT_RECORD_RESYNC && !to_all;
+	if ((head->name >= TOPIC_ANY && !any) || named != (head->service_len > 0) ||
 	    named != (head->id_len > 0))
 		return false;
 	if (head->full_header_len > WS_HEADER_MAX || head->diff_header_len > WS_HEADER_MAX ||

@@ -54,7 +54,7 @@ size_t key_data(char ret[KEY_MAX], struct span service, struct span id)
 
 size_t key_channel(char ret[KEY_MAX], struct span service, struct span id)
 {
-	return key_of_document(ret, "syncdoc:channel:", service, id);
+	return key_of_document(ret, KEY_CHANNEL_PREFIX, service, id);
 }
 
 size_t key_history(char ret[KEY_MAX], struct span service, struct span id)
@@ -65,7 +65,7 @@ size_t key_history(char ret[KEY_MAX], struct span service, struct span id)
 
 size_t key_presence(char ret[KEY_MAX], struct span service, struct span id)
 {
-	return key_of_document(ret, "syncdoc:presence:", service, id);
+	return key_of_document(ret, KEY_PRESENCE_PREFIX, service, id);
 }
 
 size_t key_index(char ret[KEY_MAX], struct span service)
@@ -90,5 +90,10 @@ size_t key_mark(char ret[KEY_MAX], const char *node, uint64_t incarnation)
 
 size_t key_node_lease(char ret[KEY_MAX], const char *node, uint64_t incarnation)
 {
-	return key_of_run(ret, "syncdoc:node:", node, incarnation);
+	return key_of_run(ret, KEY_NODE_LEASE_PREFIX, node, incarnation);
+}
+
+size_t key_node_presence(char ret[KEY_MAX], struct span run_id)
+{
+	return append(ret, append_string(ret, 0, "syncdoc:node-presence:"), run_id.at, run_id.len);
 }

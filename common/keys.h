@@ -8,6 +8,11 @@
 #define KEY_SERVICES "syncdoc:services"
 #define KEY_EXPIRY "syncdoc:expiry"
 #define KEY_RUNS "syncdoc:runs"
+#define KEY_RUNS_ENDED "syncdoc:runs-ended" /* set: runs that have ended and whose presence is being cleaned */
+#define KEY_PRESENCE_EXPIRY "syncdoc:presence-expiry" /* zset: presence entry of REST → when its time is up */
+#define KEY_PRESENCE_PREFIX "syncdoc:presence:"
+#define KEY_CHANNEL_PREFIX "syncdoc:channel:"
+#define KEY_NODE_LEASE_PREFIX "syncdoc:node:"
 #define KEY_CHANNEL_PATTERN "syncdoc:channel:*"
 #define KEY_MAX 320
 
@@ -21,5 +26,6 @@ size_t key_names(char ret[KEY_MAX], struct span service);
 size_t key_deleted(char ret[KEY_MAX], struct span service);
 size_t key_mark(char ret[KEY_MAX], const char *node, uint64_t incarnation);
 size_t key_node_lease(char ret[KEY_MAX], const char *node, uint64_t incarnation);
+size_t key_node_presence(char ret[KEY_MAX], struct span run_id);
 
 #endif

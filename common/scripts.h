@@ -12,10 +12,17 @@ struct script {
 	char sha1[41]; /* hex; empty until script_call() first needs it */
 };
 
+extern struct script script_expire;
 extern struct script script_find;
+extern struct script script_gap;
 extern struct script script_history;
 extern struct script script_list;
 extern struct script script_mark;
+extern struct script script_presence_put;
+extern struct script script_presence_reap;
+extern struct script script_presence_remove;
+extern struct script script_missed;
+extern struct script script_purge;
 extern struct script script_read_many;
 extern struct script script_services;
 extern struct script script_write;

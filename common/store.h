@@ -85,6 +85,62 @@ struct store_found {
 typedef void (*store_find_fn)(int error, const struct store_found *found, void *arg);
 void store_find_request(struct store *store, struct span service, struct span id, struct span request, store_find_fn fn, void *arg);
 
+/* Documents whose expiresAt has come (for supervisors: the tombstone is a store_write() on what is given here). `skip`: due entries
+ * to pass over, because they failed. What in the schedule is no longer true is put right on the way. */
+#define STORE_DUE_MAX 100
+struct store_due {
+	struct document documents[STORE_DUE_MAX];
+	size_t count;
+	size_t bad;      /* entries whose document cannot be read; counted in `skip` they are passed over */
+	bool is_end;     /* nothing else is due */
+	int64_t next_ms; /* when the first is due that is not yet; 0: none */
+};
+typedef void (*store_due_fn)(int error, const struct store_due *due, void *arg);
+void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn, void *arg);
+
+/* Removes tombstones whose documents.tombstone_ttl is over, a bounded number of them, and services without documents. `passed`: 0, or
+ * where the call before has stopped. */
+struct store_purge {
+	uint64_t purged;
+	uint64_t passed;
+	bool is_end; /* all services were looked at */
+};
+typedef void (*store_purge_fn)(int error, const struct store_purge *purge, void *arg);
+void store_purge(struct store *store, int64_t now_ms, uint64_t passed, store_purge_fn fn, void *arg);
+
+/* After a gap: the documents written after mark `from`. `mark`: the last one; a sequence below it is raised. */
+#define STORE_GAP_MAX 20000
+struct store_changed {
+	struct span service, id;
+};
+struct store_gap {
+	uint64_t sequence; /* as found: below `mark` where the primary has lost writes */
+	bool is_too_many;  /* more than STORE_GAP_MAX: none given */
+	struct store_changed *documents;
+	size_t count;
+};
+typedef void (*store_gap_fn)(int error, const struct store_gap *gap, void *arg);
+void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn fn, void *arg);
+
+/* The envelope (len 0: none) and the history entries behind revision `known`, or, `known` being 0, behind sequence `from`; newest
+ * first, and at the end the first entry that is not behind it, if it is still kept. */
+struct store_missed_entry {
+	uint64_t revision;
+	int64_t at_ms;
+	uint64_t sequence;
+	struct span op, by;
+	struct span diff; /* reversible; len 0: not kept */
+};
+struct store_missed {
+	struct span envelope;
+	struct store_missed_entry *entries;
+	size_t count;
+	bool is_cut; /* there are more */
+};
+typedef void (*store_missed_fn)(int error, const struct store_missed *missed, void *arg);
+void store_missed(struct store *store, struct span service, struct span id, uint64_t known, uint64_t from, store_missed_fn fn,
+		  void *arg);
+
 #define STORE_PAGE_SIZE_DEFAULT 100
 #define STORE_PAGE_SIZE_MAX 1000
 

@@ -10,7 +10,7 @@ enum topic_event {
 	TOPIC_DELETED,
 	TOPIC_EXPIRED,
 	TOPIC_PRESENCE,
-	TOPIC_ANY, /* `*`; only in what a client subscribes to */
+	TOPIC_ANY, /* `*`; only in what a client subscribes to, and in a resync of a document */
 };
 
 struct topic {

@@ -80,6 +80,13 @@ static _Noreturn void run_child(struct children *children, const struct inherit 
 	_exit(status);
 }
 
+void child_name_run(struct child *child)
+{
+	const struct children *children = child->children;
+	snprintf(child->run_id, sizeof(child->run_id), "%s.%" PRIu64 ".%" PRIu64,
+		 children->config->node, children->options.incarnation, child->fork_number);
+}
+
 static void fill_child(struct children *children, struct child *child, unsigned index)
 {
 	const struct slot *page = publisher_slot(children->options.publisher, child->slot);
@@ -92,8 +99,8 @@ static void fill_child(struct children *children, struct child *child, unsigned 
 	child->stale_sleep = atomic_load_explicit(&page->sleep, memory_order_relaxed);
 	child->heartbeat = (struct heartbeat){
 		.seen = atomic_load_explicit(&page->heartbeat_ms, memory_order_relaxed)};
-	snprintf(child->run_id, sizeof(child->run_id), "%s.%016" PRIx64 ".%" PRIu64,
-		 children->config->node, children->options.incarnation, ++children->forks);
+	child->fork_number = ++children->forks;
+	child_name_run(child);
 }
 
 int child_fork(struct children *children, unsigned slot, unsigned index)

@@ -22,6 +22,7 @@ struct child {
 	int64_t started_ms;
 	ev_child exit;
 	ev_timer drain_limit;
+	uint64_t fork_number;
 	char run_id[INHERIT_RUN_ID_MAX];
 	struct children *children;
 };
@@ -49,6 +50,8 @@ struct children {
 /* Forks a worker for `index` into the free slot `slot` and fills the child, watchers apart. -errno;
  * the slot stays free. */
 int child_fork(struct children *children, unsigned slot, unsigned index);
+/* Makes its run id. */
+void child_name_run(struct child *child);
 /* Frees the slot after the process was reaped. */
 void child_close(struct child *child);
 /* Writes the drain byte. */

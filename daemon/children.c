@@ -255,6 +255,20 @@ void children_for_each(struct children *children, void (*fn)(const char *run_id,
 	}
 }
 
+void children_renew_runs(struct children *children, uint64_t incarnation)
+{
+	children->options.incarnation = incarnation;
+	FOR_EACH_CHILD(children, child)
+	{
+		child_name_run(child);
+	}
+}
+
+uint64_t children_forks(const struct children *children)
+{
+	return children->forks;
+}
+
 unsigned children_count(const struct children *children)
 {
 	return child_table_used_count(&children->table);

@@ -46,6 +46,9 @@ void children_signal_all(struct children *children, int number);
 void children_wake(struct children *children);
 void children_for_each(struct children *children, void (*fn)(const char *run_id, void *arg),
 		       void *arg);
+/* Run ids are made of this incarnation from here on, those of living processes too. */
+void children_renew_runs(struct children *children, uint64_t incarnation);
+uint64_t children_forks(const struct children *children); /* the highest n in a run id */
 unsigned children_count(const struct children *children);
 
 #endif

@@ -47,6 +47,7 @@ static void on_info(const redisReply *reply, int error, void *arg)
 	}
 	marks_set_run_id(timer->marks, run_id);
 	timer->known = true;
+	timer->on_run_id(timer->arg);
 	/* Not at the next tick: until the first mark nobody can subscribe. */
 	if (!timer->sending)
 		send_mark(timer);
@@ -75,13 +76,14 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
 void mark_timer_start(struct mark_timer *timer, struct ev_loop *loop, struct redis *redis,
 		      struct marks *marks, const char *channel, void (*on_deaf)(void *arg),
-		      void *arg)
+		      void (*on_run_id)(void *arg), void *arg)
 {
 	*timer = (struct mark_timer){.loop = loop,
 				     .redis = redis,
 				     .marks = marks,
 				     .channel = channel,
 				     .on_deaf = on_deaf,
+				     .on_run_id = on_run_id,
 				     .arg = arg};
 	ev_timer_init(&timer->timer, on_tick, MARKS_INTERVAL_MS / 1000., MARKS_INTERVAL_MS / 1000.);
 	timer->timer.data = timer;
@@ -93,11 +95,16 @@ void mark_timer_stop(struct mark_timer *timer)
 	ev_timer_stop(timer->loop, &timer->timer);
 }
 
-void mark_timer_connected(struct mark_timer *timer)
+void mark_timer_ask(struct mark_timer *timer)
 {
 	timer->known = false;
 	if (!timer->asking)
 		ask_run_id(timer);
+}
+
+void mark_timer_connected(struct mark_timer *timer)
+{
+	mark_timer_ask(timer);
 }
 
 void mark_timer_lost(struct mark_timer *timer)

@@ -15,14 +15,17 @@ struct mark_timer {
 	bool asking,
 		sending; /* one of each at a time: against a Redis that hangs they would pile up */
 	ev_timer timer;
-	void (*on_deaf)(void *arg); /* the subscription must be made anew */
+	void (*on_deaf)(void *arg);    /* the subscription must be made anew */
+	void (*on_run_id)(void *arg);  /* INFO was answered: marks know the primary */
 	void *arg;
 };
 
 void mark_timer_start(struct mark_timer *timer, struct ev_loop *loop, struct redis *redis,
 		      struct marks *marks, const char *channel, void (*on_deaf)(void *arg),
-		      void *arg);
+		      void (*on_run_id)(void *arg), void *arg);
 void mark_timer_stop(struct mark_timer *timer);
+/* Asks who the primary is: the subscription was made anew. */
+void mark_timer_ask(struct mark_timer *timer);
 /* The command connection is there (again, perhaps with another server), or lost. */
 void mark_timer_connected(struct mark_timer *timer);
 void mark_timer_lost(struct mark_timer *timer);

@@ -61,6 +61,33 @@ static bool is_sequence(struct span text)
 	return true;
 }
 
+static uint64_t sequence_of(struct span text)
+{
+	uint64_t sequence = 0;
+	for (size_t i = 0; i < text.len; i++)
+		sequence = sequence * 10 + (uint64_t)(text.at[i] - '0');
+	return sequence;
+}
+
+static void keep_sequence(struct marks *marks, uint64_t sequence)
+{
+	marks->sequence = sequence;
+	marks->past[marks->past_count++ % MARKS_PAST] = sequence;
+}
+
+void marks_hear(struct marks *marks, int64_t now_ms)
+{
+	if (!marks->confirmed)
+		return;
+	marks->mark_ms = now_ms;
+	marks->answers = 0;
+}
+
+bool marks_is_behind(const struct marks *marks, struct span text)
+{
+	return is_sequence(text) && sequence_of(text) < marks->sequence;
+}
+
 static void publish_mark(struct marks *marks, int64_t now_ms)
 {
 	CLEANUP(buffer_fini) struct buffer record = {0};
@@ -86,8 +113,8 @@ void marks_receive(struct marks *marks, struct span text, int64_t now_ms)
 	}
 	char position[MARKS_POSITION_MAX];
 	snprintf(position, sizeof(position), "%s-%.*s", marks->run_id, SPAN_ARGS(text));
-	marks->mark_ms = now_ms;
-	marks->answers = 0;
+	marks_hear(marks, now_ms);
+	keep_sequence(marks, sequence_of(text));
 	bool changed = strcmp(position, marks->position) != 0;
 	if (changed)
 		memcpy(marks->position, position, sizeof(position));
@@ -122,6 +149,21 @@ bool marks_tick(struct marks *marks, int64_t now_ms)
 	/* Redis itself may have hung: then the answer to the script and the mark come together, and
 	 * one answer proves nothing yet. */
 	return marks->answers >= MARKS_DEAF_ANSWERS;
+}
+
+bool marks_was_told(const struct marks *marks)
+{
+	return marks->position[0] != '\0';
+}
+
+bool marks_primary_changed(const struct marks *marks)
+{
+	return strncmp(marks->position, marks->run_id, strlen(marks->run_id)) != 0;
+}
+
+uint64_t marks_oldest(const struct marks *marks)
+{
+	return marks->past_count > MARKS_PAST ? marks->past[marks->past_count % MARKS_PAST] : marks->past[0];
 }
 
 struct span marks_position(const struct marks *marks)

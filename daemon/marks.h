@@ -17,6 +17,7 @@
 #define MARKS_DEAF_ANSWERS                                                                         \
 	4 /* script answers since the last mark: the subscription, not Redis, is the fault */
 #define MARKS_POSITION_MAX 32
+#define MARKS_PAST 240 /* a minute: how far back a gap looks when another primary answers */
 
 struct marks {
 	struct publisher *publisher; /* borrowed */
@@ -28,6 +29,9 @@ struct marks {
 	int64_t published_ms; /* when the last mark record went into the ring */
 	unsigned answers;     /* of the script since the last mark */
 	uint64_t malformed;   /* messages on the mark channel that were no number */
+	uint64_t sequence;    /* of `position` */
+	uint64_t past[MARKS_PAST]; /* sequences of the last marks, the oldest to be overwritten next */
+	size_t past_count;         /* ever kept */
 };
 
 void marks_init(struct marks *marks, struct publisher *publisher);
@@ -39,6 +43,10 @@ void marks_set_run_id(struct marks *marks, const char run_id[9]);
 /* The subscription is there, or gone: not active before the next mark. */
 void marks_confirm(struct marks *marks, int64_t now_ms);
 void marks_lose(struct marks *marks);
+/* A mark has come, whatever becomes of it: the subscription lives. */
+void marks_hear(struct marks *marks, int64_t now_ms);
+/* It is lower than the last one: the primary has lost writes. False if it is no number. */
+bool marks_is_behind(const struct marks *marks, struct span text);
 /* A message on the mark channel: its text is the sequence. Publishes a mark record when the
  * position changed or the last one is old. */
 void marks_receive(struct marks *marks, struct span text, int64_t now_ms);
@@ -48,6 +56,12 @@ void marks_answered(struct marks *marks);
  * subscription must be made anew. */
 bool marks_tick(struct marks *marks, int64_t now_ms);
 
+/* Some worker may have told a client a position: what comes after it must not be missed. */
+bool marks_was_told(const struct marks *marks);
+/* The position is another primary's than the one that answers now. */
+bool marks_primary_changed(const struct marks *marks);
+/* Sequence of the oldest mark that is remembered. */
+uint64_t marks_oldest(const struct marks *marks);
 /* For events that arrive now: the position of the last mark. */
 struct span marks_position(const struct marks *marks);
 

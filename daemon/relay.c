@@ -4,71 +4,8 @@
 
 #include "clock.h"
 
+#include <bsd/stdlib.h>
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
-
-#define TOPIC_SHOWN_MAX 220 /* of a channel's name in the log */
-
-static void log_malformed(struct relay *relay, struct span channel)
-{
-	static struct log_limit limit;
-	if (!log_allow(&limit))
-		return;
-	int shown = (int)(channel.len < TOPIC_SHOWN_MAX ? channel.len : TOPIC_SHOWN_MAX);
-	log_warning("relay: message on %.*s is no event as this version knows it, dropped (%" PRIu64
-		    " so far)",
-		    shown, channel.at, relay->malformed);
-}
-
-static void publish_large(struct relay *relay, const struct event_segments *segments)
-{
-	static struct log_limit limit;
-	relay->oversized++;
-	if (log_allow(&limit))
-		log_warning(
-			"relay: revision %" PRIu64
-			" of %.*s/%.*s does not fit into the ring, clients are told to fetch it",
-			segments->revision, SPAN_ARGS(segments->service), SPAN_ARGS(segments->id));
-	relay->record.len = 0;
-	event_record_format_resync(&relay->record, segments, "large", relay->publisher->epoch);
-	int error = publisher_publish(relay->publisher, EVENT_RECORD_RESYNC,
-				      buffer_span(&relay->record));
-	MUST(!error);
-}
-
-void relay_receive(struct relay *relay, struct span channel, struct span text)
-{
-	struct event_segments segments;
-	if (event_parse(text, &relay->scratch, &segments)) {
-		relay->malformed++;
-		log_malformed(relay, channel);
-		return;
-	}
-	relay->record.len = 0;
-	event_record_format(&relay->record, &segments, marks_position(relay->marks),
-			    relay->publisher->epoch);
-	int error = publisher_publish(relay->publisher, EVENT_RECORD_EVENT,
-				      buffer_span(&relay->record));
-	relay->events++;
-	if (error == -EMSGSIZE)
-		publish_large(relay, &segments);
-	else
-		MUST(!error);
-}
-
-/* Everybody fetches anew: from here on nothing is missed, so what they fetch and what follows is
- * complete. */
-static void publish_gap(struct relay *relay)
-{
-	relay->gaps++;
-	log_warning("relay: events may have been missed while redis was away, all subscribers are "
-		    "told to fetch anew");
-	relay->record.len = 0;
-	event_record_format_resync_all(&relay->record, "gap");
-	int error = publisher_publish(relay->publisher, EVENT_RECORD_RESYNC,
-				      buffer_span(&relay->record));
-	MUST(!error);
-}
 
 static void on_subscribed(struct relay *relay, struct span name)
 {
@@ -78,15 +15,24 @@ static void on_subscribed(struct relay *relay, struct span name)
 		relay->marks_confirmed = true;
 	if (!relay->pattern_confirmed || !relay->marks_confirmed || relay->marks->confirmed)
 		return;
-	/* Before the first time there was no subscriber on this host: workers let nobody subscribe
-	 * until a mark has come through. Whoever was connected to a supervisor before this one
-	 * resumes with what it holds. */
-	if (relay->was_confirmed)
-		publish_gap(relay);
-	else
-		log_info("relay: subscribed");
-	relay->was_confirmed = true;
 	marks_confirm(relay->marks, clock_monotonic_ms());
+	/* As long as no mark has come through, workers let nobody subscribe: there is nothing that
+	 * anybody could have missed. Whoever was connected to a supervisor before this one resumes
+	 * with what it holds. */
+	if (!relay->feed.holding) {
+		log_info("relay: subscribed");
+		return;
+	}
+	relay->primary_asked = true;
+	relay->on_confirmed(relay->arg);
+}
+
+void relay_primary_known(struct relay *relay)
+{
+	if (!relay->primary_asked)
+		return;
+	relay->primary_asked = false;
+	catchup_start(&relay->catchup, marks_primary_changed(relay->marks));
 }
 
 static struct span element_text(const redisReply *reply, size_t index)
@@ -105,9 +51,9 @@ static void on_push(const redisReply *reply, void *arg)
 	}
 	struct span kind = element_text(reply, 0);
 	if (span_equals(kind, SPAN("pmessage")))
-		relay_receive(relay, element_text(reply, 2), element_text(reply, 3));
+		feed_receive_event(&relay->feed, element_text(reply, 2), element_text(reply, 3));
 	else if (span_equals(kind, SPAN("message")))
-		marks_receive(relay->marks, element_text(reply, 2), clock_monotonic_ms());
+		feed_receive_mark(&relay->feed, element_text(reply, 2), clock_monotonic_ms());
 	else if (span_equals(kind, SPAN("psubscribe")) || span_equals(kind, SPAN("subscribe")))
 		on_subscribed(relay, element_text(reply, 1));
 }
@@ -115,19 +61,61 @@ static void on_push(const redisReply *reply, void *arg)
 static void on_lost(void *arg)
 {
 	struct relay *relay = arg;
-	relay->pattern_confirmed = relay->marks_confirmed = false;
+	relay->pattern_confirmed = relay->marks_confirmed = relay->primary_asked = false;
 	marks_lose(relay->marks);
+	catchup_abort(&relay->catchup);
+	if (marks_was_told(relay->marks))
+		feed_hold(&relay->feed);
+}
+
+/* ---- what the feed asks for ---- */
+
+static void on_hole(struct span service, struct span id, void *arg)
+{
+	struct relay *relay = arg;
+	catchup_read_hole(&relay->catchup, service, id);
+}
+
+static int on_presence(const struct event_segments *segments, void *arg)
+{
+	struct relay *relay = arg;
+	return presence_feed_add(&relay->presence, segments);
+}
+
+static void on_overflow(void *arg)
+{
+	struct relay *relay = arg;
+	relay->primary_asked = false;
+	catchup_give_up(&relay->catchup, "gap");
+}
+
+static void on_behind(void *arg)
+{
+	struct relay *relay = arg;
+	log_warning("relay: the sequence has gone back, redis has lost writes");
+	feed_hold(&relay->feed);
+	catchup_start(&relay->catchup, true);
 }
 
 void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *config,
 		const char *url, const char *channel, struct publisher *publisher,
-		struct marks *marks)
+		struct marks *marks, void (*on_confirmed)(void *arg), void *arg)
 {
-	*relay = (struct relay){.publisher = publisher, .marks = marks};
+	uint64_t hash_seed;
+	arc4random_buf(&hash_seed, sizeof(hash_seed));
+	*relay = (struct relay){.marks = marks, .on_confirmed = on_confirmed, .arg = arg};
 	snprintf(relay->mark_channel, sizeof(relay->mark_channel), "%s", channel);
+	feed_init(&relay->feed, publisher, marks, hash_seed);
+	relay->feed.on_hole = on_hole;
+	relay->feed.on_presence = on_presence;
+	relay->feed.on_overflow = on_overflow;
+	relay->feed.on_behind = on_behind;
+	relay->feed.arg = relay;
+	catchup_open(&relay->catchup, loop, &relay->feed, marks);
 	relay->upstream.name = "relay";
 	relay->upstream.on_lost = on_lost;
 	relay->upstream.arg = relay;
+	presence_feed_open(&relay->presence, loop, publisher, marks);
 	upstream_open(&relay->upstream, loop, config, url);
 	const char *channels[] = {relay->mark_channel}, *patterns[] = {KEY_CHANNEL_PATTERN};
 	redis_subscribe(relay->upstream.redis, channels, 1, patterns, 1, on_push, relay);
@@ -135,9 +123,15 @@ void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *
 
 void relay_close(struct relay *relay)
 {
+	catchup_close(&relay->catchup);
 	upstream_close(&relay->upstream);
-	json_fini(&relay->scratch);
-	buffer_fini(&relay->record);
+	feed_fini(&relay->feed);
+	presence_feed_close(&relay->presence);
+}
+
+void relay_set_store(struct relay *relay, struct store *store)
+{
+	catchup_set_store(&relay->catchup, store);
 }
 
 void relay_reconnect(struct relay *relay)

@@ -1,38 +1,39 @@
-/* relay.h — the host's one Redis subscription: every event on the channels becomes one record in
- * the ring, every message on the mark channel goes to marks. Events are encoded here, once per
- * host. */
+/* relay.h — the host's one Redis subscription: every event on the channels goes to the feed, every
+ * message on the mark channel too; after each loss what was missed is caught up first. Events are
+ * encoded here, once per host. */
 #ifndef SYNCDOC_RELAY_H
 #define SYNCDOC_RELAY_H
 
+#include "catchup.h"
 #include "keys.h"
-#include "marks.h"
+#include "presence_feed.h"
 #include "upstream.h"
 
 struct relay {
 	struct upstream upstream;
-	struct publisher *publisher; /* borrowed */
-	struct marks *marks;         /* borrowed */
+	struct marks *marks; /* borrowed */
+	struct feed feed;
+	struct catchup catchup;
 	char mark_channel[KEY_MAX];
 	bool pattern_confirmed, marks_confirmed; /* of this connection's subscriptions */
-	bool was_confirmed; /* of an earlier connection: what was published since is lost */
-	struct json scratch;
-	struct buffer record;
-	uint64_t events;    /* published */
-	uint64_t malformed; /* dropped: not in the form of an event */
-	uint64_t oversized; /* published as resync {reason:"large"} */
-	uint64_t gaps;
+	struct presence_feed presence;
+	bool primary_asked; /* the gap begins when it is known who answers now */
+	void (*on_confirmed)(
+		void *arg); /* somebody has to find out, and call relay_primary_known() */
+	void *arg;
 };
 
 /* Fills the struct and starts connecting. `channel` is where marks come. */
 void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *config,
 		const char *url, const char *channel, struct publisher *publisher,
-		struct marks *marks);
+		struct marks *marks, void (*on_confirmed)(void *arg), void *arg);
 /* Not from inside a callback of the connection. */
 void relay_close(struct relay *relay);
+/* For reading what was missed. NULL: there is none for now. */
+void relay_set_store(struct relay *relay, struct store *store);
+/* marks know the primary's run id. */
+void relay_primary_known(struct relay *relay);
 /* The subscription does not deliver though it stands: makes it anew. */
 void relay_reconnect(struct relay *relay);
-
-/* What comes on an event channel, as it is handed over by the connection; for tests too. */
-void relay_receive(struct relay *relay, struct span channel, struct span text);
 
 #endif

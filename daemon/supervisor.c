@@ -5,11 +5,13 @@
 #include "child_table.h"
 #include "children.h"
 #include "embedded_redis.h"
+#include "expiry.h"
 #include "keys.h"
 #include "mark_timer.h"
+#include "presence_reaper.h"
+#include "purge.h"
 #include "relay.h"
 #include "reload.h"
-#include "runs.h"
 
 #include <bsd/stdlib.h>
 #include <fcntl.h>
@@ -19,7 +21,7 @@
 enum phase {
 	PHASE_RUNNING,
 	PHASE_DRAINING,   /* workers end */
-	PHASE_FORGETTING, /* Redis is told that they have */
+	PHASE_FORGETTING, /* Redis is told that they have, and their presence is cleaned */
 	PHASE_STOPPING,   /* the embedded Redis ends */
 };
 
@@ -37,14 +39,40 @@ struct supervisor {
 	char *redis_url; /* owned: the effective one; outlives the config, which a reload replaces
 			  */
 	struct upstream commands;
+	uint64_t hash_seed;
+	struct store *store; /* owned; made anew by a reload */
+	struct expiry expiry;
+	struct purge purge;
 	struct relay relay;
 	struct marks marks;
 	struct mark_timer mark_timer;
-	struct runs runs;
+	struct presence_reaper presence_reaper;
 	struct children *children; /* owned */
 	ev_signal signals[WATCH_COUNT];
 	ev_prepare wake;
 };
+
+/* ---- documents ---- */
+
+/* What writes and reads documents: with the limits of the configuration at hand. */
+static void start_store(struct supervisor *supervisor)
+{
+	supervisor->store = store_create(supervisor->loop, supervisor->config,
+					 supervisor->redis_url, supervisor->hash_seed);
+	relay_set_store(&supervisor->relay, supervisor->store);
+	expiry_start(&supervisor->expiry, supervisor->loop, supervisor->store);
+	purge_start(&supervisor->purge, supervisor->loop, supervisor->store,
+		    supervisor->config->documents_tombstone_ttl_ms);
+}
+
+static void stop_store(struct supervisor *supervisor)
+{
+	expiry_stop(&supervisor->expiry);
+	purge_stop(&supervisor->purge);
+	relay_set_store(&supervisor->relay, NULL);
+	store_destroy(supervisor->store);
+	supervisor->store = NULL;
+}
 
 /* ---- ending ---- */
 
@@ -58,6 +86,7 @@ static void on_forgotten(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	supervisor->phase = PHASE_STOPPING;
+	stop_store(supervisor);
 	supervisor->commands.quiet = supervisor->relay.upstream.quiet = true;
 	if (supervisor->embedded)
 		embedded_redis_stop(supervisor->embedded, on_redis_stopped, supervisor);
@@ -69,7 +98,7 @@ static void on_children_empty(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	supervisor->phase = PHASE_FORGETTING;
-	runs_finish(&supervisor->runs, on_forgotten, supervisor);
+	presence_reaper_finish(&supervisor->presence_reaper, on_forgotten, supervisor);
 }
 
 static void stop(struct supervisor *supervisor, const char *why)
@@ -107,6 +136,8 @@ static void reload(struct supervisor *supervisor)
 		log_notice("reload: waiting for killed workers to be gone");
 		return;
 	}
+	stop_store(supervisor);
+	start_store(supervisor);
 	config_destroy(old);
 	log_notice("reload: done, new workers serve, the old ones drain");
 }
@@ -168,13 +199,14 @@ static void stop_signals(void *arg)
 static void announce_run(const char *run_id, void *arg)
 {
 	struct supervisor *supervisor = arg;
-	runs_add(&supervisor->runs, run_id);
+	presence_reaper_add_run(&supervisor->presence_reaper, run_id);
 }
 
 static void on_run_exit(const char *run_id, void *arg)
 {
 	struct supervisor *supervisor = arg;
-	runs_remove(&supervisor->runs, run_id);
+	(void)run_id; /* known by being no longer among the living */
+	presence_reaper_end_run(&supervisor->presence_reaper);
 	if (supervisor->reload_waits && supervisor->phase == PHASE_RUNNING)
 		reload(supervisor);
 }
@@ -183,8 +215,7 @@ static void on_commands_ready(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	mark_timer_connected(&supervisor->mark_timer);
-	if (supervisor->children)
-		children_for_each(supervisor->children, announce_run, supervisor);
+	presence_reaper_connected(&supervisor->presence_reaper);
 }
 
 static void on_commands_lost(void *arg)
@@ -199,6 +230,60 @@ static void on_deaf(void *arg)
 	relay_reconnect(&supervisor->relay);
 }
 
+static void for_each_run(void (*fn)(const char *run_id, void *arg), void *fn_arg, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	if (supervisor->children)
+		children_for_each(supervisor->children, fn, fn_arg);
+}
+
+static uint64_t count_forks(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	return supervisor->children ? children_forks(supervisor->children) : 0;
+}
+
+static void renew_runs(uint64_t incarnation, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	if (supervisor->children)
+		children_renew_runs(supervisor->children, incarnation);
+}
+
+static void publish_incarnation(uint64_t incarnation, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	publisher_set_incarnation(&supervisor->publisher, incarnation);
+}
+
+static void start_presence_reaper(struct supervisor *supervisor, uint64_t incarnation)
+{
+	struct presence_reaper_options options = {
+		.loop = supervisor->loop,
+		.redis = supervisor->commands.redis,
+		.node = supervisor->config->node,
+		.lock_fd = supervisor->options->lock_fd,
+		.for_each_run = for_each_run,
+		.forks = count_forks,
+		.renew_runs = renew_runs,
+		.publish_incarnation = publish_incarnation,
+		.arg = supervisor,
+	};
+	presence_reaper_start(&supervisor->presence_reaper, &options, incarnation);
+}
+
+static void on_confirmed(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	mark_timer_ask(&supervisor->mark_timer);
+}
+
+static void on_run_id(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	relay_primary_known(&supervisor->relay);
+}
+
 static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 {
 	key_mark(supervisor->mark_channel, supervisor->config->node, incarnation);
@@ -209,11 +294,15 @@ static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 						 .arg = supervisor};
 	upstream_open(&supervisor->commands, supervisor->loop, supervisor->config,
 		      supervisor->redis_url);
-	runs_init(&supervisor->runs, supervisor->commands.redis);
+	start_presence_reaper(supervisor, incarnation);
 	mark_timer_start(&supervisor->mark_timer, supervisor->loop, supervisor->commands.redis,
-			 &supervisor->marks, supervisor->mark_channel, on_deaf, supervisor);
+			 &supervisor->marks, supervisor->mark_channel, on_deaf, on_run_id,
+			 supervisor);
 	relay_open(&supervisor->relay, supervisor->loop, supervisor->config, supervisor->redis_url,
-		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks);
+		   supervisor->mark_channel, &supervisor->publisher, &supervisor->marks,
+		   on_confirmed, supervisor);
+	arc4random_buf(&supervisor->hash_seed, sizeof(supervisor->hash_seed));
+	start_store(supervisor);
 }
 
 /* ---- start ---- */
@@ -248,7 +337,7 @@ static int start_redis(struct supervisor *supervisor, char *ret_error, size_t er
 			 sizeof(inherit.redis_url));
 		return -ENAMETOOLONG;
 	}
-	if (redis_url_check(supervisor->redis_url, &reason)) {
+	if (redis_url_check(url, &reason)) {
 		snprintf(ret_error, error_len, "redis.url: %s", reason);
 		return -EINVAL;
 	}
@@ -302,9 +391,11 @@ static void run(struct supervisor *supervisor)
 	start_children(supervisor, incarnation);
 	ev_run(supervisor->loop, 0);
 	ev_prepare_stop(supervisor->loop, &supervisor->wake);
+	stop_store(supervisor);
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);
 	upstream_close(&supervisor->commands);
+	presence_reaper_stop(&supervisor->presence_reaper);
 	children_destroy(supervisor->children);
 	stop_signals(supervisor);
 }

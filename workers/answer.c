@@ -4,6 +4,9 @@
 
 #include "cors.h"
 
+#include <sys/socket.h>
+#include <time.h>
+
 #define PROBLEM_TYPE "urn:syncdoc:error:"
 #define ID_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
@@ -34,41 +37,59 @@ static void count_answer(struct request *request, int status)
 		stat_add(slot, STAT_requests_2xx, 1);
 }
 
-static void add_headers(struct request *request, struct MHD_Response *response)
+/* Headers of the answer: `at` goes on to the next one. False: there is none. */
+static bool next_header(const struct request *request, const char **at, const char **ret_value)
 {
-	const char *at = request->headers.at;
-	const char *end = at + request->headers.len;
+	const char *end = request->headers.at + request->headers.len;
+
+	*at = *at ? *ret_value + strlen(*ret_value) + 1 : request->headers.at;
+	if (*at == end)
+		return false;
+	*ret_value = *at + strlen(*at) + 1;
+	return true;
+}
+
+/* What all answers have. */
+static void set_common_headers(struct request *request)
+{
+	const char *name = NULL, *value = NULL;
 	bool cached = false;
 
-	while (at < end) {
-		const char *value = at + strlen(at) + 1;
-		cached = cached || strcmp(at, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
-		MHD_add_response_header(response, at, value);
-		at = value + strlen(value) + 1;
-	}
+	choose_id(request);
+	cors_set_headers(request);
+	while (next_header(request, &name, &value))
+		cached = cached || strcmp(name, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
 	if (!cached)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_SERVER, "syncdoc");
-	MHD_add_response_header(response, "X-Request-Id", request->id);
+		request_set_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	request_set_header(request, MHD_HTTP_HEADER_SERVER, "syncdoc");
+	request_set_header(request, "X-Request-Id", request->id);
+}
+
+static void refused_by_mhd(struct request *request, int status)
+{
+	static struct log_limit limit;
+
+	/* MHD has said why. Without an answer the connection is of no use. */
+	if (log_allow(&limit))
+		log_error("http: an answer with status %d was refused, closing the connection",
+			  status);
+	shutdown(request->client->fd, SHUT_RDWR);
 }
 
 /* Takes the response. */
 static void queue_answer(struct request *request, int status, struct MHD_Response *response)
 {
 	bool suspended = request->state == REQUEST_SUSPENDED;
+	const char *name = NULL, *value = NULL;
 
 	MUST(response);
-	choose_id(request);
-	cors_set_headers(request);
-	add_headers(request, response);
+	set_common_headers(request);
+	while (next_header(request, &name, &value))
+		MHD_add_response_header(response, name, value);
 	if (request->http->worker->draining && status != MHD_HTTP_SWITCHING_PROTOCOLS)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	if (MHD_queue_response(request->connection, (unsigned)status, response) != MHD_YES) {
-		/* MHD has said why. Without an answer the connection is of no use. */
-		log_error("http: an answer with status %d was refused, closing the connection",
-			  status);
-		shutdown(request->client->fd, SHUT_RDWR);
-	}
+	if (MHD_queue_response(request->connection, (unsigned)status, response) != MHD_YES)
+		refused_by_mhd(request, status);
 	MHD_destroy_response(response);
 	request_set_answered(request);
 	count_answer(request, status);
@@ -137,14 +158,6 @@ void request_answer_owned(struct request *request, int status, const char *conte
 	request_put(request);
 }
 
-void request_answer_upgrade(struct request *request, struct MHD_Response *response)
-{
-	MUST(request->state == REQUEST_HANDLING && end_handler(request));
-	request->client->upgraded = true;
-	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response);
-	request_put(request);
-}
-
 /* --- problems -------------------------------------------------------------- */
 
 static void format_problem(struct request *request, const struct outcome *outcome,
@@ -184,6 +197,67 @@ void request_answer_problem(struct request *request, const struct outcome *outco
 	if (end_handler(request))
 		answer_problem(request, outcome);
 	request_put(request);
+}
+
+/* MHD refuses to upgrade what it must answer in HTTP/1.0. */
+static void refuse_upgrade(struct request *request)
+{
+	struct outcome refusal = outcome_refusal(400, "handshake_invalid",
+						 "WebSocket handshakes are HTTP/1.1 (RFC 6455)");
+
+	stat_add(request->http->worker->slot, STAT_handshakes_failed, 1);
+	request_answer_problem(request, &refusal);
+}
+
+void request_answer_upgrade(struct request *request, struct MHD_Response *response)
+{
+	if (request->is_http_1_0) {
+		MHD_destroy_response(response);
+		refuse_upgrade(request);
+		return;
+	}
+	MUST(request->state == REQUEST_HANDLING && end_handler(request));
+	request->client->upgraded = true;
+	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response);
+	request_put(request);
+}
+
+static void format_answer(struct request *request, const struct outcome *outcome,
+			  struct buffer *ret)
+{
+	const char *name = NULL, *value = NULL;
+	struct buffer body = {0};
+	time_t now = time(NULL);
+	struct tm utc;
+	char date[40];
+
+	format_problem(request, outcome, &body);
+	strftime(date, sizeof(date), "%a, %d %b %Y %T GMT", gmtime_r(&now, &utc));
+	buffer_printf(ret, "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n", outcome->status,
+		      MHD_get_reason_phrase_for((unsigned)outcome->status), date);
+	buffer_printf(ret, "Content-Type: " MEDIA_PROBLEM "\r\nContent-Length: %zu\r\n", body.len);
+	while (next_header(request, &name, &value))
+		buffer_printf(ret, "%s: %s\r\n", name, value);
+	buffer_append_string(ret, "\r\n");
+	if (request->method != HTTP_HEAD)
+		buffer_append_span(ret, buffer_span(&body));
+	buffer_fini(&body);
+}
+
+/* MHD takes no answer to a request that has not arrived; the socket does. MHD sees the end of it
+ * and completes the request. */
+void request_answer_unread(struct request *request, const struct outcome *outcome)
+{
+	struct buffer answer = {0};
+
+	request->given_up = true;
+	set_common_headers(request);
+	format_answer(request, outcome, &answer);
+	if (send(request->client->fd, answer.at, answer.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("http: %d: %s", outcome->status, strerror(errno));
+	shutdown(request->client->fd, SHUT_RDWR);
+	buffer_fini(&answer);
+	count_answer(request, outcome->status);
 }
 
 /* A 503 other than outcome_unknown promises that nothing was changed, and that is not known of a

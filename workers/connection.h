@@ -32,6 +32,7 @@ struct connection {
 	struct websockets *websockets;
 	struct send_queue *queue; /* owned; NULL: nothing waits */
 	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
+	struct presence_entry *presence; /* presence.c: where it is present */
 	TAILQ_ENTRY(connection) list; /* websockets.c: closing, paused or dead */
 	uint32_t tokens;              /* of ws.rate, in thousandths */
 	uint32_t tokens_at_ms;        /* low bits of the monotonic clock */

@@ -23,6 +23,7 @@ struct worker {
 	struct http *http;
 	struct websockets *websockets;
 	struct fanout *fanout;
+	struct presence *presence;
 
 	bool draining; /* takes no new connections; ends when the last one is gone */
 };

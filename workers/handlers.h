@@ -18,4 +18,8 @@ void documents_handle_document(struct request *request);
 void documents_handle_history(struct request *request);
 void documents_handle_restore(struct request *request);
 
+/* …/documents/{id}/presence, …/presence/{member} */
+void presence_handle_list(struct request *request);
+void presence_handle_member(struct request *request);
+
 #endif

@@ -99,29 +99,54 @@ void http_run_soon(struct http *http)
 	http->run_soon = true;
 }
 
-static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+static void set_deadline_timer(struct http *http, int64_t at_ms, int64_t now_ms)
 {
-	struct http *http = CONTAINER_OF(timer, struct http, deadline);
-	double limit = (double)http->worker->config->limits_request_timeout_ms / 1000.;
-
-	(void)events;
-	while (http->oldest && http->oldest->since + limit <= ev_now(loop))
-		request_meet_deadline(http->oldest);
-	if (!http->oldest)
-		return; /* the next request starts it again */
-	double after = http->oldest->since + limit - ev_now(loop);
-	ev_timer_set(timer, after, 0.);
-	ev_timer_start(loop, timer);
+	if (at_ms >= http->deadline_ms)
+		return;
+	http->deadline_ms = at_ms;
+	ev_timer_stop(http->worker->loop, &http->deadline_timer);
+	/* One more: the loop's own time may be a little behind, and early is not late enough. */
+	ev_timer_set(&http->deadline_timer, (double)(at_ms - now_ms + 1) / 1000., 0.);
+	ev_timer_start(http->worker->loop, &http->deadline_timer);
 }
 
-static void watch_deadline(struct http *http)
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct http *http = CONTAINER_OF(timer, struct http, deadline_timer);
+	int64_t now_ms = worker_monotonic_ms();
+
+	(void)loop;
+	(void)events;
+	http->deadline_ms = DEADLINE_NEVER;
+	for (size_t i = 0; i < ARRAY_LEN(http->deadlines); i++) {
+		int64_t at_ms = deadline_meet_late(&http->deadlines[i], now_ms);
+		set_deadline_timer(http, at_ms, now_ms);
+	}
+}
+
+void http_start_deadline(struct http *http, enum http_deadline which, struct deadline *deadline)
+{
+	int64_t now_ms = worker_monotonic_ms();
+	int64_t at_ms = deadline_start(&http->deadlines[which], deadline, now_ms);
+
+	set_deadline_timer(http, at_ms, now_ms);
+}
+
+/* Between two requests a client may be silent as long as MHD lets it; but MHD starts anew with each
+ * byte, and this does not. */
+static void init_deadlines(struct http *http)
 {
 	int64_t limit_ms = http->worker->config->limits_request_timeout_ms;
+	const int64_t idle_ms = INT64_C(1000) * IDLE_TIMEOUT_S;
 
-	if (!limit_ms || ev_is_active(&http->deadline))
-		return;
-	ev_timer_set(&http->deadline, (double)limit_ms / 1000., 0.);
-	ev_timer_start(http->worker->loop, &http->deadline);
+	http->deadlines[HTTP_DEADLINE_FIRST] = (struct deadline_list){
+		.limit_ms = limit_ms ? limit_ms : idle_ms, .meet = http_client_meet_deadline};
+	http->deadlines[HTTP_DEADLINE_NEXT] =
+		(struct deadline_list){.limit_ms = idle_ms, .meet = http_client_meet_deadline};
+	http->deadlines[HTTP_DEADLINE_ANSWER] =
+		(struct deadline_list){.limit_ms = limit_ms, .meet = request_meet_deadline};
+	http->deadline_ms = DEADLINE_NEVER;
+	ev_timer_init(&http->deadline_timer, on_deadline, 0., 0.);
 }
 
 /* --- callbacks of MHD ------------------------------------------------------ */
@@ -141,8 +166,16 @@ static void *on_target(void *arg, const char *uri, struct MHD_Connection *connec
 {
 	struct http *http = arg;
 
-	watch_deadline(http);
-	return request_create(http, client_of(connection), connection, span_string(uri));
+	struct request *request =
+		request_create(http, client_of(connection), connection, uri ? uri : "");
+	char *query = uri ? strchr(uri, '?') : NULL;
+
+	/* target.c has read the query. MHD would read it again, each parameter costs it 64 bytes of
+	 * the connection's memory, and 0.9.75 hangs when that is used up. The string is in MHD's
+	 * writable buffer and meant to be cut there. */
+	if (query)
+		query[1] = '\0';
+	return request;
 }
 
 /* Called once for the headers, for each piece of the body, and once when all of it has come. */
@@ -155,11 +188,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)arg;
 	(void)connection;
 	(void)url;
-	(void)version;
-	if (!request)
+	if (!request || request->given_up)
 		return MHD_NO;
 	if (!request->headers_seen) {
-		request_check_headers(request, method);
+		request_check_headers(request, method, version);
 	} else if (*len) {
 		request_take_body(request, span_of(bytes, *len));
 		*len = 0;
@@ -275,7 +307,6 @@ static void start_watchers(struct http *http)
 	ev_prepare_init(&http->prepare, on_prepare);
 	ev_set_priority(&http->prepare, EV_MINPRI); /* behind all others that may answer */
 	ev_prepare_start(loop, &http->prepare);
-	ev_timer_init(&http->deadline, on_deadline, 0., 0.);
 }
 
 struct http *http_create(struct worker *worker)
@@ -294,6 +325,7 @@ struct http *http_create(struct worker *worker)
 	}
 	http->host_check = host_check_create(worker->config);
 	http->lingers = lingers_create(worker->loop);
+	init_deadlines(http);
 	start_watchers(http);
 	http_listen_start(http);
 	return http;
@@ -308,19 +340,19 @@ static void stop_watchers(struct http *http)
 	ev_io_stop(loop, &http->watcher);
 	ev_timer_stop(loop, &http->timer);
 	ev_prepare_stop(loop, &http->prepare);
-	ev_timer_stop(loop, &http->deadline);
 }
 
 void http_destroy(struct http *http)
 {
 	if (!http)
 		return;
-	for (struct request *request = http->oldest; request; request = request->newer)
-		MUST(request->state != REQUEST_SUSPENDED);
+	for (struct deadline *at = http->deadlines[HTTP_DEADLINE_ANSWER].first; at; at = at->later)
+		MUST(CONTAINER_OF(at, struct request, deadline)->state != REQUEST_SUSPENDED);
 	stop_watchers(http);
 	run(http); /* the last answers; what a socket does not take is lost */
 	ev_timer_stop(http->worker->loop, &http->timer);
 	MHD_stop_daemon(http->daemon);
+	ev_timer_stop(http->worker->loop, &http->deadline_timer);
 	MUST(!http->client_count && !http->active);
 	lingers_destroy(http->lingers);
 	host_check_destroy(http->host_check);

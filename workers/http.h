@@ -45,6 +45,7 @@ struct span request_body(const struct request *request);
  * without NUL. */
 struct span request_path_service(const struct request *request);
 struct span request_path_id(const struct request *request);
+struct span request_path_member(const struct request *request);
 /* Decoded query value or header, NULL if absent. */
 const char *request_query(const struct request *request, const char *name);
 const char *request_header(const struct request *request, const char *name);

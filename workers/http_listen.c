@@ -15,7 +15,7 @@
 #define ACCEPT_TURN 64     /* per listener and loop turn, so that old connections are served, too */
 #define ACCEPT_PAUSE_S 0.1 /* out of descriptors or memory */
 #define DRAIN_SWEEP_S 0.1
-#define DRAIN_FRESH_S 1. /* a new connection may still bring its first request that long */
+#define DRAIN_FRESH_MS 1000 /* a new connection may still bring its first request that long */
 
 /* --- accept ---------------------------------------------------------------- */
 
@@ -117,18 +117,34 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	client->fd = info->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
-	client->since = ev_now(http->worker->loop);
+	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;
 	if (client->next)
 		client->next->previous = client;
 	http->clients = client;
 	http->client_count++;
+	http_client_wait(http, client);
 	return client;
+}
+
+void http_client_wait(struct http *http, struct client *client)
+{
+	http_start_deadline(http, client->answered ? HTTP_DEADLINE_NEXT : HTTP_DEADLINE_FIRST,
+			    &client->deadline);
+}
+
+/* Without an answer: what came of a request, if anything, is not even a line of it. */
+void http_client_meet_deadline(struct deadline *deadline)
+{
+	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
+
+	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
 static void client_destroy(struct http *http, struct client *client)
 {
 	MUST(!client->request);
+	deadline_stop(&client->deadline);
 	if (client->previous)
 		client->previous->next = client->next;
 	else
@@ -153,11 +169,10 @@ void http_connection_changed(void *arg, struct MHD_Connection *connection, void 
 }
 
 /* Between two requests, and not even the first bytes of the next one are there. */
-static bool is_idle(const struct http *http, const struct client *client)
+static bool is_idle(const struct client *client)
 {
 	int unread = 0;
-	bool fresh =
-		!client->answered && ev_now(http->worker->loop) - client->since < DRAIN_FRESH_S;
+	bool fresh = !client->answered && worker_monotonic_ms() - client->since_ms < DRAIN_FRESH_MS;
 
 	return !client->request && !client->upgraded && !fresh &&
 	       ioctl(client->fd, FIONREAD, &unread) == 0 && !unread;
@@ -169,7 +184,7 @@ static void on_drain_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)events;
 	for (struct client *client = http->clients; client; client = client->next)
-		if (is_idle(http, client))
+		if (is_idle(client))
 			shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 	if (!http->client_count)
 		ev_timer_stop(loop, timer);

@@ -2,6 +2,7 @@
 #ifndef SYNCDOC_HTTP_PRIVATE_H
 #define SYNCDOC_HTTP_PRIVATE_H
 
+#include "deadline.h"
 #include "http.h"
 
 #include <microhttpd.h>
@@ -12,12 +13,20 @@ struct lingers;
 /* One TCP or unix connection that MHD has. */
 struct client {
 	struct client *previous, *next;
-	int fd;                  /* borrowed: MHD closes it */
-	bool local;              /* over a unix socket */
-	bool upgraded;           /* its socket belongs to websocket.c now */
-	double since;            /* ev_now() of its start */
-	uint64_t answered;       /* requests that are over */
-	struct request *request; /* the one under way, or NULL */
+	int fd;                   /* borrowed: MHD closes it */
+	bool local;               /* over a unix socket */
+	bool upgraded;            /* its socket belongs to websocket.c now */
+	int64_t since_ms;         /* monotonic: its start */
+	uint64_t answered;        /* requests that are over */
+	struct request *request;  /* the one under way, or NULL */
+	struct deadline deadline; /* while there is none: its next one must have begun */
+};
+
+enum http_deadline {
+	HTTP_DEADLINE_FIRST,  /* struct client: from its start to its first request line */
+	HTTP_DEADLINE_NEXT,   /* struct client: from an answer to the next request line */
+	HTTP_DEADLINE_ANSWER, /* struct request: from its first line to its answer */
+	HTTP_DEADLINE_COUNT
 };
 
 struct listener {
@@ -47,14 +56,19 @@ struct http {
 	size_t client_count;
 	ev_timer drain_sweep;
 
-	/* Requests not answered yet, oldest first: all have the same time, so the first is the
-	 * first to meet its deadline. */
-	struct request *oldest, *newest;
-	ev_timer deadline;
-	size_t active; /* requests that are not over */
+	struct deadline_list deadlines[HTTP_DEADLINE_COUNT];
+	ev_timer deadline_timer;
+	int64_t deadline_ms; /* monotonic: when it fires, or DEADLINE_NEVER */
+	size_t active;       /* requests that are not over */
 };
 
+/* http.c */
+void http_start_deadline(struct http *http, enum http_deadline which, struct deadline *deadline);
+
 /* http_listen.c: connections come and go. */
+/* Its request is over, or it is new: from now on it owes the next one. */
+void http_client_wait(struct http *http, struct client *client);
+void http_client_meet_deadline(struct deadline *deadline);
 void http_listen_start(struct http *http);
 void http_listen_stop(struct http *http);
 /* MHD_NotifyConnectionCallback; arg is the struct http. */

@@ -1,11 +1,9 @@
 #include "mutation.h"
 
 #include "diff.h"
+#include "expire.h"
 #include "merge.h"
 #include "patch.h"
-
-#define EMPTY_DIFF "{\"added\":{},\"removed\":[],\"changed\":{}}"
-#define EMPTY_REVERSIBLE "{\"added\":{},\"removed\":{},\"changed\":{}}"
 
 void mutation_scratch_fini(struct mutation_scratch *scratch)
 {
@@ -299,8 +297,8 @@ static void diff_revisions(struct mutation_scratch *scratch, struct mutation *mu
 			   bool deleted)
 {
 	if (deleted) {
-		buffer_append_string(&mutation->diff, EMPTY_DIFF);
-		buffer_append_string(&mutation->reversible, EMPTY_REVERSIBLE);
+		buffer_append_string(&mutation->diff, DIFF_EMPTY);
+		buffer_append_string(&mutation->reversible, DIFF_EMPTY_REVERSIBLE);
 		return;
 	}
 	diff_format(&scratch->base, &scratch->next, &mutation->diff, &mutation->reversible);
@@ -315,7 +313,7 @@ static void diff_revisions(struct mutation_scratch *scratch, struct mutation *mu
 
 static struct revision next_revision(const struct revision *base, int64_t now_ms)
 {
-	int64_t updated_at_ms = now_ms > base->updated_at_ms ? now_ms : base->updated_at_ms + 1;
+	int64_t updated_at_ms = document_next_time(base->updated_at_ms, now_ms);
 
 	return (struct revision){
 		.number = base->number + 1,
@@ -357,14 +355,21 @@ fail:
 
 void mutation_expire(const struct revision *base, int64_t now_ms, struct mutation *ret)
 {
+	struct document document = revision_document(base, SPAN_NONE, SPAN_NONE);
+	struct document tombstone = expire_document(&document, now_ms);
+
 	*ret = (struct mutation){
-		.next = next_revision(base, now_ms),
-		.operation = "expire",
+		.next = {
+			.number = tombstone.revision,
+			.updated_at_ms = tombstone.updated_at_ms,
+			.created_at_ms = tombstone.created_at_ms,
+			.expires_at_ms = tombstone.expires_at_ms,
+			.deleted = true,
+			.data = text_get(base->data),
+		},
+		.operation = EXPIRE_OPERATION,
 		.event = TOPIC_EXPIRED,
 	};
-	ret->next.deleted = true;
-	ret->next.expires_at_ms = base->expires_at_ms;
-	ret->next.data = text_get(base->data);
-	buffer_append_string(&ret->diff, EMPTY_DIFF);
-	buffer_append_string(&ret->reversible, EMPTY_REVERSIBLE);
+	buffer_append_string(&ret->diff, DIFF_EMPTY);
+	buffer_append_string(&ret->reversible, DIFF_EMPTY_REVERSIBLE);
 }

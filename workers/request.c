@@ -1,6 +1,7 @@
 /* request.c — life of a request, and what handlers see of it. The answers are in answer.c. */
 #include "request_private.h"
 
+#include "request_head.h"
 #include "router.h"
 
 #include <strings.h>
@@ -10,53 +11,28 @@
  * that its 413 arrives. */
 #define REQUEST_DROP_FACTOR 8
 
-#define TIMEOUT_BODY                                                                               \
-	"{\"type\":\"urn:syncdoc:error:request_timeout\",\"title\":\"Request Timeout\","           \
-	"\"status\":408,\"code\":\"request_timeout\"}"
-#define TIMEOUT_BODY_LEN "108"
-_Static_assert(sizeof(TIMEOUT_BODY) - 1 == 108, "Content-Length of the 408");
-
 /* --- life ------------------------------------------------------------------ */
 
 struct request *request_create(struct http *http, struct client *client,
-			       struct MHD_Connection *connection, struct span uri)
+			       struct MHD_Connection *connection, const char *uri)
 {
-	struct request *request = calloc(1, sizeof(*request) + TARGET_MEMORY(uri.len));
+	struct span target = span_string(uri);
+	struct request *request = calloc(1, sizeof(*request) + TARGET_MEMORY(target.len));
 
 	MUST(request);
 	request->http = http;
 	request->client = client;
 	request->connection = connection;
 	request->references = 1;
-	request->since = ev_now(http->worker->loop);
-	target_parse(uri, request->memory, &request->target);
-	request->older = http->newest;
-	if (request->older)
-		request->older->newer = request;
-	else
-		http->oldest = request;
-	http->newest = request;
+	request->line_target = target.at;
+	request->line_target_end = target.at + target.len;
+	target_parse(target, request->memory, &request->target);
+	deadline_stop(&client->deadline);
+	http_start_deadline(http, HTTP_DEADLINE_ANSWER, &request->deadline);
 	client->request = request;
 	http->active++;
 	stat_set(http->worker->slot, STAT_requests_active, http->active);
 	return request;
-}
-
-static void request_unlink(struct request *request)
-{
-	struct http *http = request->http;
-
-	if (request->older)
-		request->older->newer = request->newer;
-	else if (http->oldest == request)
-		http->oldest = request->newer;
-	else
-		return; /* answered before */
-	if (request->newer)
-		request->newer->older = request->older;
-	else
-		http->newest = request->older;
-	request->older = request->newer = NULL;
 }
 
 void request_put(struct request *request)
@@ -77,9 +53,10 @@ void request_complete(struct request *request)
 {
 	struct http *http = request->http;
 
-	request_unlink(request);
+	deadline_stop(&request->deadline);
 	request->client->request = NULL;
 	request->client->answered++;
+	http_client_wait(http, request->client);
 	request->client = NULL;
 	request->connection = NULL;
 	http->active--;
@@ -89,7 +66,7 @@ void request_complete(struct request *request)
 
 void request_set_answered(struct request *request)
 {
-	request_unlink(request);
+	deadline_stop(&request->deadline);
 	request->state = REQUEST_ANSWERED;
 }
 
@@ -131,8 +108,11 @@ static void begin_handler(struct request *request)
 }
 
 /* Two answers to where a body ends are how requests are smuggled past a proxy. */
-static const char *framing_fault(const char *encoding, const char *length)
+static const char *framing_fault(const struct request *request, const char *encoding,
+				 const char *length)
 {
+	if (encoding && request->is_http_1_0)
+		return "HTTP/1.0 has no Transfer-Encoding";
 	if (encoding && length)
 		return "Transfer-Encoding and Content-Length exclude each other";
 	if (encoding && strcasecmp(encoding, "chunked") != 0)
@@ -142,17 +122,42 @@ static const char *framing_fault(const char *encoding, const char *length)
 	return NULL;
 }
 
-void request_check_headers(struct request *request, const char *method)
+static enum MHD_Result take_header(void *head, enum MHD_ValueKind kind, const char *name,
+				   size_t name_len, const char *value, size_t value_len)
+{
+	(void)kind;
+	request_head_take(head, span_of(name, name_len), span_of(value, value_len));
+	return MHD_YES;
+}
+
+static const char *head_fault(const struct request *request, const char *method,
+			      const char *version)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	struct request_head head;
+
+	MUST(info);
+	request_head_start(&head, method, request->line_target, request->line_target_end, version,
+			   info->header_size);
+	MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, take_header, &head);
+	return request_head_finish(&head);
+}
+
+void request_check_headers(struct request *request, const char *method, const char *version)
 {
 	const char *encoding = request_header(request, "Transfer-Encoding");
 	const char *length = request_header(request, "Content-Length");
-	const char *fault = framing_fault(encoding, length);
+	const char *fault = head_fault(request, method, version);
 	uint64_t announced =
 		length ? strtoull(length, NULL, 10) : 0; /* MHD has checked the digits */
 	struct outcome refusal;
 
 	request->headers_seen = true;
+	request->is_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
 	request->method = parse_method(method);
+	if (!fault)
+		fault = framing_fault(request, encoding, length);
 	if (fault)
 		refusal = outcome_refusal(400, "invalid_framing", "%s", fault);
 	else if (announced > body_max(request))
@@ -199,25 +204,19 @@ void request_run(struct request *request)
 	MHD_suspend_connection(request->connection);
 }
 
-void request_meet_deadline(struct request *request)
+void request_meet_deadline(struct deadline *deadline)
 {
-	static const char timeout[] = "HTTP/1.1 408 Request Timeout\r\n"
-				      "Connection: close\r\n"
-				      "Content-Type: " MEDIA_PROBLEM "\r\n"
-				      "Content-Length: " TIMEOUT_BODY_LEN "\r\n\r\n" TIMEOUT_BODY;
+	struct request *request = CONTAINER_OF(deadline, struct request, deadline);
 
 	stat_add(request->http->worker->slot, STAT_requests_timed_out, 1);
 	if (request->state == REQUEST_SUSPENDED) {
 		request_answer_timeout(request);
 		return;
 	}
-	/* MHD takes no answer to a request that has not arrived; the socket does. MHD sees the end
-	 * of it and completes the request. */
-	request_unlink(request);
-	if (send(request->client->fd, timeout, sizeof(timeout) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) <
-	    0)
-		log_debug("http: 408: %s", strerror(errno));
-	shutdown(request->client->fd, SHUT_RDWR);
+	struct outcome refusal = outcome_refusal(
+		408, "request_timeout", "the request was not complete within %lld ms",
+		(long long)request->http->worker->config->limits_request_timeout_ms);
+	request_answer_unread(request, &refusal);
 }
 
 /* --- what handlers ask ----------------------------------------------------- */
@@ -255,6 +254,11 @@ struct span request_path_service(const struct request *request)
 struct span request_path_id(const struct request *request)
 {
 	return request->path_id;
+}
+
+struct span request_path_member(const struct request *request)
+{
+	return request->path_member;
 }
 
 const char *request_query(const struct request *request, const char *name)

@@ -35,15 +35,18 @@ struct request {
 	enum request_state state;
 	enum http_method method; /* 0: one we do not know */
 	bool headers_seen;
+	bool is_http_1_0;
 	bool handler_waits;  /* the handler holds a reference and has not answered */
 	bool body_dropped;   /* too large: counted only */
+	bool given_up;       /* answered past MHD: whatever still comes of it is not heard */
 	bool body_unread;    /* answered before it was read: the connection lingers */
 	bool prefer_minimal; /* Prefer: return=minimal on a method that writes */
 
-	struct request *older, *newer; /* http->oldest…, until it is answered */
-	double since;
+	struct deadline deadline; /* until it is answered */
 
-	struct span path_service, path_id;
+	/* borrowed: MHD's, until it is done with the request; MHD decodes in place */
+	const char *line_target, *line_target_end;
+	struct span path_service, path_id, path_member;
 	struct buffer body;
 	size_t body_seen;
 	struct buffer headers;        /* of the answer: name NUL value NUL … */
@@ -54,20 +57,22 @@ struct request {
 	char memory[]; /* of target */
 };
 
-/* MHD has read the first line. One reference, MHD's. */
+/* MHD has read the first line. One reference, MHD's. `target` is MHD's and lives as long. */
 struct request *request_create(struct http *http, struct client *client,
-			       struct MHD_Connection *connection, struct span uri);
+			       struct MHD_Connection *connection, const char *target);
 /* MHD is done with it: answered, or the client is gone. */
 void request_complete(struct request *request);
 void request_put(struct request *request);
-/* MHD has read the headers: refuses what need not be read. */
-void request_check_headers(struct request *request, const char *method);
+/* MHD has read the headers: refuses what need not be read. Both strings as MHD gave them. */
+void request_check_headers(struct request *request, const char *method, const char *version);
 void request_take_body(struct request *request, struct span bytes);
 /* MHD has read all of it: judges, dispatches and, where the handler waits, suspends. */
 void request_run(struct request *request);
 /* Answers over the handler's head, 503, or 408 if it has not even arrived. */
-void request_meet_deadline(struct request *request);
-void request_answer_timeout(struct request *request); /* answer.c */
+void request_meet_deadline(struct deadline *deadline);
+/* answer.c: its two halves. */
+void request_answer_timeout(struct request *request);
+void request_answer_unread(struct request *request, const struct outcome *outcome);
 /* It has its answer: meets no deadline any more. */
 void request_set_answered(struct request *request);
 

@@ -21,6 +21,13 @@ static const struct route routes[] = {
 	 .methods = HTTP_POST,
 	 .handle = documents_handle_restore,
 	 .post_types = MEDIA_TYPE_JSON},
+	{.pattern = "/v1/services/{service}/documents/{id}/presence",
+	 .methods = HTTP_GET,
+	 .handle = presence_handle_list},
+	{.pattern = "/v1/services/{service}/documents/{id}/presence/{member}",
+	 .methods = HTTP_GET | HTTP_PUT | HTTP_DELETE,
+	 .handle = presence_handle_member,
+	 .put_types = MEDIA_TYPE_JSON},
 	{.pattern = "/v1/services/{service}/documents",
 	 .methods = HTTP_GET | HTTP_POST,
 	 .handle = documents_handle_collection,
@@ -42,7 +49,7 @@ static const struct route routes[] = {
 /* --- matching -------------------------------------------------------------- */
 
 static bool match_route(const struct route *route, const struct target *target,
-			struct span *ret_service, struct span *ret_id)
+			struct span *ret_service, struct span *ret_id, struct span *ret_member)
 {
 	const char *at = route->pattern[1] ? route->pattern : "";
 	unsigned count = 0;
@@ -60,23 +67,26 @@ static bool match_route(const struct route *route, const struct target *target,
 		} else if (!segment.len) {
 			return false;
 		} else {
-			*(span_equals(expected, SPAN("{id}")) ? ret_id : ret_service) = segment;
+			*(span_equals(expected, SPAN("{id}"))       ? ret_id
+			  : span_equals(expected, SPAN("{member}")) ? ret_member
+								    : ret_service) = segment;
 		}
 	}
 	return count == target->segment_count;
 }
 
 const struct route *router_match(const struct target *target, struct span *ret_service,
-				 struct span *ret_id)
+				 struct span *ret_id, struct span *ret_member)
 {
 	for (size_t i = 0; i < ARRAY_LEN(routes) && target->path_is_valid && !target->asterisk;
 	     i++) {
-		struct span service = SPAN_NONE, id = SPAN_NONE;
+		struct span service = SPAN_NONE, id = SPAN_NONE, member = SPAN_NONE;
 
-		if (!match_route(&routes[i], target, &service, &id))
+		if (!match_route(&routes[i], target, &service, &id, &member))
 			continue;
 		*ret_service = service;
 		*ret_id = id;
+		*ret_member = member;
 		return &routes[i];
 	}
 	return NULL;
@@ -245,7 +255,8 @@ static int find_route(struct request *request, const struct route **ret_route, s
 				       "the path has bad percent-encoding, NUL or invalid UTF-8");
 		return -EINVAL;
 	}
-	*ret_route = router_match(&request->target, &request->path_service, &request->path_id);
+	*ret_route = router_match(&request->target, &request->path_service, &request->path_id,
+				  &request->path_member);
 	if (*ret_route)
 		return 0;
 	*ret = outcome_refusal(404, "not_found", "there is no such route");

@@ -20,7 +20,7 @@ struct route {
 
 /* Pure. NULL: there is no such route. */
 const struct route *router_match(const struct target *target, struct span *ret_service,
-				 struct span *ret_id);
+				 struct span *ret_id, struct span *ret_member);
 /* Value of Allow: `GET, HEAD, OPTIONS`. NULL: of all routes together. Pure. */
 void router_format_allow(const struct route *route, char ret[ROUTER_ALLOW_MAX]);
 

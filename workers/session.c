@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "operations.h"
+#include "session_presence.h"
 #include "session_subscribe.h"
 
 #define FAULTS_PER_MINUTE_MAX 10
@@ -138,16 +139,6 @@ static void answer_pong(struct connection *connection, const struct session_mess
 	session_answer_end(connection);
 }
 
-static void refuse_later_feature(struct connection *connection,
-				 const struct session_message *message)
-{
-	struct outcome refusal =
-		outcome_refusal(501, "not_implemented", "\"%.*s\" is not supported by this version",
-				SPAN_ARGS(message->type));
-
-	session_send_error(connection, message->id, &refusal);
-}
-
 /* Without auth there is nothing to prove; a client that sends its token all the same is not an
  * error. */
 static void answer_auth(struct connection *connection, const struct session_message *message)
@@ -171,10 +162,10 @@ static const struct {
 	{"sync.list", session_sync},
 	{"sync.restore", session_sync},
 	{"sync.history", session_sync},
-	{"presence.join", refuse_later_feature},
-	{"presence.update", refuse_later_feature},
-	{"presence.leave", refuse_later_feature},
-	{"presence.list", refuse_later_feature},
+	{"presence.join", session_presence},
+	{"presence.update", session_presence},
+	{"presence.leave", session_presence},
+	{"presence.list", session_presence},
 	{"auth", answer_auth},
 	{"ping", answer_pong},
 };

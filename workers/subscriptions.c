@@ -566,18 +566,30 @@ static void match_service(struct subscription_index *index, const struct event_r
 	if (record->name == TOPIC_PRESENCE) { /* comes with whatever names the document */
 		for (enum topic_event event = 0; event < TOPIC_ANY; event++)
 			match_event(index, record, service, service_hash, id_hash, event);
+	} else if (record->name == TOPIC_ANY) { /* a resync for whoever gets any of its events */
+		for (enum topic_event event = 0; event < TOPIC_PRESENCE; event++)
+			match_event(index, record, service, service_hash, id_hash, event);
 	} else {
 		match_event(index, record, service, service_hash, id_hash, record->name);
 	}
 	match_event(index, record, service, service_hash, id_hash, TOPIC_ANY);
 }
 
-static void match_everybody(struct subscription_index *index)
+static bool audience_wants_presence(const struct audience *audience)
+{
+	for (uint32_t i = 0; i < audience->entry_count; i++)
+		if (wants_presence(&audience->entries[i]))
+			return true;
+	return false;
+}
+
+static void match_everybody(struct subscription_index *index, bool presence)
 {
 	for (size_t i = 0; i < index->audience_buckets; i++)
 		for (struct audience *audience = index->audiences[i]; audience;
 		     audience = audience->next)
-			touch(index, audience, EVENT_FULL);
+			if (!presence || audience_wants_presence(audience))
+				touch(index, audience, EVENT_FULL);
 }
 
 size_t subscription_match(struct subscription_index *index, const struct event_record *record,
@@ -586,7 +598,7 @@ size_t subscription_match(struct subscription_index *index, const struct event_r
 	index->match_turn++;
 	index->matched_count = 0;
 	if (!record->service.len) {
-		match_everybody(index);
+		match_everybody(index, record->name == TOPIC_PRESENCE);
 	} else if (index->pattern_count) {
 		uint64_t any_hash = hash_span(index->seed, SPAN_NONE);
 
@@ -636,6 +648,8 @@ static bool entry_wants(const struct entry *entry, const struct event_record *re
 		return false;
 	if (record->name == TOPIC_PRESENCE)
 		return wants_presence(entry);
+	if (record->name == TOPIC_ANY) /* a resync for whoever gets any of its events */
+		return pattern->event != TOPIC_PRESENCE;
 	return pattern->event == TOPIC_ANY || pattern->event == record->name;
 }
 

@@ -1,6 +1,7 @@
 /* websockets.c — the set of a worker's connections: where each is listed, and the end of those that
  * have failed. */
 #include "fanout.h"
+#include "presence.h"
 #include "session_subscribe.h"
 #include "websockets_private.h"
 
@@ -90,6 +91,7 @@ static void set_leaving(struct connection *connection, enum connection_state sta
 	struct websockets *websockets = connection->websockets;
 
 	unlist(connection);
+	presence_leave_all(connection);
 	if (connection->state == CONNECTION_OPEN && connection->queue) {
 		size_t before = connection_queue_bytes(connection);
 

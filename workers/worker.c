@@ -5,6 +5,7 @@
 #include "http.h"
 #include "log.h"
 #include "operations.h"
+#include "presence.h"
 #include "ring.h"
 #include "store.h"
 #include "websocket.h"
@@ -250,6 +251,7 @@ static void start_watchers(struct worker_run *run)
 static int start_parts(struct worker *worker)
 {
 	worker->operations = operations_create(worker);
+	worker->presence = presence_create(worker);
 	worker->websockets = websockets_create(worker);
 	worker->http = http_create(worker);
 	return worker->operations && worker->websockets && worker->http ? 0 : -EIO;
@@ -258,8 +260,10 @@ static int start_parts(struct worker *worker)
 /* Operations first: what waits for Redis is answered while there is still somebody to answer. */
 static void stop_parts(struct worker *worker)
 {
+	presence_stop(worker->presence);
 	operations_destroy(worker->operations);
 	websockets_destroy(worker->websockets);
+	presence_destroy(worker->presence);
 	http_destroy(worker->http);
 }
 

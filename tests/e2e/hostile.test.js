@@ -1,5 +1,6 @@
 // hostile.test.js: what no well-behaved client sends: each input has its answer, and the same workers serve on afterwards.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import net from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import {
@@ -21,6 +22,7 @@ import {
 	parseAnswer,
 	startPair,
 	until,
+	within,
 } from './harness.js';
 
 let pair, rest, port, workers;
@@ -72,7 +74,15 @@ const requests = [
 	['10,000 headers', get('/livez', 'X: y\r\n'.repeat(10000)), [400, 413, 431, null]],
 	['a header without a colon', get('/livez', 'nonsense\r\n'), [400]],
 	['a space before the colon', get('/livez', 'X-Space : y\r\n'), [400]],
+	['a tab before the colon', get('/livez', 'X-Tab\t: y\r\n'), [400]],
+	['a header name with a bracket', get('/livez', 'X(y): z\r\n'), [400]],
 	['NUL in a header', get('/livez', 'X: a\0b\r\n'), [400, null]],
+	['NUL in the last header before a body', put(`Content-Length: 11\r\nX: a\0b\r\n`, body), [400, null]],
+	['NUL in Host', 'GET /v1/services HTTP/1.1\r\nHost: 127.0.0.1\0evil\r\n\r\n', [400, null]],
+	['NUL in a method', `GET\0X /v1/services HTTP/1.1\r\n${HOST}\r\n`, [400, null]],
+	['a folded header', get('/livez', 'X: a\r\n b\r\n'), [400]],
+	['a carriage return in a header', get('/livez', 'X: a\rb\r\n'), [400]],
+	['Transfer-Encoding over HTTP/1.0', chunked(`b\r\n${body}\r\n0\r\n\r\n`).replace('/1.1', '/1.0'), [400]],
 	['Content-Length twice, different', put('Content-Length: 11\r\nContent-Length: 12\r\n', `${body} `), [400]],
 	['Content-Length twice, equal', put('Content-Length: 11\r\nContent-Length: 11\r\n', body), [400]],
 	['Content-Length as a list', put('Content-Length: 11, 11\r\n', body), [400]],
@@ -104,6 +114,7 @@ const requests = [
 	['../ in a path', get('/v1/services/../../etc/passwd'), [400, 404]],
 	['%00 in a path', get('/v1/services/hostile/documents/x%00'), [400]],
 	['a raw NUL in a path', get('/v1/services/hostile/documents/x\0y'), [400, null]],
+	['a raw NUL in a path, and what looks like the end of the line', get('/livez\0HTTP/1.1'), [400, null]],
 	['overlong UTF-8 in a path', get('/v1/services/%c0%ae%c0%ae/documents/x'), [400]],
 	['a surrogate in a path', get('/v1/services/hostile/documents/%ed%a0%80'), [400]],
 	['bad percent-encoding', get('/v1/services/hostile/documents/%zz'), [400]],
@@ -115,6 +126,7 @@ const requests = [
 	['a glob as id', get('/v1/services/hostile/documents/*'), [400]],
 	['NUL in a query', get('/v1/services/hostile/documents?prefix=a%00'), [400]],
 	['1,000 query parameters', get(`/v1/services?${'a=b&'.repeat(1000)}`), [400, 414, 431]],
+	['5,000 ampersands', get(`/nowhere?${'a&'.repeat(5000)}`), [404, 414, 431]],
 	[
 		'an Idempotency-Key of 300 bytes',
 		put(`Content-Length: 11\r\nIdempotency-Key: ${'k'.repeat(300)}\r\n`, body),
@@ -163,6 +175,64 @@ describe('malformed HTTP', () => {
 			'HTTP/1.1 404',
 			'HTTP/1.1 200',
 		]);
+	});
+
+	// limits.request_timeout is 1 s here; a handshake at a snail's pace is no better than none.
+	for (const [name, interval] of [
+		['is silent', 0],
+		['sends a byte now and then', 100],
+	])
+		test(`who ${name} and has no request line is gone after limits.request_timeout`, async () => {
+			const socket = net.connect(port, '127.0.0.1');
+			const bytes = 'GET /livez?a-target-that-goes-on-and-on-and-on-and-on-and-on'.split('');
+			const timer = interval && setInterval(() => socket.write(bytes.shift() ?? 'x'), interval);
+			const start = Date.now();
+			try {
+				await within(
+					new Promise(resolve => socket.on('error', () => {}).on('close', resolve).resume()),
+					5000,
+					'end of the connection',
+				);
+			} finally {
+				clearInterval(timer);
+				socket.destroy();
+			}
+			assert.ok(Date.now() - start > 900, 'not before');
+		});
+
+	test('a deadline that has passed leaves no socket behind', async () => {
+		const sockets = () => workers.reduce((sum, pid) => sum + fs.readdirSync(`/proc/${pid}/fd`).length, 0);
+		const before = sockets();
+		const parts = ['', 'GET /li', `GET /livez HTTP/1.1\r\n${HOST}X`, put('Content-Length: 9\r\n', '{'), get('/livez')];
+		parts.push(`GET /x\0?${'a&'.repeat(4000)} HTTP/1.1\r\n${HOST}\r\n`); // libmicrohttpd's own parser runs out of memory
+		const open = await Promise.all(
+			parts.map(async part => {
+				const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+				socket.on('error', () => {}).resume();
+				await new Promise(resolve => socket.write(part || '\r\n', 'latin1', resolve));
+				return socket;
+			}),
+		);
+		await until(() => sockets() <= before + 1, 10000, () => `${sockets()} descriptors, ${before} before`); // keep-alive
+		for (const socket of open) socket.destroy();
+		await until(() => sockets() <= before, 10000, () => `${sockets()} descriptors, ${before} before`);
+	});
+
+	test('a drain waits for no connection that has no request', async () => {
+		const other = await startPair({ settings: { 'limits.request_timeout': 60, drain_timeout: 20 } });
+		const parts = ['\r\n', 'GET /li', get('/livez')];
+		const sockets = await Promise.all(
+			parts.map(async part => {
+				const socket = net.connect(other.daemon.port, '127.0.0.1');
+				socket.on('error', () => {}).resume();
+				await new Promise(resolve => socket.write(part, resolve));
+				return socket;
+			}),
+		);
+		const start = Date.now();
+		await other.stop();
+		assert.ok(Date.now() - start < 10000, `${Date.now() - start} ms`);
+		for (const socket of sockets) socket.destroy();
 	});
 
 	// Two answers to where a body ends are how a request gets past a proxy.

@@ -222,8 +222,6 @@ describe('methods and routes', () => {
 	// What later versions bring must not look as if it were there.
 	const later = [
 		['GET', `${documentPath('input', 'head')}?wait=30s`],
-		['GET', '/v1/services/s/documents/x/presence'],
-		['PUT', '/v1/services/s/documents/x/presence/m'],
 		['GET', '/v1/services/s/documents/x/events'],
 		['GET', '/v1/events?topic=sync.*.*'],
 		['GET', '/v1/connections'],

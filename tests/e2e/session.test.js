@@ -156,16 +156,6 @@ describe('operations', () => {
 			assert.equal((await ws.request({ type: 'sync.get', service, documentId: 'x' })).status, 400);
 	});
 
-	for (const type of [
-		'presence.join',
-		'presence.update',
-		'presence.leave',
-		'presence.list',
-	])
-		test(`${type} is 501 in this version`, async () => {
-			const answer = await (await connect()).request({ type, service: 's', documentId: 'x' });
-			assert.deepEqual([answer.type, answer.status, answer.code], ['error', 501, 'not_implemented']);
-		});
 });
 
 test('auth is no error where none is asked for', async () => {

@@ -226,13 +226,83 @@ Test(event, parse_refuses_other_values_and_every_text_that_is_cut_short)
 	}
 }
 
-Test(event, a_presence_text_is_not_of_this_channel)
+#define PRESENCE_BEFORE                                                                            \
+	"{\"type\":\"event\",\"topic\":\"sync.session.presence\",\"source\":\"sync\","             \
+	"\"timestamp\":5"
+#define PRESENCE_AFTER                                                                             \
+	",\"payload\":{\"service\":\"session\",\"documentId\":\"doc_1\",\"joined\":[{\"a\":1}],"        \
+	"\"updated\":[],\"left\":[2,3],\"count\":4"
+#define PRESENCE PRESENCE_BEFORE PRESENCE_AFTER "}}"
+
+Test(event, presence_is_formatted_and_parsed_in_a_form_of_its_own)
 {
+	CLEANUP(buffer_fini) struct buffer buffer = {0};
 	struct event_segments segments;
-	cr_assert_eq(parse(SPAN("{\"type\":\"event\",\"topic\":\"sync.session.presence\","
-				"\"source\":\"sync\",\"timestamp\":1,\"payload\":{\"service\":"
-				"\"session\",\"documentId\":\"doc_1\",\"joined\":[],\"updated\":[],"
-				"\"left\":[],\"count\":0}}"),
-			   &segments),
-		     -EBADMSG);
+	struct event_presence presence = {SPAN("[{\"a\":1}]"), SPAN("[]"), SPAN("[2,3]"), 4};
+	event_format_presence(&buffer, SPAN("session"), SPAN("doc_1"), 5, &presence);
+	assert_span(buffer_span(&buffer), PRESENCE);
+	cr_assert_eq(parse(buffer_span(&buffer), &segments), 0);
+	cr_assert_eq(segments.name, TOPIC_PRESENCE);
+	assert_span(segments.service, "session");
+	assert_span(segments.id, "doc_1");
+	cr_assert_eq(segments.revision, 0);
+	cr_assert_eq(segments.timestamp_ms, 5);
+	assert_span(segments.before_position, PRESENCE_BEFORE);
+	assert_span(segments.after_position, PRESENCE_AFTER);
+	cr_assert(segments.data.len == 0 && segments.diff.len == 0);
+	assert_span(segments.presence.joined, "[{\"a\":1}]");
+	assert_span(segments.presence.updated, "[]");
+	assert_span(segments.presence.left, "[2,3]");
+	cr_assert_eq(segments.presence.count, 4);
+}
+
+Test(event, presence_of_any_other_form_is_refused)
+{
+	static const char *const rows[][2] = {
+		{"\"joined\":[{\"a\":1}],", ""},
+		{"\"joined\":[{\"a\":1}]", "\"joined\":{}"},
+		{"\"updated\":[]", "\"updated\":null"},
+		{"\"left\":[2,3]", "\"left\":\"\""},
+		{"\"updated\"", "\"left\""},
+		{"\"count\":4", "\"count\":-1"},
+		{"\"count\":4", "\"count\":4.0"},
+		{",\"count\":4", ""},
+		{"\"count\":4", "\"count\":4,\"more\":1"},
+		{"\"count\":4", "\"count\":4 "},
+		{"\"joined\"", "\"revision\":7,\"joined\""},
+		{"\"doc_1\"", "\"doc 1\""},
+		{"\"service\":\"session\"", "\"service\":\"board\""},
+		{"sync.session.presence", "sync.session.updated"},
+		{"sync.session.presence", "sync.*.presence"},
+		{"\"timestamp\":5", "\"timestamp\":-5"},
+	};
+	CLEANUP(buffer_fini) struct buffer buffer = {0};
+	struct event_segments segments;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		cr_expect_eq(parse(replaced(&buffer, PRESENCE, rows[i][0], rows[i][1]), &segments),
+			     -EBADMSG, "%s", rows[i][1]);
+}
+
+Test(event, presence_is_one_frame_for_every_mode)
+{
+	CLEANUP(buffer_fini) struct buffer bytes = {0};
+	struct event_segments segments;
+	struct event_record record;
+	struct iovec parts[4];
+	cr_assert_eq(parse(SPAN(PRESENCE), &segments), 0);
+	event_record_format(&bytes, &segments, SPAN("0123abcd-7"), 7);
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	cr_assert_eq(record.kind, EVENT_RECORD_EVENT);
+	cr_assert_eq(record.name, TOPIC_PRESENCE);
+	cr_assert_eq(record.part_count, 0);
+	assert_span(record.service, "session");
+	assert_span(record.id, "doc_1");
+	for (enum event_mode mode = EVENT_FULL; mode <= EVENT_BOTH; mode++) {
+		cr_assert_eq(event_record_frame(&record, mode, parts), 1);
+		struct span frame = span_of(parts[0].iov_base, parts[0].iov_len);
+		cr_assert_eq((unsigned char)frame.at[0], 0x81);
+		/* Longer than 125 and shorter than 64 KiB: the header has 4 bytes. */
+		assert_span(span_of(frame.at + 4, frame.len - 4),
+			    PRESENCE_BEFORE ",\"position\":\"0123abcd-7\"" PRESENCE_AFTER "}}");
+	}
 }

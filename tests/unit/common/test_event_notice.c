@@ -34,3 +34,34 @@ Test(event_notice, a_resync_for_all_that_is_cut_short_is_refused)
 		cr_assert_eq(event_record_parse(span_of(bytes.at, len), &record), -EBADMSG);
 	buffer_fini(&bytes);
 }
+
+Test(event_notice, a_resync_for_who_gets_presence_has_its_name)
+{
+	const struct span text =
+		SPAN("{\"type\":\"resync\",\"topic\":\"sync.*.presence\",\"reason\":\"gap\"}");
+	struct buffer bytes = {0};
+	struct event_record record;
+	event_record_format_resync_presence(&bytes, "gap");
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	cr_assert_eq(record.kind, EVENT_RECORD_RESYNC);
+	cr_assert_eq(record.name, TOPIC_PRESENCE);
+	cr_assert_eq(record.service.len, 0);
+	cr_assert(span_equals(span_of(record.full.at + 2, record.full.len - 2), text));
+	buffer_fini(&bytes);
+}
+
+Test(event_notice, a_resync_of_a_document_may_stand_for_any_event)
+{
+	const struct event_segments segments = {
+		.name = TOPIC_ANY, .service = SPAN("s"), .id = SPAN("x")};
+	const struct span text = SPAN("{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"service\":\"s\","
+				      "\"documentId\":\"x\",\"reason\":\"gap\"}");
+	struct buffer bytes = {0};
+	struct event_record record;
+	event_record_format_resync(&bytes, &segments, "gap", 1);
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	cr_assert_eq(record.name, TOPIC_ANY);
+	cr_assert(span_equals(record.id, SPAN("x")));
+	cr_assert(span_equals(span_of(record.full.at + 2, record.full.len - 2), text));
+	buffer_fini(&bytes);
+}

@@ -4,16 +4,16 @@
 
 TestSuite(router, .timeout = 20);
 
-static struct span service, id;
+static struct span service, id, member;
 static char memory[1024];
 
 static const struct route *match(const char *uri)
 {
 	struct target target;
 
-	service = id = SPAN("not set");
+	service = id = member = SPAN("not set");
 	target_parse(span_string(uri), memory, &target);
-	return router_match(&target, &service, &id);
+	return router_match(&target, &service, &id, &member);
 }
 
 static void expect_route(const char *uri, const char *pattern)
@@ -35,6 +35,11 @@ Test(router, each_route_is_found)
 	expect_route("/v1/services/s/documents:batchGet",
 		     "/v1/services/{service}/documents:batchGet");
 	expect_route("/v1/services/s/documents/d", "/v1/services/{service}/documents/{id}");
+	expect_route("/v1/services/s/documents/d/presence",
+		     "/v1/services/{service}/documents/{id}/presence");
+	expect_route("/v1/services/s/documents/d/presence/m",
+		     "/v1/services/{service}/documents/{id}/presence/{member}");
+	cr_expect(span_equals(member, SPAN("m")));
 }
 
 Test(router, parameters_are_given_decoded)

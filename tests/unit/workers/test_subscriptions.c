@@ -406,6 +406,42 @@ Test(subscriptions, record_without_service_reaches_everybody_once)
 	subscription_index_destroy(index);
 }
 
+Test(subscriptions, a_notice_about_presence_reaches_who_gets_presence)
+{
+	struct subscription_index *index = subscription_index_create(SEED);
+	struct audience_member a = {0}, b = {0}, c = {0};
+	struct event_record notice = {.kind = EVENT_RECORD_RESYNC, .name = TOPIC_PRESENCE};
+
+	add(index, &a, spec_of("x", TOPIC_DELETED, "1", "", EVENT_DIFF, -1));
+	add(index, &b, spec_of("y", TOPIC_UPDATED, "", "", EVENT_DIFF, -1));
+	add(index, &c, spec_of("x", TOPIC_ANY, "", "", EVENT_DIFF, 0));
+	add(index, &c, spec_of("y", TOPIC_PRESENCE, "", "", EVENT_DIFF, -1));
+	match_and_mark(index, &notice);
+	cr_expect(marked_mode(&a) && !marked_mode(&b) && marked_mode(&c));
+	unmark(index, &notice);
+	subscription_leave(index, &a), subscription_leave(index, &b), subscription_leave(index, &c);
+	subscription_index_destroy(index);
+}
+
+Test(subscriptions, a_resync_of_a_document_reaches_who_gets_any_of_its_events)
+{
+	struct subscription_index *index = subscription_index_create(SEED);
+	struct audience_member a = {0}, b = {0}, c = {0}, d = {0};
+	struct event_record resync = event_of("x", "1", TOPIC_ANY);
+
+	resync.kind = EVENT_RECORD_RESYNC;
+	add(index, &a, spec_of("x", TOPIC_DELETED, "1", "", EVENT_DIFF, 0));
+	add(index, &b, spec_of("", TOPIC_UPDATED, "", "", EVENT_DIFF, 0));
+	add(index, &c, spec_of("x", TOPIC_PRESENCE, "", "", EVENT_DIFF, -1));
+	add(index, &d, spec_of("x", TOPIC_ANY, "2", "", EVENT_DIFF, -1));
+	match_and_mark(index, &resync);
+	cr_expect(marked_mode(&a) && marked_mode(&b) && !marked_mode(&c) && !marked_mode(&d));
+	unmark(index, &resync);
+	subscription_leave(index, &a), subscription_leave(index, &b);
+	subscription_leave(index, &c), subscription_leave(index, &d);
+	subscription_index_destroy(index);
+}
+
 #define MANY 1000
 
 static struct subscription_spec numbered(char *room, size_t len, unsigned number)
@@ -560,13 +596,14 @@ static int naive_find(const struct naive_member *member, const struct subscripti
 
 static bool naive_wants(const struct subscription_spec *spec, const struct event_record *record)
 {
-	if (!record->service.len)
+	bool everybody = !record->service.len;
+	if (everybody && record->name != TOPIC_PRESENCE)
 		return true;
-	if (spec->topic.service.len && !span_equals(spec->topic.service, record->service))
+	if (!everybody && spec->topic.service.len && !span_equals(spec->topic.service, record->service))
 		return false;
-	if (spec->id.len && !span_equals(spec->id, record->id))
+	if (!everybody && spec->id.len && !span_equals(spec->id, record->id))
 		return false;
-	if (!span_starts_with(record->id, spec->prefix))
+	if (!everybody && !span_starts_with(record->id, spec->prefix))
 		return false;
 	if (record->name != TOPIC_PRESENCE)
 		return spec->topic.event == TOPIC_ANY || spec->topic.event == record->name;

@@ -1,0 +1,28 @@
+-- gap.lua: what was written since a mark, for a supervisor whose subscription was away.
+--
+-- KEYS  1 sequence  2 services
+-- ARGV  1 mark from which to look   2 the last mark   3 index key without the service   4 documents at most
+--
+-- Returns  {sequence, is_too_many, then for each document: service, id, sequence of its last write}
+-- sequence: as found. When it is below the last mark the primary has lost writes; it is raised to mark + 1,000,000, so that
+-- positions never go back. The indexes are not in KEYS: not for Redis Cluster.
+
+local found = redis.call('GET', KEYS[1]) or '0'
+if tonumber(found) < tonumber(ARGV[2]) then
+  redis.call('SET', KEYS[1], string.format('%.0f', tonumber(ARGV[2]) + 1000000))
+end
+
+local items, left = {found, 0}, tonumber(ARGV[4])
+for _, service in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf')) do
+  local ids = redis.call('ZRANGEBYSCORE', ARGV[3] .. service, '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, left + 1)
+  left = left - #ids / 2
+  if left < 0 then
+    return {found, 1}
+  end
+  for i = 1, #ids, 2 do
+    items[#items + 1] = service
+    items[#items + 1] = ids[i]
+    items[#items + 1] = ids[i + 1]
+  end
+end
+return items

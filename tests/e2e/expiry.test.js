@@ -1,0 +1,126 @@
+// expiry.test.js: documents end by themselves, once, whatever number of hosts look after them.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Daemon, Redis, assertProblem, assertStatus, collectionPath, documentPath, keys, randomOf, until } from './harness.js';
+
+const DOCUMENTS = 400, LATE_AT_MOST_MS = 10000;
+const seed = Number(process.env.SYNCDOC_SEED ?? Date.now() % 1e9);
+let redis, hosts;
+before(async () => {
+	process.stdout.write(`# seed ${seed}\n`);
+	redis = await Redis.start();
+	const settings = { 'ws.rate': 100000, 'ws.burst': 100000 };
+	hosts = [await Daemon.start({ redis, settings: { ...settings, node: 'one' } }), await Daemon.start({ redis, settings: { ...settings, node: 'two' } })];
+});
+after(async () => {
+	for (const host of hosts ?? [])
+		await host.stop();
+	await redis?.stop();
+});
+
+const expiredOf = ws => ws.events.filter(event => event.topic.endsWith('.expired'));
+
+test(`${DOCUMENTS} documents with random times expire once each on both hosts`, async () => {
+	const random = randomOf(seed), subscribers = [];
+	for (const host of hosts) {
+		const ws = await host.connect();
+		await ws.subscribe({ topic: 'sync.mortal.*', returnMode: 'both' });
+		subscribers.push(ws);
+	}
+	const ends = new Map(), arrivals = [];
+	subscribers.forEach((ws, host) => ws.socket.on('message', data => {
+		const { topic, payload } = JSON.parse(data);
+		if (topic === 'sync.mortal.expired' && payload)
+			arrivals.push({ host, id: payload.documentId, at: Date.now() });
+	}));
+	await Promise.all(Array.from({ length: DOCUMENTS }, async (_, i) => {
+		const expiresAt = Date.now() + 2000 + random.below(3000);
+		const answer = await hosts[i % 2].rest.post(collectionPath('mortal'), { id: `d${i}`, data: { i }, expiresAt });
+		assertStatus(answer, 201);
+		ends.set(`d${i}`, expiresAt);
+	}));
+	for (const ws of subscribers)
+		await until(() => expiredOf(ws).length >= DOCUMENTS, 5000 + LATE_AT_MOST_MS, () => `${expiredOf(ws).length} of ${DOCUMENTS} expired`);
+	const lateness = arrivals.map(({ id, at }) => at - ends.get(id)).sort((a, b) => a - b);
+	process.stdout.write(`# late by ms: median ${lateness[lateness.length >> 1]}, 99 % ${lateness[Math.floor(lateness.length * 0.99)]}, most ${lateness.at(-1)}\n`);
+	assert.ok(lateness[0] >= 0, 'none expired before its time');
+	assert.ok(lateness.at(-1) < LATE_AT_MOST_MS);
+	for (const id of ends.keys()) { // so whatever would come twice has come
+		const answer = await hosts[0].rest.get(documentPath('mortal', id));
+		assert.equal(assertProblem(answer, 410, 'document_expired').currentRevision, 2);
+	}
+	for (const ws of subscribers) {
+		const ids = expiredOf(ws).map(event => event.payload.documentId);
+		assert.deepEqual([...new Set(ids)].sort(), [...ends.keys()].sort());
+		assert.equal(ids.length, DOCUMENTS, 'each once');
+		for (const { payload, timestamp } of expiredOf(ws)) {
+			assert.equal(payload.revision, 2);
+			assert.equal(payload.deleted, true);
+			assert.deepEqual(payload.data, { i: Number(payload.documentId.slice(1)) });
+			assert.deepEqual(payload.diff, { added: {}, removed: [], changed: {} });
+			assert.ok(timestamp >= ends.get(payload.documentId));
+		}
+		ws.close();
+	}
+	assert.equal(await redis.command('ZCARD', keys.expiry), 0);
+	assert.equal(await redis.command('ZCARD', keys.deleted('mortal')), DOCUMENTS);
+	const [[id, fields]] = await redis.command('XREVRANGE', keys.history('mortal', 'd0'), '+', '-', 'COUNT', '1');
+	assert.equal(id, '2-0');
+	assert.equal(fields[fields.indexOf('op') + 1], 'expire');
+});
+
+test('a tombstone keeps data and expiresAt, and can be made alive again', async () => {
+	const path = documentPath('again', 'x'), ws = await hosts[1].connect();
+	await ws.subscribe({ topic: 'sync.again.*' });
+	const first = assertStatus(await hosts[0].rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + 300 }), 201);
+	const { payload, timestamp } = await ws.event(event => event.topic === 'sync.again.expired');
+	assert.deepEqual([payload.revision, payload.data], [2, { a: 1 }]);
+	const stored = JSON.parse(await redis.command('GET', keys.data('again', 'x')));
+	assert.deepEqual(stored, { revision: 2, updatedAt: timestamp, createdAt: first.createdAt, expiresAt: first.expiresAt, deleted: true, service: 'again', id: 'x', data: { a: 1 } });
+	const second = assertStatus(await hosts[0].rest.put(path, { data: { a: 2 } }), 201);
+	assert.equal(second.revision, 3);
+	assert.equal(second.expiresAt, undefined);
+	ws.close();
+});
+
+test('what in the schedule is not true any more is put right, and does not hold up what is', async () => {
+	assertStatus(await hosts[0].rest.put(documentPath('stale', 'lives'), { data: {} }), 201);
+	const later = Date.now() + 3600e3;
+	assertStatus(await hosts[0].rest.put(documentPath('stale', 'later'), { data: {}, expiresAt: later }), 201);
+	await redis.command('SET', keys.data('stale', 'foreign'), 'not a document');
+	for (const id of ['lives', 'later', 'gone', 'foreign', ...Array.from({ length: 300 }, (_, i) => `gone${i}`)])
+		await redis.command('ZADD', keys.expiry, '1', `stale:${id}`);
+	const ws = await hosts[0].connect();
+	await ws.subscribe({ topic: 'sync.*.expired' });
+	assertStatus(await hosts[0].rest.put(documentPath('stale', 'due'), { data: {}, expiresAt: Date.now() + 100 }), 201);
+	await ws.event(event => event.payload.documentId === 'due');
+	await until(async () => (await redis.command('ZCARD', keys.expiry)) === 1, undefined, 'a schedule with one entry');
+	assert.equal(Number(await redis.command('ZSCORE', keys.expiry, 'stale:later')), later);
+	assert.equal(expiredOf(ws).length, 1);
+	assertStatus(await hosts[0].rest.get(documentPath('stale', 'lives')), 200);
+	ws.close();
+});
+
+test('a reload does not end it', async () => {
+	const [host] = hosts, ws = await hosts[1].connect();
+	await ws.subscribe({ topic: 'sync.reload.expired' });
+	const before = new Set(host.workers().map(worker => worker.pid));
+	host.process.kill('SIGHUP');
+	await until(() => host.workers().length && host.workers().every(worker => !before.has(worker.pid)), undefined, 'new workers');
+	await host.waitUntilReady();
+	// The other host does nothing now: what expires is this one's doing, and so is a worker respawned after the reload.
+	process.kill(hosts[1].pid, 'SIGSTOP');
+	try {
+		const path = documentPath('reload', 'x');
+		assertStatus(await host.rest.put(path, { data: {}, expiresAt: Date.now() + 200 }), 201);
+		await until(async () => (await redis.command('ZCARD', keys.deleted('reload'))) === 1, undefined, 'the tombstone');
+		for (const { pid } of host.workers())
+			process.kill(pid, 'SIGKILL');
+		await until(async () => (await host.readiness()).status === 200, undefined, 'a worker again');
+		assertProblem(await host.client().get(path), 410, 'document_expired');
+	} finally {
+		process.kill(hosts[1].pid, 'SIGCONT');
+	}
+	await ws.event(event => event.payload.documentId === 'x');
+	ws.close();
+});

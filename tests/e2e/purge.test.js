@@ -1,0 +1,74 @@
+// purge.test.js: tombstones go after documents.tombstone_ttl, with all their keys and without an event.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Daemon, Redis, assertProblem, assertStatus, documentPath, keys, until } from './harness.js';
+
+const DOCUMENTS = 450; // more than one script removes
+let redis, hosts, rest;
+before(async () => {
+	redis = await Redis.start();
+	hosts = [];
+	for (const node of ['one', 'two'])
+		hosts.push(await Daemon.start({ redis, settings: { node, 'documents.tombstone_ttl': 1, 'ws.rate': 100000, 'ws.burst': 100000 } }));
+	({ rest } = hosts[0]);
+});
+after(async () => {
+	for (const host of hosts ?? [])
+		await host.stop();
+	await redis?.stop();
+});
+
+const keysLeft = async service => (await redis.command('KEYS', `*:${service}*`)).concat((await redis.command('KEYS', `*:${service}:*`)));
+
+test(`${DOCUMENTS} tombstones, some deleted and some expired, go with all their keys; then the service goes`, async () => {
+	const ws = await hosts[1].connect();
+	await ws.subscribe({ topic: 'sync.many.*' });
+	await Promise.all(Array.from({ length: DOCUMENTS }, async (_, i) => {
+		const path = documentPath('many', `d${i}`);
+		assertStatus(await rest.put(path, { data: { i }, ...(i % 2 ? { expiresAt: Date.now() + 3000 } : {}) }), 201);
+		if (i % 2 === 0)
+			assertStatus(await rest.delete(path), 200);
+	}));
+	assert.ok((await keysLeft('many')).length > DOCUMENTS);
+	await redis.command('HSET', 'syncdoc:presence:many:d0', 'member', '{}');
+	await until(async () => (await keysLeft('many')).length === 0, 20000, () => 'all keys are gone');
+	assert.equal(await redis.command('ZSCORE', keys.services, 'many'), null);
+	assert.equal(await redis.command('ZCARD', keys.expiry), 0);
+	assertProblem(await rest.get(documentPath('many', 'd1')), 404);
+	assert.doesNotMatch((await rest.get('/v1/services')).text, /many/);
+	await until(() => ws.events.length >= 2 * DOCUMENTS);
+	assert.equal(ws.events.length, 2 * DOCUMENTS, 'created, and deleted or expired; nothing for the purge');
+	ws.close();
+});
+
+test('what was made alive again stays, and what lives keeps its service', async () => {
+	const again = documentPath('kept', 'again'), ends = documentPath('kept', 'ends');
+	assertStatus(await rest.put(again, { data: {} }), 201);
+	assertStatus(await rest.put(ends, { data: {} }), 201);
+	assertStatus(await rest.delete(again), 200);
+	const score = await redis.command('ZSCORE', keys.deleted('kept'), 'again');
+	assert.equal(assertStatus(await rest.put(again, { data: { back: true } }), 201).revision, 3);
+	await redis.command('ZADD', keys.deleted('kept'), score, 'again'); // as if the purge had read before the write
+	assertStatus(await rest.delete(ends), 200);
+	await until(async () => (await redis.command('EXISTS', keys.data('kept', 'ends'))) === 0, 20000, 'one is gone');
+	await until(async () => (await redis.command('ZCARD', keys.deleted('kept'))) === 0, 20000, 'the wrong entry is gone');
+	assert.deepEqual(assertStatus(await rest.get(again), 200).data, { back: true });
+	assert.equal(await redis.command('EXISTS', keys.history('kept', 'again')), 1);
+	assert.equal(await redis.command('EXISTS', keys.history('kept', 'ends')), 0);
+	assert.deepEqual(await redis.command('ZRANGE', keys.names('kept'), 0, -1), ['again']);
+	assert.notEqual(await redis.command('ZSCORE', keys.services, 'kept'), null);
+});
+
+test('an id can begin anew after its purge, and subscribers are told that revisions begin anew', async () => {
+	const path = documentPath('anew', 'x'), ws = await hosts[0].connect();
+	await ws.subscribe({ topic: 'sync.anew.created' });
+	assertStatus(await rest.put(path, { data: {} }), 201);
+	assertStatus(await rest.put(path, { data: { n: 2 } }), 200);
+	assertStatus(await rest.delete(path), 200);
+	await until(async () => (await redis.command('EXISTS', keys.data('anew', 'x'))) === 0, 20000, 'it is gone');
+	assert.equal(assertStatus(await rest.put(path, { data: { n: 1 } }), 201).revision, 1);
+	const { reason } = await ws.next(message => message.type === 'resync' && message.documentId === 'x');
+	assert.equal(reason, 'rollback');
+	await ws.event(event => event.payload.data.n === 1);
+	ws.close();
+});
