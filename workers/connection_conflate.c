@@ -9,7 +9,7 @@
 
 /* Of ws.queue, so that the list of documents has room beside the batches that wait. */
 #define LIST_SHARE 4
-/* The socket is behind: what is remembered goes out when less than this share of ws.queue waits. */
+/* What is remembered goes out when no more than this share of ws.queue waits. */
 #define DRAIN_SHARE 2
 
 static size_t queue_max(const struct connection *connection)
@@ -158,13 +158,13 @@ static bool is_low(const struct connection *connection)
 	return connection->queue->bytes <= queue_max(connection) / DRAIN_SHARE;
 }
 
-bool connection_drain_conflated(struct connection *connection)
+void connection_drain_conflated(struct connection *connection)
 {
 	struct conflation *conflation = connection->queue ? connection->queue->conflation : NULL;
 	struct conflated conflated;
 
 	if (!conflation || connection->state != CONNECTION_OPEN || !is_low(connection))
-		return false;
+		return;
 	if (conflation_is_collapsed(conflation))
 		send_collapsed(connection);
 	while (is_low(connection) && conflation_take(conflation, &conflated)) {
@@ -174,5 +174,4 @@ bool connection_drain_conflated(struct connection *connection)
 	/* What comes from now on is behind all that it was still to be told. */
 	if (conflation_is_collapsed(conflation) || conflation_is_empty(conflation))
 		connection_conflation_free(connection);
-	return connection->queue->bytes;
 }

@@ -17,8 +17,8 @@ void connection_queue_free(struct connection *connection);
  * events to be told of before: it is remembered, not queued. The connection has a queue. */
 bool connection_must_conflate(const struct connection *connection, const struct batch *batch);
 void connection_conflate(struct connection *connection, const struct batch *batch);
-/* Queues what is remembered, as soon as half of ws.queue is free and until it is not. True: there
- * is something to be sent again. */
-bool connection_drain_conflated(struct connection *connection);
+/* Queues what is remembered, as soon as half of ws.queue is free and until it is not. The
+ * caller counts the queue's bytes. */
+void connection_drain_conflated(struct connection *connection);
 
 #endif

@@ -110,14 +110,12 @@ static ssize_t flush_some(struct connection *connection, bool *ret_more)
 	return sent;
 }
 
-/* Puts what was remembered of events behind what waits. False: there is nothing to do. */
-static bool drain_conflated(struct connection *connection)
+static void drain_conflated(struct connection *connection)
 {
 	size_t before = connection_queue_bytes(connection);
-	bool drained = connection_drain_conflated(connection);
 
+	connection_drain_conflated(connection);
 	count_queue(connection, before);
-	return drained;
 }
 
 void connection_flush(struct connection *connection)

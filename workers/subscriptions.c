@@ -657,6 +657,8 @@ static bool entry_wants(const struct entry *entry, const struct event_record *re
 		return false;
 	if (record->name == TOPIC_PRESENCE)
 		return wants_presence(entry);
+	if (record->name == TOPIC_ANY) /* a resync for whoever gets any of its events */
+		return pattern->event != TOPIC_PRESENCE;
 	return pattern->event == TOPIC_ANY || pattern->event == record->name;
 }
 
