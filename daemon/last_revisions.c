@@ -104,10 +104,8 @@ enum last_revisions_judgement last_revisions_judge(const struct last_revisions *
 		return LAST_UNKNOWN;
 	if (revision > last->revision)
 		return revision == last->revision + 1 ? LAST_NEXT : LAST_HOLE;
-	/* A tombstone was purged and its id taken again: a new document, nothing was taken back. */
-	if (last->deleted && revision == 1 && at_ms > last->at_ms)
-		return LAST_NEXT;
-	/* updatedAt only grows within a lineage. */
+	/* updatedAt only grows within a lineage. An id that begins anew after its purge is a new
+	 * lineage too: clients ignore revisions up to what they hold, so they must be told. */
 	return at_ms > last->at_ms ? LAST_NEW_LINEAGE : LAST_REPEATED;
 }
 
