@@ -30,7 +30,7 @@ class Run {
 	}
 
 	fault(text) {
-		this.faults.push(text);
+		this.faults.push(`${new Date().toISOString().slice(14, 23)} ${text}`);
 	}
 
 	/* ---- writes ---- */
@@ -173,6 +173,7 @@ class Run {
 		const away = awayMs.sort((a, b) => a - b), goaways = this.all.reduce((sum, one) => sum + one.told, 0);
 		return {
 			faults: this.faults,
+			log: this.daemon.stderr.slice(-6000),
 			subscribers: this.all.length,
 			told: this.told,
 			goaways,
@@ -208,9 +209,10 @@ function parseArguments(words) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-	const { faults, ...figures } = await runReload(parseArguments(process.argv.slice(2)));
+	const { faults, log, ...figures } = await runReload(parseArguments(process.argv.slice(2)));
 	for (const [name, value] of Object.entries(figures)) console.log(`reload: ${name} ${Math.round(value * 100) / 100}`);
 	for (const fault of faults.slice(0, 20)) console.error(`reload: FAULT ${fault}`);
+	if (faults.length) console.error(`reload: the last of the log:\n${log}`);
 	console.log(`reload: ${faults.length ? `FAULTS ${faults.length}` : 'ok'}`);
 	process.exit(faults.length ? 1 : 0);
 }
