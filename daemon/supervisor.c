@@ -6,6 +6,7 @@
 #include "children.h"
 #include "embedded_redis.h"
 #include "expiry.h"
+#include "figures.h"
 #include "keys.h"
 #include "mark_timer.h"
 #include "presence_reaper.h"
@@ -47,6 +48,7 @@ struct supervisor {
 	struct marks marks;
 	struct mark_timer mark_timer;
 	struct presence_reaper presence_reaper;
+	struct figures figures;
 	struct children *children; /* owned */
 	ev_signal signals[WATCH_COUNT];
 	ev_prepare wake;
@@ -122,8 +124,10 @@ static void reload(struct supervisor *supervisor)
 	const struct supervisor_options *options = supervisor->options;
 	struct config *config = reload_config(supervisor->config, options->config_path,
 					      options->overrides, options->override_count);
-	if (!config)
+	if (!config) {
+		supervisor->figures.source.reloads_refused++;
 		return;
+	}
 	reload_log(supervisor->config, config, options->has_stderr);
 	struct config *old = supervisor->config;
 	supervisor->config = config;
@@ -136,6 +140,8 @@ static void reload(struct supervisor *supervisor)
 		log_notice("reload: waiting for killed workers to be gone");
 		return;
 	}
+	supervisor->figures.source.reloads++;
+	figures_tell(&supervisor->figures);
 	stop_store(supervisor);
 	start_store(supervisor);
 	config_destroy(old);
@@ -380,6 +386,23 @@ static void start_children(struct supervisor *supervisor, uint64_t incarnation)
 	ev_prepare_start(supervisor->loop, &supervisor->wake);
 }
 
+static void start_figures(struct supervisor *supervisor)
+{
+	const struct figures_source source = {
+		.publisher = &supervisor->publisher,
+		.children = supervisor->children,
+		.embedded = supervisor->embedded,
+		.commands = &supervisor->commands,
+		.relay = &supervisor->relay,
+		.mark_timer = &supervisor->mark_timer,
+		.presence_reaper = &supervisor->presence_reaper,
+		.expiry = &supervisor->expiry,
+		.purge = &supervisor->purge,
+		.store = &supervisor->store,
+	};
+	figures_start(&supervisor->figures, supervisor->loop, &source);
+}
+
 static void run(struct supervisor *supervisor)
 {
 	uint64_t incarnation;
@@ -389,8 +412,10 @@ static void run(struct supervisor *supervisor)
 	supervisor->options->on_up(supervisor->options->arg);
 	open_redis(supervisor, incarnation);
 	start_children(supervisor, incarnation);
+	start_figures(supervisor);
 	ev_run(supervisor->loop, 0);
 	ev_prepare_stop(supervisor->loop, &supervisor->wake);
+	figures_stop(&supervisor->figures);
 	stop_store(supervisor);
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);
@@ -405,7 +430,7 @@ int supervisor_run(const struct supervisor_options *options, char *ret_error, si
 	struct supervisor supervisor = {
 		.options = options,
 		.config = options->config,
-		.publisher = {.ring_fd = -1, .slots_fd = -1},
+		.publisher = {.ring_fd = -1, .slots_fd = -1, .page_fd = -1},
 		/* The default loop: only that one can watch children and signals. */
 		.loop = ev_default_loop(EVFLAG_AUTO),
 	};

@@ -52,6 +52,7 @@ static const struct route routes[] = {
 	 .upgrade = true},
 	{.pattern = "/livez", .methods = HTTP_GET, .handle = health_handle_live},
 	{.pattern = "/readyz", .methods = HTTP_GET, .handle = health_handle_ready},
+	{.pattern = "/metrics", .methods = HTTP_GET, .handle = metrics_handle, .text = true},
 	{.pattern = "/", .methods = HTTP_GET, .handle = health_handle_root},
 };
 
@@ -228,8 +229,9 @@ static int check_representation(struct request *request, const struct route *rou
 {
 	const char *accept = request_header(request, MHD_HTTP_HEADER_ACCEPT);
 
-	if (route->stream ? !media_type_event_stream_is_accepted(accept)
-			  : !route->upgrade && !media_type_json_is_accepted(accept)) {
+	if (route->stream
+		    ? !media_type_event_stream_is_accepted(accept)
+		    : !route->upgrade && !route->text && !media_type_json_is_accepted(accept)) {
 		*ret = outcome_refusal(406, "not_acceptable", "answers are %s",
 				       route->stream ? MEDIA_EVENT_STREAM : MEDIA_JSON);
 		return -EINVAL;

@@ -17,6 +17,7 @@ struct route {
 		patch_types; /* bits of enum media_type that a body may have */
 	bool upgrade;        /* WebSocket: no HEAD, and Accept does not count */
 	bool stream;         /* answers with text/event-stream */
+	bool text;           /* answers with text whatever Accept says: there is only one form */
 };
 
 /* Pure. NULL: there is no such route. */
