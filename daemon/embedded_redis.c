@@ -296,6 +296,11 @@ int embedded_redis_start(struct ev_loop *loop, const char *state_dir, int lock_f
 	return 0;
 }
 
+int embedded_redis_pid(const struct embedded_redis *embedded)
+{
+	return (int)embedded->pid;
+}
+
 const char *embedded_redis_url(const struct embedded_redis *embedded)
 {
 	return embedded->url;

@@ -204,6 +204,7 @@ static int map_segments(struct worker *worker)
 	worker->slots = slots;
 	worker->slot = slot;
 	worker->hash_seed = worker->shared->epoch;
+	log_follow_level(&worker->shared->log_level);
 	return 0;
 }
 
