@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # variables for, and of, the script that sources this
 # stage.sh — what build-deb and build-rpm have in common: options, version, the tree they build from.
 # Sourced by them; does nothing by itself.
 
