@@ -5,16 +5,18 @@ set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 root_dir=$1
 counts=$2
+# shellcheck disable=SC1091 # that of the root
 title=$(. "$root_dir/etc/os-release" && echo "${VERSION_CODENAME:-?}")
 # shellcheck source=tests/packaging/root_lib.sh
 . "$here/root_lib.sh"
 
+# As seen in the root.
 first() {
-	(cd "$root_dir" && ls packages/syncdoc_*.deb | grep -v upgrade | sed 's,^,/,')
+	deb_package | sed "s,^$root_dir,,"
 }
 
 second() {
-	(cd "$root_dir" && ls packages/syncdoc_*upgrade*.deb | sed 's,^,/,')
+	deb_package '*upgrade*' | sed "s,^$root_dir,,"
 }
 
 apt_install() {
@@ -39,6 +41,7 @@ installs() {
 }
 
 version_is() {
+	# shellcheck disable=SC2016 # for dpkg-query
 	[ "$(in_root dpkg-query -W -f '${db:Status-Abbrev}${Version}' syncdoc)" = "ii $1" ]
 }
 
@@ -72,6 +75,14 @@ remove_keeps() {
 		[ -d "$root_dir/var/lib/syncdoc" ] && [ -f "$root_dir/var/log/syncdoc/syncdocd.log" ]
 }
 
+crash_leaves_status() {
+	crash && status 1 service status
+}
+
+comes_back() {
+	apt_install "$(second)" && has_document
+}
+
 # And nothing that was made while it ran.
 purge_takes_all() {
 	in_root apt-get purge -y syncdoc || return
@@ -103,11 +114,11 @@ check "nothing of it runs any more" none_runs
 check "stop of what does not run" status 0 service stop
 check "status 3" status 3 service status
 check "starts" status 0 service start
-check "a crash leaves status 1" eval 'crash && status 1 service status'
+check "a crash leaves status 1" crash_leaves_status
 check "starts after a crash" status 0 service start
 check "the document has survived it" has_document
 check "remove stops it, and keeps documents, logs and configuration" remove_keeps
-check "installed again, it has the document" eval 'apt_install "$(second)" && has_document'
+check "installed again, it has the document" comes_back
 check "with the changed configuration" answers_as renamed.example
 check "purge takes documents, logs and configuration" purge_takes_all
 check "nothing runs after it" none_runs

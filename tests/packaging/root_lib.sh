@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # root_dir, counts and title are set by the script that sources this
 # root_lib.sh — what debian_root.sh and rpm_root.sh have in common: a root to work in, and checks that
 # are counted. Sourced by them; does nothing by itself. They run in mount and pid namespaces that end
 # with them; go_offline puts them into a network of their own, in which port 8080 is free.
@@ -130,9 +131,13 @@ directories_are_right() {
 		mode_is 755 syncdoc:syncdoc /run/syncdoc && mode_is 640 syncdoc:adm /var/log/syncdoc/syncdocd.log
 }
 
-# What a crash leaves behind.
+none_is_left() {
+	! processes syncdocd >/dev/null
+}
+
+# Its workers go with it.
 crash() {
-	kill -KILL "$(daemon_pid)" && until_ok eval '! processes syncdocd >/dev/null'
+	kill -KILL "$(daemon_pid)" && until_ok none_is_left
 }
 
 reload_applies() {
@@ -144,4 +149,13 @@ reload_applies() {
 go_offline() {
 	[ "${SYNCDOC_OFFLINE:-no}" = no ] || return 0
 	SYNCDOC_OFFLINE=yes exec unshare --net sh -c 'ip link set lo up && exec sh "$@"' sh "$@"
+}
+
+# The .deb of the first version, or the one with that pattern in its version.
+deb_package() {
+	if [ $# -eq 0 ]; then
+		find "$root_dir/packages" -name 'syncdoc_*.deb' ! -name '*upgrade*'
+	else
+		find "$root_dir/packages" -name "syncdoc_$1.deb"
+	fi
 }

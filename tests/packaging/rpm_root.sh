@@ -18,7 +18,7 @@ rpm_in_root() {
 }
 
 package() {
-	ls "$root_dir"/packages/*"-1.$1."*.rpm
+	find "$root_dir/packages" -name "syncdoc-[0-9]*-1.$1.*.rpm"
 }
 
 # Files alone, without what each family keeps elsewhere: documentation, and units.
@@ -28,7 +28,7 @@ plain() {
 }
 
 same_files() {
-	deb=$(ls "$root_dir"/packages/syncdoc_*.deb | grep -v upgrade)
+	deb=$(deb_package)
 	dpkg-deb --fsys-tarfile "$deb" | tar -t | grep -v '/$' | sed 's,^\.,,' | plain >"$root_dir/deb.list"
 	rpm -qp --nosignature --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$(package 1)" |
 		sed -n 's/^[^d][^ ]* //p' | plain >"$root_dir/rpm.list"

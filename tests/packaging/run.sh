@@ -185,7 +185,6 @@ test_release() {
 	rm -rf --one-file-system "${work:?}/$release"
 }
 
-# shellcheck disable=SC2317 # called by the trap
 clean_up() {
 	trap '' INT TERM HUP
 	rm -rf --one-file-system "$work"
