@@ -16,6 +16,7 @@ struct client {
 	struct http *http;        /* borrowed */
 	int fd;                   /* borrowed: MHD closes it */
 	bool local;               /* over a unix socket */
+	bool loopback;            /* over a unix socket or from this machine's own address */
 	bool upgraded;            /* its socket belongs to websocket.c now */
 	int64_t since_ms;         /* monotonic: its start */
 	uint64_t answered;        /* requests that are over */
