@@ -19,6 +19,7 @@ struct stream {
 	struct streams *streams;
 	struct MHD_Connection *connection; /* borrowed: lives longer than the response */
 	int fd;                            /* borrowed: MHD's */
+	struct access_line *access;        /* borrowed: the request's, which ends last; or NULL */
 	ev_io gone;                        /* on fd: the client's end of the connection is closed */
 	TAILQ_ENTRY(stream) list;
 	STAILQ_HEAD(, queued) queue;
