@@ -221,6 +221,30 @@ int children_start(struct children *children, const struct config *config)
 	return 0;
 }
 
+static struct child *find_current(struct children *children, unsigned index)
+{
+	FOR_EACH_CHILD(children, child)
+	{
+		if (child->seat.index == index && is_current(child) && !child->killed)
+			return child;
+	}
+	return NULL;
+}
+
+int children_replace(struct children *children, unsigned index, pid_t *ret_pid)
+{
+	struct child *old = find_current(children, index);
+	if (!old)
+		return -ESRCH;
+	if (child_table_free_count(&children->table) <= children->options.workers)
+		return -EAGAIN;
+	pid_t pid = old->seat.pid;
+	start_worker(children, index);
+	drain_child(old);
+	*ret_pid = pid;
+	return 0;
+}
+
 void children_drain_all(struct children *children)
 {
 	children->stopping = true;
@@ -276,6 +300,28 @@ void children_renew_runs(struct children *children, uint64_t incarnation)
 	{
 		child_name_run(child);
 	}
+}
+
+void children_view(const struct children *children,
+		   void (*fn)(const struct child_view *child, void *arg), void *arg)
+{
+	FOR_EACH_CHILD(children, child)
+	{
+		struct child_view view = {
+			.index = child->seat.index,
+			.slot = child->slot,
+			.generation = child->seat.generation,
+			.pid = child->seat.pid,
+			.draining = child->seat.draining,
+			.started_ms = child->started_ms,
+		};
+		fn(&view, arg);
+	}
+}
+
+unsigned children_generation(const struct children *children)
+{
+	return children->generation;
 }
 
 void children_tell_figures(const struct children *children)

@@ -153,11 +153,6 @@ static int spawn(struct embedded_redis *embedded)
 	return 0;
 }
 
-int embedded_redis_pid(const struct embedded_redis *embedded)
-{
-	return (int)embedded->pid;
-}
-
 uint64_t embedded_redis_starts(const struct embedded_redis *embedded)
 {
 	return embedded->starts;
@@ -306,6 +301,11 @@ int embedded_redis_start(struct ev_loop *loop, const char *state_dir, int lock_f
 	}
 	*ret = embedded;
 	return 0;
+}
+
+int embedded_redis_pid(const struct embedded_redis *embedded)
+{
+	return (int)embedded->pid;
 }
 
 const char *embedded_redis_url(const struct embedded_redis *embedded)

@@ -118,6 +118,12 @@ bool publisher_is_active(const struct publisher *publisher)
 	return atomic_load_explicit(&publisher->header->subscription_active, memory_order_relaxed);
 }
 
+void publisher_set_log_level(struct publisher *publisher, unsigned level)
+{
+	/* relaxed: nothing else goes with it. */
+	atomic_store_explicit(&publisher->header->log_level, level, memory_order_relaxed);
+}
+
 void publisher_set_incarnation(struct publisher *publisher, uint64_t incarnation)
 {
 	/* release: pairs with the acquire of workers. */

@@ -39,6 +39,8 @@ bool publisher_take_fresh(struct publisher *publisher);
 void publisher_set_active(struct publisher *publisher, bool active);
 bool publisher_is_active(const struct publisher *publisher);
 void publisher_set_incarnation(struct publisher *publisher, uint64_t incarnation);
+/* Of all workers, at once. */
+void publisher_set_log_level(struct publisher *publisher, unsigned level);
 
 static inline const struct slot *publisher_slot(const struct publisher *publisher, unsigned slot)
 {

@@ -4,6 +4,7 @@
 #include "http.h"
 #include "media_type.h"
 #include "metrics.h"
+#include "static_handler.h"
 #include "store.h"
 
 #include <stdarg.h>
@@ -23,12 +24,25 @@ static bool query_is_fine(struct request *request)
 	return false;
 }
 
+/* People get the Admin UI, programs get to know whom they talk to. */
 void health_handle_root(struct request *request)
 {
-	if (query_is_fine(request))
+	const char *accept = request_header(request, "Accept");
+
+	if (!query_is_fine(request))
+		return;
+	request_set_header(request, "Vary", "Accept");
+	if (request_worker(request)->config->admin_enabled && media_type_html_is_named(accept)) {
+		static_redirect_to_admin(request);
+	} else if (media_type_json_is_accepted(accept)) {
 		request_answer(
 			request, 200, MEDIA_JSON,
 			SPAN("{\"server\":\"syncdoc\",\"version\":\"" SYNCDOC_VERSION "\"}"));
+	} else {
+		struct outcome refusal =
+			outcome_refusal(406, "not_acceptable", "answers are " MEDIA_JSON);
+		request_answer_problem(request, &refusal);
+	}
 }
 
 /* Probes may add a query of their own to get past caches. */

@@ -84,6 +84,9 @@ void request_drop_deadline(struct request *request);
  * headers only. */
 void request_answer(struct request *request, int status, const char *content_type,
 		    struct span body);
+/* The same for a body that never changes or goes away: it is not copied. */
+void request_answer_constant(struct request *request, int status, const char *content_type,
+			     struct span body);
 void request_answer_owned(struct request *request, int status, const char *content_type,
 			  struct buffer *body);
 /* application/problem+json from a refusal, with Retry-After, currentRevision… */

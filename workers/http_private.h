@@ -13,6 +13,7 @@ struct lingers;
 /* One TCP or unix connection that MHD has. */
 struct client {
 	struct client *previous, *next;
+	struct http *http;        /* borrowed */
 	int fd;                   /* borrowed: MHD closes it */
 	bool local;               /* over a unix socket */
 	bool loopback;            /* over a unix socket or from this machine's own address */

@@ -145,7 +145,6 @@ static void start_drain(struct worker_run *run)
 	http_drain(worker->http);
 	websockets_drain(worker->websockets);
 	streams_drain(worker->streams);
-	worker->stopping = true;
 	long_polls_end(worker->long_polls);
 	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. +
 			   DRAIN_GRACE_S;
@@ -223,6 +222,7 @@ static int map_segments(struct worker *worker)
 	worker->slot = slot;
 	worker->page = page;
 	worker->hash_seed = worker->shared->epoch;
+	log_follow_level(&worker->shared->log_level);
 	return 0;
 }
 
@@ -293,6 +293,7 @@ static int start_parts(struct worker *worker)
 /* Operations first: what waits for Redis is answered while there is still somebody to answer. */
 static void stop_parts(struct worker *worker)
 {
+	worker->stopping = true;
 	long_polls_end(worker->long_polls);
 	presence_stop(worker->presence);
 	operations_destroy(worker->operations);
