@@ -17,8 +17,8 @@ struct config *reload_config(const struct config *old, const char *path,
 		return NULL;
 	}
 	config_needs_restart(old, config, log_restart_key, NULL);
-	if (config_carry_over(config, old, error, sizeof(error))) {
-		log_error("reload: %s; the old configuration stays", error);
+	if (config_carry_over(config, old, ret_error, error_len)) {
+		log_error("reload: %s; the old configuration stays", ret_error);
 		config_destroy(config);
 		return NULL;
 	}

@@ -148,7 +148,7 @@ void request_answer_constant(struct request *request, int status, const char *co
 {
 	if (end_handler(request))
 		queue_answer(request, status,
-			     create_response(content_type, body, MHD_RESPMEM_PERSISTENT));
+			     create_response(content_type, body, MHD_RESPMEM_PERSISTENT), body.len);
 	request_put(request);
 }
 
