@@ -235,7 +235,7 @@ Test(replay, another_updated_at_or_a_hole_in_the_history_is_a_snapshot)
 Test(replay, after_reads_the_changed_documents_one_by_one_and_holds_the_topic)
 {
 	struct peer peer = start();
-	struct store_since_document documents[] = {{SPAN("s"), SPAN("d")}};
+	struct store_since_document documents[] = {{SPAN("s"), SPAN("d"), 9}};
 
 	subscribe(&peer, AFTER(RUN "-8"));
 	cr_assert_eq(store.reads[0].after, 8);
