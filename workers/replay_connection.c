@@ -107,6 +107,14 @@ static void send_loss(struct replays *replays, const char *reason)
 		audience_each_subscription(replays->member.audience, send_one_loss, &loss);
 }
 
+/* Live events were left to a replay that ends before it has come to them: another subscription may
+ * have lost them. */
+static void lose_left_events(struct replay *replay)
+{
+	if (replay->relies && replay->next < replay->count)
+		replay->replays->loss = "gap";
+}
+
 static void fail(struct replay *replay, int error)
 {
 	struct replays *replays = replay->replays;
@@ -115,6 +123,7 @@ static void fail(struct replay *replay, int error)
 	if (replay->answered) {
 		/* The rest of what was missed cannot be told. */
 		send_resync(replay, NULL, "gap");
+		lose_left_events(replay);
 		replay->next = replay->count;
 		return;
 	}
@@ -227,6 +236,7 @@ bool replay_forget(struct connection *connection, const struct subscription_spec
 			session_send_error(connection, buffer_span(&replay->message_id), &refusal);
 			found = true;
 		}
+		lose_left_events(replay);
 		replay_destroy(replay);
 	}
 	replays_step(replays);

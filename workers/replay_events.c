@@ -34,6 +34,17 @@ static bool is_replayed(const struct replays *replays, struct span service, enum
 	return false;
 }
 
+/* Its turn to be read comes later, and what is published already will be in that. */
+static bool will_be_read(const struct replay *replay, const struct event_record *record)
+{
+	const struct replay_document *document = replay_find(replay, record->document_hash);
+	size_t unread = replay->next + (replay->read ? 1 : 0);
+
+	return replay->subscribe.resume.kind == RESUME_AFTER && record->name < TOPIC_PRESENCE &&
+	       document && document >= replay->documents + unread &&
+	       replay_matches(replay, record->service, record->name);
+}
+
 /* --- holding ----------------------------------------------------------------- */
 
 void replay_drop_held(struct replays *replays)
@@ -221,10 +232,14 @@ void replay_on_event(struct audience_member *member, const struct event_record *
 		on_lapped(replays);
 		return;
 	}
-	if (record->kind == EVENT_RECORD_EVENT &&
-	    is_replayed(replays, record->service, record->name, record->document_hash,
-			record->revision, record->timestamp_ms))
+	bool is_event = record->kind == EVENT_RECORD_EVENT;
+	if (is_event && is_replayed(replays, record->service, record->name, record->document_hash,
+				    record->revision, record->timestamp_ms))
 		return;
+	if (is_event && replays->running && will_be_read(replays->running, record)) {
+		replays->running->relies = true;
+		return;
+	}
 	unsigned count = event_record_frame(record, mode, parts);
 	for (unsigned i = 0; i < count; i++)
 		len += parts[i].iov_len;

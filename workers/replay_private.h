@@ -97,6 +97,7 @@ struct replay {
 	bool answered;
 	bool listed;              /* its documents are known */
 	bool retries;             /* a read has failed: it is made again at the next mark */
+	bool relies;              /* live events have been left to the reads to come */
 	struct progress progress; /* what the client has, by its `after` */
 	struct buffer position;   /* owned; what the client is given */
 	struct position mark;     /* when it began */
