@@ -123,7 +123,8 @@ static void fail(struct replay *replay, int error)
 	if (replay->answered) {
 		/* The rest of what was missed cannot be told. */
 		send_resync(replay, NULL, "gap");
-		lose_left_events(replay);
+		if (audience_subscription_count(replays->member.audience) > 1)
+			lose_left_events(replay);
 		replay->next = replay->count;
 		return;
 	}
