@@ -19,16 +19,23 @@ second() {
 	deb_package '*upgrade*' | sed "s,^$root_dir,,"
 }
 
+# No init has brought this host to a runlevel, so invoke-rc.d needs to be told what may run: 104 yes, 101 no.
+allow_start() {
+	policy=$root_dir/usr/sbin/policy-rc.d
+	printf '#!/bin/sh\n[ "$1" = syncdocd ] && exit 104\nexit 101\n' >"$policy" && chmod 755 "$policy"
+}
+
 apt_install() {
-	in_root apt-get -o APT::Install-Recommends=true install -y "$@"
+	in_root apt-get install -y --no-install-recommends "$@"
 }
 
 download() {
-	apt_install --download-only "$(first)"
+	apt_install --download-only "$(first)" logrotate
 }
 
 if [ "${SYNCDOC_OFFLINE:-no}" = no ]; then
 	mount -t proc proc "$root_dir/proc"
+	allow_start
 	if ! check "what it depends on can be had" download; then
 		finish
 	fi
@@ -37,7 +44,7 @@ go_offline "$0" "$@"
 passed=1 # before we went offline
 
 installs() {
-	apt_install "$(first)" && in_root getent passwd syncdoc | grep '/var/lib/syncdoc:.*nologin'
+	apt_install "$(first)" logrotate && in_root getent passwd syncdoc | grep '/var/lib/syncdoc:.*nologin'
 }
 
 version_is() {

@@ -53,7 +53,7 @@ status() {
 # until_ok COMMAND…
 until_ok() {
 	until_s=$(($(date +%s) + WAIT_S))
-	until "$@"; do
+	until "$@" 2>/dev/null; do
 		[ "$(date +%s)" -lt "$until_s" ] || return 1
 		sleep 0.1
 	done
@@ -70,7 +70,7 @@ answers() {
 }
 
 is_ready() {
-	until_ok answers "$URL/readyz"
+	until_ok answers "$URL/readyz" || answers "$URL/readyz"
 }
 
 write_document() {

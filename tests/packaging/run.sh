@@ -89,11 +89,20 @@ contained() {
 	unshare --mount --pid --fork --kill-child --mount-proc "$@"
 }
 
+# Hosts without systemd, where the init script counts: in one release without any of it, in the others with
+# what apt chooses for systemd-sysusers.
+root_packages() {
+	case $1 in
+	bookworm) echo sysvinit-core,systemd-standalone-sysusers ;;
+	*) echo sysvinit-core ;;
+	esac
+}
+
 # pristine RELEASE: makes build-packages/roots/RELEASE.tar, or finds it young enough.
 pristine() {
 	archive=$roots/$1.tar
 	[ -z "$(find "$archive" -mtime "-$KEEP_ROOTS_DAYS" 2>/dev/null)" ] || return 0
-	contained debootstrap --variant=minbase "$1" "$work/$1.new" "$mirror" || return
+	contained debootstrap --variant=minbase --include="$(root_packages "$1")" "$1" "$work/$1.new" "$mirror" || return
 	echo "deb $mirror $1 main" >"$work/$1.new/etc/apt/sources.list"
 	apt_options >"$work/$1.new/etc/apt/apt.conf.d/99host"
 	echo force-unsafe-io >"$work/$1.new/etc/dpkg/dpkg.cfg.d/unsafe-io"
