@@ -35,6 +35,19 @@ same_files() {
 	[ -s "$root_dir/deb.list" ] && diff "$root_dir/deb.list" "$root_dir/rpm.list"
 }
 
+client_has_same_files() {
+	deb=$(find "$root_dir/packages" -name 'node-syncdoc-client_*.deb' ! -name '*upgrade*')
+	dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's,^\./usr/share/nodejs/\(.*[^/]\)$,\1,p' | sort >"$root_dir/deb.list"
+	rpm -qlp --nosignature "$root_dir"/packages/nodejs-syncdoc-client-*-1.1.*.rpm |
+		sed -n 's,^/usr/lib/node_modules/\(.*\..*\)$,\1,p' | sort >"$root_dir/rpm.list"
+	[ -s "$root_dir/deb.list" ] && diff "$root_dir/deb.list" "$root_dir/rpm.list"
+}
+
+client_can_be_imported() {
+	rpm_in_root --nodeps -i "$root_dir"/packages/nodejs-syncdoc-client-*-1.1.*.rpm &&
+		import_client "$root_dir/usr/lib/node_modules/syncdoc-client"
+}
+
 configuration_is_kept_on_upgrade() {
 	rpm -qp --nosignature --qf '[%{FILEFLAGS:fflags} %{FILENAMES}\n]' "$(package 1)" >"$root_dir/flags"
 	for file in /etc/syncdoc/syncdocd.conf /etc/default/syncdoc /etc/logrotate.d/syncdoc; do
@@ -72,6 +85,7 @@ comes_back() {
 }
 
 check "the files are those of the .deb" same_files
+check "those of the JavaScript client too" client_has_same_files
 check "an edited configuration is not overwritten" configuration_is_kept_on_upgrade
 check "installs into an empty root without scripts" empty_root
 check "installs, makes the user, and starts nothing" installs || finish
@@ -85,6 +99,7 @@ check "reload applies a changed configuration" reload_applies
 check "upgrades to a higher release, into a new process" upgrades
 check "the document is still there" has_document
 check "the changed configuration is still there" answers_as renamed.example
+check "the JavaScript client can be installed and imported" client_can_be_imported
 check "erase stops it, and keeps documents and logs" erase_keeps
 check "installed again, it has the document" comes_back
 finish

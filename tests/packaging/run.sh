@@ -144,6 +144,14 @@ build_rpms() {
 		"$work/clone/packaging/build-rpm" --output "$work/rpms" --suffix .2
 }
 
+# The daemon, its debug symbols, the client.
+check_debs() {
+	ls "$work/$1.debs"
+	for name in syncdoc syncdoc-dbgsym node-syncdoc-client; do
+		[ "$(find "$work/$1.debs" -name "${name}_*.deb" | wc -l)" -eq 2 ] || return
+	done
+}
+
 check_lintian() {
 	for deb in "$work/$1.debs"/*.deb; do
 		lintian --allow-root --fail-on error,warning "$deb" || return
@@ -183,6 +191,7 @@ test_release() {
 	fi
 	step "$release: a clean root" pristine "$release" || return
 	step "$release: packages are built, two versions" build_debs "$release" || return
+	step "$release: the daemon, its debug symbols, and the client" check_debs "$release"
 	step "$release: lintian" check_lintian "$release"
 	make_root "$release" "$work/$release" || return
 	cp "$work/$release.debs"/*.deb "$work/$release/packages"
