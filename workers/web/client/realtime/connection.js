@@ -4,6 +4,7 @@ import { LOST, Outbox } from './outbox.js';
 import { Socket } from './socket.js';
 
 const CLOSE_TOKEN_EXPIRED = 4001, CLOSE_FORBIDDEN = 4003, CLOSE_POLICY = 1008, CLOSE_OVERLOAD = 1013;
+const AUTH = 'auth'; // the id of that message
 const STABLE_MS = 5000; // open that long: the next loss begins with short delays again
 const SLOW_FROM = 4; // attempts: where the server says that there is too much, delays begin long
 const DRAIN_MS = 1000; // what has been sent may be answered before a planned change of connection
@@ -41,7 +42,7 @@ export class Connection {
 
 	request(message, { timeoutMs = this.options.timeoutMs, ...rest } = {}) {
 		if (this.isClosed) return Promise.reject(this.closedBy ?? closedError());
-		if (!this.isOpen && !this.isOpening && rest.lost === LOST.DROP) return Promise.reject(offlineError());
+		if (!this.isOpen && rest.lost === LOST.DROP) return Promise.reject(offlineError());
 		return this.outbox.request(message, { timeoutMs, ...rest });
 	}
 
@@ -77,25 +78,32 @@ export class Connection {
 		try {
 			this.#socket = new Socket(
 				{ url: this.url, WebSocket, connectTimeoutMs, heartbeatMs, pongTimeoutMs },
-				{ welcomed: mine(welcome => this.#welcomed(welcome, token)), take: mine(message => this.#take(message)), lost: mine(end => this.#lost(end)) },
+				{ opened: mine(() => this.#authenticate(token)), welcomed: mine(welcome => this.#welcomed(welcome)), take: mine(message => this.#take(message)), lost: mine(end => this.#lost(end)) },
 			);
 		} catch (error) {
 			this.#lost({ code: 0, reason: error.message, error });
 		}
 	}
 
-	#welcomed(welcome, token) {
+	// Before everything else: nothing is allowed without it.
+	#authenticate(token) {
+		this.isProven = token === undefined;
+		if (!this.isProven) this.#socket.send(JSON.stringify({ type: 'auth', token, id: AUTH }));
+	}
+
+	#welcomed(welcome) {
 		this.welcome = welcome;
-		if (token === undefined) {
-			this.#opened();
+		this.isWelcome = true;
+		if (this.isProven) this.#opened();
+	}
+
+	#authenticated(answer) {
+		if (answer.type === 'error') {
+			this.#authRefused(errorOf(answer));
 			return;
 		}
-		// Before everything else, and not counted: nothing is allowed without it.
-		this.authAnswer = answer => {
-			if (answer.type === 'error') this.#authRefused(errorOf(answer));
-			else this.#opened();
-		};
-		this.#socket.send(JSON.stringify({ type: 'auth', token, id: 'auth' }));
+		this.isProven = true;
+		if (this.isWelcome) this.#opened();
 	}
 
 	#authRefused(error) {
@@ -113,20 +121,16 @@ export class Connection {
 	#opened() {
 		this.#openedAt = Date.now();
 		this.#authFailures = 0;
-		this.isOpening = true;
 		this.isOffline = false;
 		this.state = 'open';
 		this.outbox.start(() => this.on.open(this.welcome));
-		this.isOpening = false;
 		this.on.state('open', { connectionId: this.welcome.connectionId, server: this.welcome.server });
 		this.#planRefresh();
 	}
 
 	#take(message) {
-		if (message.id === 'auth' && this.authAnswer) {
-			const { authAnswer } = this;
-			this.authAnswer = undefined;
-			authAnswer(message);
+		if (message.id === AUTH) {
+			if (!this.isOpen) this.#authenticated(message);
 		} else if (message.type === 'goaway') {
 			this.#goAway(message);
 		} else if (message.id === undefined || !this.outbox.answer(message)) {
@@ -164,8 +168,7 @@ export class Connection {
 		const wasOpen = this.isOpen, { planned } = this;
 		this.#run++;
 		this.#socket = undefined;
-		this.authAnswer = undefined;
-		this.planned = false;
+		this.isWelcome = this.planned = false;
 		this.#clearTimers();
 		if (wasOpen && Date.now() - this.#openedAt > STABLE_MS) this.#failures = 0;
 		this.state = 'reconnecting';
@@ -239,8 +242,7 @@ export class Connection {
 		const socket = this.#socket;
 		this.#run++;
 		this.#socket = undefined;
-		this.authAnswer = undefined;
-		this.planned = false;
+		this.isWelcome = this.planned = this.isOffline = false;
 		this.#clearTimers();
 		socket?.close(reason);
 		this.closedBy = error;

@@ -106,6 +106,7 @@ export class Feeds {
 	}
 
 	resync(message) {
+		message = { topic: 'sync.*.*', ...message };
 		const { topic, service, documentId } = message, [, ofTopic] = topic.split('.');
 		const key = documentId && Revisions.key(service ?? ofTopic, documentId), feeds = documentId ? this.#concerned(documentId) : [...this.#feeds.values()];
 		let recovering = true;
@@ -121,10 +122,6 @@ export class Feeds {
 		const { service, documentId } = by, key = Revisions.key(service, documentId);
 		if (!document) return;
 		if (document.revision < this.seen.get(key)) this.seen.set(key, document.revision);
-		for (const feed of this.#wide) {
-			if (!feed.answer || feed.isResuming || !feed.matches(service, feed.event, documentId) || feed.event === 'presence') continue;
-			const seen = feed.seen.get(key);
-			if (seen === undefined ? document.updatedAt > feed.lastTimestamp && feed.lastTimestamp : seen < document.revision) feed.skipTo(document);
-		}
+		for (const feed of this.#concerned(documentId)) if (feed !== by && feed.hasMissed(document)) feed.skipTo(document);
 	}
 }
