@@ -127,6 +127,22 @@ describe('writes without a connection', () => {
 		assert.deepEqual([error instanceof OfflineError, error.code], [true, 'offline']);
 	});
 
+	test('with an Idempotency-Key they need no connection: REST is tried until it answers', async () => {
+		const keys = [];
+		const mock = await start({ answer: merges }), fetch = async (url, { headers }) => {
+			keys.push(headers['Idempotency-Key']);
+			if (keys.length < 3) throw new TypeError('fetch failed');
+			return new Response(JSON.stringify(envelope(5)), { headers: { 'Content-Type': 'application/json' } });
+		};
+		const realtime = make(mock, { fetch, reconnectMinMs: 100000, reconnectMaxMs: 100000 });
+		await realtime.connect();
+		mock.peers[0].drop();
+		await until(() => realtime.state === 'reconnecting');
+		assert.equal((await realtime.sync.merge('s', 'x', {}, { idempotencyKey: true })).revision, 5);
+		assert.deepEqual([keys.length, new Set(keys).size, keys[0].length], [3, 1, 32]);
+		await assert.rejects(make(mock, { fetch: async () => { throw new TypeError('down'); } }).sync.merge('s', 'x', {}, { idempotencyKey: 'k', timeoutMs: 50 }), OutcomeUnknownError);
+	});
+
 	test('before the first connection they wait, and are refused when it cannot be had', async () => {
 		const mock = await start({ answer: merges });
 		assert.equal((await make(mock).sync.merge('s', 'x', { a: 1 })).revision, 2);
