@@ -48,7 +48,11 @@ describe('losing the connection', () => {
 		mock.welcome = undefined;
 		const realtime = make(mock, { connectTimeoutMs: 50 });
 		await mock.peer(2);
-		assert.match(realtime.states.find(({ state }) => state === 'reconnecting').reason, /no welcome/);
+		assert.match(realtime.states.find(({ state }) => state === 'reconnecting').reason, /not open within 50 ms/);
+		const deaf = await start({ answer: (message, peer) => void (peer.isSilent = true) });
+		deaf.usual = () => undefined;
+		make(deaf, { connectTimeoutMs: 50, token: 'x' });
+		await (await deaf.peer(2)).next('auth');
 	});
 
 	test('goaway: moved within its time, after what was under way, and nothing is lost', async () => {
@@ -244,6 +248,24 @@ describe('tokens', () => {
 		assert.equal(never.state, 'closed');
 	});
 
+	test('setToken() while the first one is being refused: the other one is tried', async () => {
+		const mock = await start();
+		mock.answer = message => (message.token === 'bad' ? undefined : mock.usual(message)); // not yet
+		const realtime = make(mock, { token: 'bad' }), first = await mock.peer();
+		const { id } = await first.next('auth');
+		realtime.setToken('good');
+		first.send({ id, type: 'error', status: 401, code: 'invalid_token', message: 'bad' });
+		await until(() => realtime.state === 'open');
+		assert.deepEqual(statesOf(realtime), ['connecting', 'reconnecting', 'open']);
+	});
+
+	test('a write that waits for the first connection is not refused because of an old token', async () => {
+		let asked = 0;
+		const mock = await authServer(token => token === 't2');
+		mock.answer = (answer => (message, peer) => (message.type === 'sync.merge' && peer.token ? { type: 'result', document: envelope(2) } : answer(message, peer)))(mock.answer);
+		assert.equal((await make(mock, { getToken: () => `t${++asked}` }).sync.merge('s', 'x', {})).revision, 2);
+	});
+
 	test('a getToken that fails is asked again later', async () => {
 		let asked = 0;
 		const mock = await authServer(token => token === 'good');
@@ -288,15 +310,52 @@ describe('tokens', () => {
 		await until(() => statesOf(renewing).filter(state => state === 'open').length === 2);
 	});
 
-	test('a refresh that the server refuses leads to another connection', async () => {
+	for (const closes of [false, true])
+	test(`a token of another user leads to another connection${closes ? ', also where the server is faster' : ''}`, async () => {
 		const mock = await start();
-		mock.answer = (message, peer) => (message.type === 'auth' && peer.of('auth').length > 1 ? { type: 'error', status: 403, code: 'subject_changed', message: 'another subject' } : mock.usual(message));
+		mock.answer = (message, peer) => {
+			if (message.type !== 'auth' || peer.of('auth').length < 2) return mock.usual(message);
+			if (closes) setImmediate(() => peer.close(4003, 'a refresh may not change sub'));
+			return { type: 'error', status: 403, code: 'subject_changed', message: 'another subject' };
+		};
 		const realtime = make(mock, { token: 'ann' });
 		await realtime.connect();
 		await realtime.setToken('bob');
 		const second = await mock.peer(2);
 		assert.equal((await second.next('auth')).token, 'bob');
-		assert.deepEqual(realtime.errors.map(({ code }) => code), ['subject_changed']);
+		await realtime.connect();
+		if (!closes) assert.deepEqual(realtime.errors.map(({ code }) => code), ['subject_changed']);
+	});
+
+	test('4003 together with the refusal does not end a client that has another token', async () => {
+		const mock = await start();
+		mock.answer = (message, peer) => (message.type === 'auth' && peer.of('auth').length > 1 ? void peer.close(4003, 'a refresh may not change sub') : mock.usual(message));
+		const realtime = make(mock, { token: 'ann' });
+		await realtime.connect();
+		await realtime.setToken('bob');
+		assert.equal((await (await mock.peer(2)).next('auth')).token, 'bob');
+		await realtime.connect();
+	});
+
+	test('a refresh with a bad token leaves the connection as it is; getToken is asked again', async () => {
+		let asked = 0;
+		const mock = await start({ answer: message => (message.type === 'auth' ? (message.token === 't2' ? { type: 'error', status: 401, code: 'invalid_token', message: 'bad' } : { type: 'result', expiresAt: asked === 1 ? Date.now() + 100 : undefined }) : undefined) });
+		const realtime = make(mock, { getToken: () => `t${++asked}` });
+		await realtime.connect();
+		await until(() => realtime.errors.length);
+		assert.deepEqual([realtime.errors[0].code, realtime.state, mock.peers.length], ['invalid_token', 'open', 1]);
+		await realtime.setToken('x');
+		assert.equal(mock.peers[0].of('auth').at(-1).token, 'x');
+	});
+
+	test('a subscription that new rights do not cover ends with an error', async () => {
+		const mock = await start(), realtime = make(mock, { token: 'ann' }), subscription = realtime.subscribe({ topic: 'sync.s.*', documentId: 'x' }), told = [];
+		subscription.on('error', error => told.push(error));
+		const other = realtime.subscribe({ topic: 'sync.t.*' });
+		await Promise.all([mock.peer().then(peer => peer.next('subscribe', ({ documentId }) => documentId)), other.ready]);
+		mock.peers[0].send({ type: 'error', code: 'forbidden', status: 403, message: 'no right', topic: 'sync.s.*', documentId: 'x' });
+		await until(() => told.length);
+		assert.deepEqual([told[0] instanceof AuthError, subscription.isActive, other.isActive], [true, false, true]);
 	});
 });
 
@@ -375,12 +434,14 @@ describe('what was missed', () => {
 		peer.send({ type: 'resync', topic: 'sync.*.presence', reason: 'gap' });
 		peer.send({ type: 'resync', topic: 'sync.*.*', reason: 'gap' });
 		await until(() => asked() === count + 3);
+		peer.send({ type: 'resync', topic: 'sync.s.*', reason: 'rights' });
+		await until(() => told.topic.length === 6);
 		assert.deepEqual(told, {
-			topic: [['lapped', undefined, true], ['large', 'x', false], ['slow', 'y', false], ['gap', undefined, false], ['gap', undefined, false]],
+			topic: [['lapped', undefined, true], ['large', 'x', false], ['slow', 'y', false], ['gap', undefined, false], ['gap', undefined, false], ['rights', undefined, false]],
 			other: [['gap', false]],
 			document: [['large', true], ['gap', true]],
 		});
-		assert.deepEqual(realtime.resyncs.map(({ reason, recovering }) => [reason, recovering]), [['lapped', true], ['large', false], ['slow', false], ['gap', false], ['gap', false]]);
+		assert.deepEqual(realtime.resyncs.map(({ reason, recovering }) => [reason, recovering]), [['lapped', true], ['large', false], ['slow', false], ['gap', false], ['gap', false], ['rights', false]]);
 	});
 
 	test('after a rollback older revisions are news', async () => {

@@ -8,6 +8,7 @@ const AUTH = 'auth'; // the id of that message
 const STABLE_MS = 5000; // open that long: the next loss begins with short delays again
 const SLOW_FROM = 4; // attempts: where the server says that there is too much, delays begin long
 const DRAIN_MS = 1000; // what has been sent may be answered before a planned change of connection
+const FORBIDDEN = 403;
 const TOKEN_RETRY_MS = 5000;
 
 export class Connection {
@@ -87,6 +88,7 @@ export class Connection {
 
 	// Before everything else: nothing is allowed without it.
 	#authenticate(token) {
+		this.provenToken = token;
 		this.isProven = token === undefined;
 		if (!this.isProven) this.#socket.send(JSON.stringify({ type: 'auth', token, id: AUTH }));
 	}
@@ -103,29 +105,31 @@ export class Connection {
 			return;
 		}
 		this.isProven = true;
+		this.endsAt = answer.expiresAt;
 		if (this.isWelcome) this.#opened();
 	}
 
 	#authRefused(error) {
-		if (error.status === 401 || error.status === 403) this.#refused(error);
+		if (error instanceof AuthError && !this.#mayTryAnother()) this.#stop(error);
 		else this.#socket.abandon({ code: 0, reason: error.message, error });
 	}
 
-	// By this token. Another one may do better, once.
-	#refused(error) {
-		this.tokens.forget();
-		if (!this.tokens.renewable || ++this.#authFailures > 1) this.#stop(error);
-		else if (this.#socket) this.#socket.abandon({ code: CLOSE_FORBIDDEN, reason: error.message, error });
+	// Another token may do better; once.
+	#mayTryAnother() {
+		const isOther = this.tokens.held !== undefined && this.tokens.held !== this.provenToken;
+		if (!isOther) this.tokens.forget();
+		return (isOther || this.tokens.renewable) && ++this.#authFailures <= 1;
 	}
 
 	#opened() {
+		this.#socket.settled();
 		this.#openedAt = Date.now();
 		this.#authFailures = 0;
 		this.isOffline = false;
 		this.state = 'open';
 		this.outbox.start(() => this.on.open(this.welcome));
 		this.on.state('open', { connectionId: this.welcome.connectionId, server: this.welcome.server });
-		this.#planRefresh();
+		this.#planRefresh(this.tokens.refreshInMs(this.endsAt));
 	}
 
 	#take(message) {
@@ -140,25 +144,25 @@ export class Connection {
 
 	/* ---- tokens ---- */
 
-	#planRefresh(inMs = this.tokens.refreshInMs()) {
+	#planRefresh(inMs) {
 		if (inMs !== undefined) this.#timers.refresh = setTimeout(() => this.refresh(), inMs);
 	}
 
-	// Proves anew who this is, before the token ends; the connection stays.
-	async refresh() {
+	// Proves anew who this is, by that token or another one of getToken(); the connection stays.
+	async refresh(given) {
 		const run = this.#run;
 		clearTimeout(this.#timers.refresh);
 		try {
-			const token = this.tokens.renewable ? await this.tokens.renew() : await this.tokens.get();
+			const token = given ?? (await this.tokens.renew());
 			if (run !== this.#run || !this.isOpen || token === undefined) return;
-			await this.request({ type: 'auth', token }, { lost: LOST.DROP });
-			if (run === this.#run) this.#planRefresh();
+			const { expiresAt } = await this.request({ type: 'auth', token }, { lost: LOST.DROP, onAnswer: () => (this.provenToken = token) });
+			if (run === this.#run) this.#planRefresh(this.tokens.refreshInMs(expiresAt));
 		} catch (error) {
 			if (run !== this.#run || !this.isOpen) return;
 			this.on.error(error instanceof RealtimeError ? error : new RealtimeError('token_failed', `getToken() failed: ${error?.message ?? error}`, { cause: error }));
-			// Another user's token, for example, is good for another connection only.
-			if (error instanceof AuthError) this.reconnect('the token was refused');
-			else this.#planRefresh(TOKEN_RETRY_MS);
+			// Another user's token is good for another connection only; with one that is not good at all this connection goes on until its end.
+			if (error.status === FORBIDDEN) this.reconnect('another user');
+			else if (this.tokens.renewable) this.#planRefresh(TOKEN_RETRY_MS);
 		}
 	}
 
@@ -173,14 +177,15 @@ export class Connection {
 		if (wasOpen && Date.now() - this.#openedAt > STABLE_MS) this.#failures = 0;
 		this.state = 'reconnecting';
 		this.outbox.lose(new RealtimeError('connection_lost', `the connection was lost: ${code} ${reason}`, { cause: error }));
-		if (code === CLOSE_TOKEN_EXPIRED || (code === CLOSE_FORBIDDEN && !(error instanceof AuthError))) {
+		if (error instanceof AuthError) {
+			this.#retry(0, { code, reason, error });
+			return;
+		}
+		if (code === CLOSE_TOKEN_EXPIRED || code === CLOSE_FORBIDDEN) {
 			const refusal = new AuthError(code === CLOSE_TOKEN_EXPIRED ? 'token_expired' : 'forbidden', reason || 'the server closed the connection', { status: code === CLOSE_FORBIDDEN ? 403 : 401 });
-			this.tokens.forget();
-			if (!this.tokens.renewable || ++this.#authFailures > 1) {
-				this.#stop(refusal, code);
-				return;
-			}
-			this.#retry(0, { code, reason, error: refusal });
+			// Right after it had been opened: not in a circle.
+			if (this.#mayTryAnother()) this.#retry(wasOpen && Date.now() - this.#openedAt < STABLE_MS ? this.#delayMs() : 0, { code, reason, error: refusal });
+			else this.#stop(refusal, code);
 			return;
 		}
 		if (code === CLOSE_OVERLOAD || code === CLOSE_POLICY) this.#failures = Math.max(this.#failures, SLOW_FROM);

@@ -2,7 +2,7 @@
 import { LOST } from './outbox.js';
 import { Revisions } from './revisions.js';
 
-const PRESENCE = 'presence';
+const PRESENCE = 'presence', ALL = 'sync.*.*';
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const CALM_MS = 30000; // without a resync: the next one is answered without delay again
 const OVERTAKEN = new Set(['lapped', 'slow']); // reasons after which resuming brings what was missed
@@ -158,6 +158,11 @@ export class Feed {
 			this.#timer = setTimeout(() => generation === feeds.generation && this.ask(), delayMs);
 			return;
 		}
+		this.fail(error);
+	}
+
+	// For good.
+	fail(error) {
 		for (const one of this.#users()) one.failed(error);
 	}
 
@@ -240,12 +245,12 @@ export class Feed {
 		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
 	}
 
-	isMeantBy({ topic, service, documentId, documentPrefix, reason }) {
+	isMeantBy({ topic, service, documentId, documentPrefix }) {
 		const [, namedService, namedEvent] = topic.split('.');
 		if (documentId !== undefined && this.documentId !== undefined && documentId !== this.documentId) return false;
 		if (documentId !== undefined && this.documentPrefix !== undefined && !documentId.startsWith(this.documentPrefix)) return false;
-		// Those who were overtaken are told subscription by subscription.
-		if (OVERTAKEN.has(reason) && service === undefined) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
+		// Without a service it names one subscription, or all of them.
+		if (service === undefined && topic !== ALL && namedEvent !== PRESENCE) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
 		if (namedEvent === PRESENCE) return this.#any(one => one.wantsPresence);
 		return overlap(this.service, namedService) && overlap(this.event, namedEvent);
 	}

@@ -8,7 +8,7 @@ const LATE_MS = 1000;
 export class Socket {
 	#end; // called once with {code, reason, error?}
 	#ending = false;
-	#timers = {}; // welcome, beat
+	#timers = {}; // settled, beat
 	#heardAt = 0;
 	#pingedAt = 0; // later than #heardAt: an answer is waited for
 
@@ -17,7 +17,7 @@ export class Socket {
 		Object.assign(this, { heartbeatMs, pongTimeoutMs, welcomed, take });
 		this.#end = lost;
 		this.socket = new WebSocket(url, ['syncdoc.v1']);
-		this.#timers.welcome = setTimeout(() => this.abandon({ code: 0, reason: `no welcome within ${connectTimeoutMs} ms` }), connectTimeoutMs);
+		this.#timers.settled = setTimeout(() => this.abandon({ code: 0, reason: `not open within ${connectTimeoutMs} ms` }), connectTimeoutMs);
 		this.socket.onopen = () => opened();
 		this.socket.onmessage = ({ data }) => this.#hear(data);
 		this.socket.onclose = ({ code, reason }) => this.#finish({ code, reason: String(reason ?? '') });
@@ -42,13 +42,17 @@ export class Socket {
 			return;
 		}
 		if (message.type === 'welcome') {
-			clearTimeout(this.#timers.welcome);
 			this.heartbeatMs ??= message.pingInterval || HEARTBEAT_MS;
 			this.#beatIn(this.heartbeatMs);
 			this.welcomed(message);
 		} else if (message.type !== 'pong') {
 			this.take(message);
 		}
+	}
+
+	// Welcome and authenticated: from now on silence is what ends it.
+	settled() {
+		clearTimeout(this.#timers.settled);
 	}
 
 	// A socket whose other end is gone takes everything and says nothing: only an answer that stays out shows it.
