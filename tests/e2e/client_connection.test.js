@@ -266,10 +266,11 @@ describe('tokens', () => {
 		assert.equal((await make(mock, { getToken: () => `t${++asked}` }).sync.merge('s', 'x', {})).revision, 2);
 	});
 
-	test('a getToken that fails is asked again later', async () => {
+	for (const [how, fail] of [['throws', () => { throw new Error('sign-in is down'); }], ['rejects', () => Promise.reject(new Error('sign-in is down'))], ['gives no text', () => undefined]])
+	test(`a getToken that ${how} is asked again later`, async () => {
 		let asked = 0;
 		const mock = await authServer(token => token === 'good');
-		const realtime = make(mock, { getToken: async () => { if (++asked < 3) throw new Error('sign-in is down'); return 'good'; } });
+		const realtime = make(mock, { getToken: () => (++asked < 3 ? fail() : 'good') });
 		await realtime.connect();
 		assert.deepEqual([asked, realtime.errors.map(({ code }) => code)], [3, ['token_failed', 'token_failed']]);
 	});

@@ -56,17 +56,17 @@ export class Tokens {
 
 	// All who ask meanwhile get the same one.
 	renew() {
-		this.#asking ??= (async () => {
-			try {
-				const token = await this.getToken();
-				if (typeof token !== 'string' || !token) throw new TypeError('getToken() must give a text');
-				this.#held = token;
-				return token;
-			} finally {
-				this.#asking = undefined;
-			}
-		})();
+		this.#asking ??= this.#ask().finally(() => {
+			this.#asking = undefined;
+		});
 		return this.#asking;
+	}
+
+	async #ask() {
+		const token = await this.getToken();
+		if (typeof token !== 'string' || !token) throw new TypeError('getToken() must give a text');
+		this.#held = token;
+		return token;
 	}
 
 	// ms until the next one should be asked for; undefined: never. `endsAt`: what the server says of it, which knows more kinds of tokens.
