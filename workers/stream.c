@@ -1,3 +1,4 @@
+#include "access_log.h"
 #include "log.h"
 #include "replay.h"
 #include "resync.h"
@@ -134,6 +135,7 @@ static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
 	}
 	stream->queue_bytes -= len;
 	stream->moved_at_ms = worker_monotonic_ms();
+	access_line_add_bytes(stream->access, len);
 	if (len)
 		return (ssize_t)len;
 	/* Also for one that is cut: its socket takes no last chunk, so the client sees no good end.
@@ -298,6 +300,7 @@ void stream_open(struct request *request, const struct subscription_spec *specs,
 {
 	struct streams *streams = request_worker(request)->streams;
 	struct stream *stream = stream_create(streams, request_connection(request));
+	stream->access = request_access_line(request);
 
 	stream->resumes = last_event_id && *last_event_id;
 	/* A browser gives up for good on anything but 200, so in a drain it gets a stream, too,

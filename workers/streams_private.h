@@ -20,6 +20,7 @@ struct stream {
 	struct replays *replays;           /* owned; NULL: it resumes nothing */
 	struct MHD_Connection *connection; /* borrowed: lives longer than the response */
 	int fd;                            /* borrowed: MHD's */
+	struct access_line *access;        /* borrowed: the request's, which ends last; or NULL */
 	ev_io gone;                        /* on fd: the client's end of the connection is closed */
 	TAILQ_ENTRY(stream) list;
 	STAILQ_HEAD(, queued) queue;
