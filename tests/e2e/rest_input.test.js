@@ -224,7 +224,6 @@ describe('methods and routes', () => {
 		['GET', '/v1/connections'],
 		['DELETE', '/v1/connections/x'],
 		['POST', '/v1/auth/revoke'],
-		['GET', '/metrics'],
 	];
 	for (const [method, route] of later)
 		test(`${method} ${route} is 404 or 501`, async () => {
