@@ -24,11 +24,7 @@ async function look() {
 }
 
 const untilValue = (name, labels, isIt) =>
-	until(
-		async () => isIt((await look()).value(name, labels)),
-		undefined,
-		`${name}${JSON.stringify(labels)}: ${isIt}`,
-	);
+	until(async () => isIt((await look()).value(name, labels)), undefined, `${name}${JSON.stringify(labels)}: ${isIt}`);
 
 describe('/metrics', () => {
 	before(async () => {
@@ -57,7 +53,10 @@ describe('/metrics', () => {
 			assert.equal(name.endsWith('_total'), family.type === 'counter', `${name} is a ${family.type}`);
 			for (const { labels } of family.samples)
 				for (const key of Object.keys(labels))
-					assert.ok(['worker', 'le', 'version', 'reason', 'result', 'connection', 'code'].includes(key), `${name}: ${key}`);
+					assert.ok(
+						['worker', 'le', 'version', 'reason', 'result', 'connection', 'code'].includes(key),
+						`${name}: ${key}`,
+					);
 		}
 		assert.equal(families.get('syncdoc_build_info').samples[0].value, 1);
 		assert.match(families.get('syncdoc_build_info').samples[0].labels.version, /^\d+\.\d+\.\d+/);
@@ -190,7 +189,9 @@ describe('/metrics', () => {
 	});
 
 	test('no counter goes back: killed workers, reloads, old generations that drain', async () => {
-		let last = new Map(), looks = 0, running = true;
+		let last = new Map(),
+			looks = 0,
+			running = true;
 		const compare = seen => {
 			for (const [name, value] of last) {
 				assert.ok(seen.has(name), `${name} is still there`);

@@ -4,7 +4,17 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Daemon, Process, RedisClient, assertStatus, documentPath, freePort, makeDirectory, scrape, until } from './harness.js';
+import {
+	Daemon,
+	Process,
+	RedisClient,
+	assertStatus,
+	documentPath,
+	freePort,
+	makeDirectory,
+	scrape,
+	until,
+} from './harness.js';
 
 const NAME = 'syncdoc-test';
 const FAILOVER_MS = 60000;
@@ -13,7 +23,18 @@ class Server {
 	async start(args = [], config) {
 		this.directory ??= makeDirectory('sentinel');
 		this.port ??= await freePort();
-		const common = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.directory, '--save', '', '--daemonize', 'no'];
+		const common = [
+			'--port',
+			String(this.port),
+			'--bind',
+			'127.0.0.1',
+			'--dir',
+			this.directory,
+			'--save',
+			'',
+			'--daemonize',
+			'no',
+		];
 		const file = path.join(this.directory, 'redis.conf');
 		if (config) fs.writeFileSync(file, `port ${this.port}\nbind 127.0.0.1\ndir ${this.directory}\n${config}`);
 		this.process = new Process('redis-server', config ? [file, '--sentinel'] : [...common, ...args]);
@@ -55,7 +76,15 @@ async function untilPrimary(server) {
 describe('Sentinel', () => {
 	before(async () => {
 		servers.push(await new Server().start());
-		servers.push(await new Server().start(['--replicaof', '127.0.0.1', String(servers[0].port), '--repl-diskless-sync-delay', '0']));
+		servers.push(
+			await new Server().start([
+				'--replicaof',
+				'127.0.0.1',
+				String(servers[0].port),
+				'--repl-diskless-sync-delay',
+				'0',
+			]),
+		);
 		const watch = [
 			`sentinel monitor ${NAME} 127.0.0.1 ${servers[0].port} 2`,
 			`sentinel down-after-milliseconds ${NAME} 1000`,
@@ -63,14 +92,23 @@ describe('Sentinel', () => {
 		].join('\n');
 		for (let i = 0; i < 3; i++) sentinels.push(await new Server().start([], watch));
 		for (const sentinel of sentinels)
-			await until(async () => {
-				const [replicas, others] = [await sentinel.command('SENTINEL', 'REPLICAS', NAME), await sentinel.command('SENTINEL', 'SENTINELS', NAME)];
-				return replicas.length === 1 && others.length === 2;
-			}, FAILOVER_MS, 'Sentinels know the replica and each other');
+			await until(
+				async () => {
+					const [replicas, others] = [
+						await sentinel.command('SENTINEL', 'REPLICAS', NAME),
+						await sentinel.command('SENTINEL', 'SENTINELS', NAME),
+					];
+					return replicas.length === 1 && others.length === 2;
+				},
+				FAILOVER_MS,
+				'Sentinels know the replica and each other',
+			);
 		await until(async () => /state=online/.test(String(await servers[0].command('INFO', 'replication'))));
 		const dead = await freePort();
 		const hosts = [dead, ...sentinels.map(({ port }) => port)].map(port => `127.0.0.1:${port}`).join(',');
-		daemon = await Daemon.start({ settings: { workers: 2, 'redis.url': `sentinel://${hosts}/${NAME}`, 'redis.timeout': 1 } });
+		daemon = await Daemon.start({
+			settings: { workers: 2, 'redis.url': `sentinel://${hosts}/${NAME}`, 'redis.timeout': 1 },
+		});
 	});
 	after(async () => {
 		await daemon?.stop();
@@ -98,8 +136,14 @@ describe('Sentinel', () => {
 			await writeUntilTaken(daemon.rest, id, { step: 1 });
 			await socket.next(message => message.payload?.documentId === id && message.payload.data?.step === 1, FAILOVER_MS);
 			assert.equal(String(await servers[successor].command('EXISTS', `syncdoc:data:f:${id}`)), '1');
-			const place = new RegExp(`relay: redis sentinel://\\S+: connected again, the primary is 127\\.0\\.0\\.1:${servers[successor].port}`);
-			await until(() => place.test(daemon.stderr), undefined, () => `${place} in ${daemon.stderr}`);
+			const place = new RegExp(
+				`relay: redis sentinel://\\S+: connected again, the primary is 127\\.0\\.0\\.1:${servers[successor].port}`,
+			);
+			await until(
+				() => place.test(daemon.stderr),
+				undefined,
+				() => `${place} in ${daemon.stderr}`,
+			);
 			const seen = await scrape(daemon.rest);
 			assert.ok(seen.value('syncdoc_supervisor_redis_reconnects_total') > 0);
 			socket.close();
@@ -113,7 +157,10 @@ describe('Sentinel', () => {
 			const old = servers[0].port;
 			await servers[0].start(['--replicaof', '127.0.0.1', String(servers[1].port), '--repl-diskless-sync-delay', '0']);
 			assert.equal(servers[0].port, old);
-			await until(async () => /state=online/.test(String(await servers[1].command('INFO', 'replication'))), FAILOVER_MS);
+			await until(
+				async () => /state=online/.test(String(await servers[1].command('INFO', 'replication'))),
+				FAILOVER_MS,
+			);
 			sentinels[2].process.kill('SIGSTOP');
 			await until(
 				async () => String(await sentinels[0].command('SENTINEL', 'FAILOVER', NAME).catch(error => error)) === 'OK',
