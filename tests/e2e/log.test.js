@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { assertStatus, documentPath, exchange, hasWholeAnswer, startPair, until } from './harness.js';
+import { assertStatus, documentPath, exchange, hasWholeAnswer, scrape, startPair, until } from './harness.js';
 
 async function withLog(settings, run, config) {
 	const directory = fs.mkdtempSync('/tmp/syncdoc-log-');
@@ -136,4 +136,36 @@ test('a reload whose values do not go together with what needs a restart is refu
 			await daemon.waitUntilReady();
 		},
 		'ring { size = "4MiB" } documents { max_size = "64KiB" }',
+	));
+
+test('a reload names each key that needs a restart, and leaves it as it was', () =>
+	withLog(
+		{ workers: undefined, 'ring.size': undefined },
+		async ({ daemon, rest, lines }) => {
+			fs.writeFileSync(
+				daemon.configFile,
+				`workers = 2 node = "two" pid_file = "/nowhere/pid" user = "nobody" group = "nogroup" drain_rate = 7
+				ring { size = "8MiB" } redis { password_file = "/nowhere/password" timeout = 3 }`,
+			);
+			daemon.process.kill('SIGHUP');
+			await until(() => lines().some(line => /reload: done/.test(line)));
+			const named = lines().flatMap(
+				line => line.match(/reload: (\S+) has changed; it is applied at the next restart/)?.[1] ?? [],
+			);
+			assert.deepEqual(named.sort(), [
+				'group',
+				'node',
+				'pid_file',
+				'redis.password_file',
+				'ring.size',
+				'user',
+				'workers',
+			]);
+			await daemon.waitUntilReady();
+			const seen = await scrape(rest);
+			assert.equal(seen.value('syncdoc_workers'), 1);
+			assert.equal(seen.value('syncdoc_ring_size_bytes'), 4 << 20);
+			assert.equal(daemon.workers().length, 1);
+		},
+		'workers = 1 node = "one" ring { size = "4MiB" }',
 	));
