@@ -130,7 +130,7 @@ Test(supervisor_page, seats_and_totals_do_not_touch_each_other, .init = set_up)
 
 /* ---- two processes ---- */
 
-#define LIVES 20000
+#define LIVES 200000
 #define WRITES_OF_A_LIFE 3
 
 struct shared {
