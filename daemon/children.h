@@ -62,6 +62,8 @@ void children_view(const struct children *children,
 unsigned children_generation(const struct children *children); /* of the workers that serve */
 /* Run ids are made of this incarnation from here on, those of living processes too. */
 void children_renew_runs(struct children *children, uint64_t incarnation);
+/* What has become of workers, into the supervisor's page. */
+void children_tell_figures(const struct children *children);
 uint64_t children_forks(const struct children *children); /* the highest n in a run id */
 unsigned children_count(const struct children *children);
 

@@ -8,6 +8,7 @@
 #include "control_verbs.h"
 #include "embedded_redis.h"
 #include "expiry.h"
+#include "figures.h"
 #include "keys.h"
 #include "mark_timer.h"
 #include "presence_reaper.h"
@@ -51,6 +52,7 @@ struct supervisor {
 	struct marks marks;
 	struct mark_timer mark_timer;
 	struct presence_reaper presence_reaper;
+	struct figures figures;
 	struct children *children; /* owned */
 	uint64_t incarnation;
 	int64_t started_ms; /* CLOCK_MONOTONIC */
@@ -144,8 +146,10 @@ static int reload(struct supervisor *supervisor, char *ret_error, size_t error_l
 	struct config *config =
 		reload_config(supervisor->config, options->config_path, options->overrides,
 			      options->override_count, ret_error, error_len);
-	if (!config)
+	if (!config) {
+		supervisor->figures.source.reloads_refused++;
 		return -EINVAL;
+	}
 	reload_log(supervisor->config, config, options->has_stderr);
 	/* What syncdocctl loglevel has set ends here: the file is in force again. */
 	set_log_level(config->log_level, supervisor);
@@ -160,8 +164,12 @@ static int reload(struct supervisor *supervisor, char *ret_error, size_t error_l
 		log_notice("reload: waiting for killed workers to be gone");
 		return -EAGAIN;
 	}
+	supervisor->figures.source.reloads++;
+	figures_tell(&supervisor->figures);
 	stop_store(supervisor);
 	start_store(supervisor);
+	redis_set_timeout(supervisor->commands.redis, config->redis_timeout_ms);
+	redis_set_timeout(supervisor->relay.upstream.redis, config->redis_timeout_ms);
 	config_destroy(old);
 	log_notice("reload: done, new workers serve, the old ones drain");
 	return 0;
@@ -485,6 +493,23 @@ static void start_children(struct supervisor *supervisor, uint64_t incarnation)
 	ev_prepare_start(supervisor->loop, &supervisor->wake);
 }
 
+static void start_figures(struct supervisor *supervisor)
+{
+	const struct figures_source source = {
+		.publisher = &supervisor->publisher,
+		.children = supervisor->children,
+		.embedded = supervisor->embedded,
+		.commands = &supervisor->commands,
+		.relay = &supervisor->relay,
+		.mark_timer = &supervisor->mark_timer,
+		.presence_reaper = &supervisor->presence_reaper,
+		.expiry = &supervisor->expiry,
+		.purge = &supervisor->purge,
+		.store = &supervisor->store,
+	};
+	figures_start(&supervisor->figures, supervisor->loop, &source);
+}
+
 static void run(struct supervisor *supervisor)
 {
 	uint64_t incarnation;
@@ -494,8 +519,10 @@ static void run(struct supervisor *supervisor)
 	supervisor->options->on_up(supervisor->options->arg);
 	open_redis(supervisor, incarnation);
 	start_children(supervisor, incarnation);
+	start_figures(supervisor);
 	ev_run(supervisor->loop, 0);
 	ev_prepare_stop(supervisor->loop, &supervisor->wake);
+	figures_stop(&supervisor->figures);
 	stop_store(supervisor);
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);
@@ -510,7 +537,7 @@ int supervisor_run(const struct supervisor_options *options, char *ret_error, si
 	struct supervisor supervisor = {
 		.options = options,
 		.config = options->config,
-		.publisher = {.ring_fd = -1, .slots_fd = -1},
+		.publisher = {.ring_fd = -1, .slots_fd = -1, .page_fd = -1},
 		.started_ms = clock_monotonic_ms(),
 		/* The default loop: only that one can watch children and signals. */
 		.loop = ev_default_loop(EVFLAG_AUTO),

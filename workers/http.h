@@ -16,6 +16,8 @@ struct http;
 struct http *http_create(struct worker *worker);
 /* Stops accepting; idle keep-alive connections are closed, answers carry `Connection: close`. */
 void http_drain(struct http *http);
+/* TCP and unix connections that MHD has. */
+size_t http_connections(const struct http *http);
 /* Requests under way. */
 size_t http_active(const struct http *http);
 /* All requests must be answered before (operations_destroy() does that). NULL is fine. */
@@ -62,6 +64,9 @@ const char *request_query_next(const struct request *request, const char *name, 
 struct MHD_Connection;
 struct MHD_Connection *request_connection(const struct request *request);
 
+/* NULL where log.access is off; see access_log.h. */
+struct access_line *request_access_line(const struct request *request);
+
 /* Header added to the answer; both are copied. Before request_answer(). */
 void request_set_header(struct request *request, const char *name, const char *value);
 /* Answers 101 with what MHD_create_response_for_upgrade() made (taken over); the caller has added
@@ -79,6 +84,9 @@ void request_drop_deadline(struct request *request);
  * headers only. */
 void request_answer(struct request *request, int status, const char *content_type,
 		    struct span body);
+/* The same for a body that never changes or goes away: it is not copied. */
+void request_answer_constant(struct request *request, int status, const char *content_type,
+			     struct span body);
 void request_answer_owned(struct request *request, int status, const char *content_type,
 			  struct buffer *body);
 /* application/problem+json from a refusal, with Retry-After, currentRevision… */

@@ -17,9 +17,10 @@ struct route {
 		patch_types; /* bits of enum media_type that a body may have */
 	bool upgrade;        /* WebSocket: no HEAD, and Accept does not count */
 	bool stream;         /* answers with text/event-stream */
+	bool any_type;       /* Accept does not count, or the handler looks at it */
 };
 
-/* Pure. NULL: there is no such route. */
+/* Pure. NULL: there is no such route. All static files share one, whose pattern is "". */
 const struct route *router_match(const struct target *target, struct span *ret_service,
 				 struct span *ret_id, struct span *ret_member);
 /* Value of Allow: `GET, HEAD, OPTIONS`. NULL: of all routes together. Pure. */
