@@ -25,6 +25,7 @@ struct bench {
 	const char *service;
 	char prefix[32]; /* of its documents' ids */
 	bool interrupted;
+	bool loading; /* load_run() is at work: it ends by itself when its answers are there */
 	ev_signal signals[2];
 	uint64_t sequence; /* of writes */
 	struct bench_sent {

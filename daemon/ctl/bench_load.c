@@ -379,8 +379,10 @@ int load_run(struct load *load, enum bench_kind kind, int64_t rate, struct bench
 		start_timer(load, &load->pace, on_pace, PACE_S);
 	go_on(load);
 	/* ev_break() before ev_run() has no effect. */
+	bench->loading = true;
 	if (!load->status && load->finished < load->started + !is_over(load))
 		ev_run(bench->loop, 0);
+	bench->loading = false;
 	ev_timer_stop(bench->loop, &load->progress);
 	ev_timer_stop(bench->loop, &load->end);
 	ev_timer_stop(bench->loop, &load->pace);
