@@ -114,12 +114,13 @@ Test(store_since, several_services_are_one_list_and_one_document_is_looked_at_al
 	struct store_since_query query = {.services = services, .service_count = 2, .after = 2};
 
 	store_fixture_open(&f, CONFIG_ENCODING_STRING);
-	fixture_ask(&f.redis, "EVAL %s 0",
-		    "for i, name in ipairs({'one', 'two', 'one', 'three', 'one'}) do "
-		    "redis.call('ZADD', 'syncdoc:index:' .. name, i, i == 5 and 'x' or 'd' .. i) "
-		    "redis.call('ZADD', 'syncdoc:services', i, name) end "
-		    "redis.call('ZADD', 'syncdoc:index:two', 6, 'x') "
-		    "for i = 10, 10010 do redis.call('ZADD', 'syncdoc:index:one', i, 'm' .. i) end");
+	fixture_ask(
+		&f.redis, "EVAL %s 0",
+		"for i, name in ipairs({'one', 'two', 'one', 'three', 'one'}) do "
+		"redis.call('ZADD', 'syncdoc:index:' .. name, i, i == 5 and 'x' or 'd' .. i) "
+		"redis.call('ZADD', 'syncdoc:services', i, name) end "
+		"redis.call('ZADD', 'syncdoc:index:two', 6, 'x') "
+		"for i = 10, 10010 do redis.call('ZADD', 'syncdoc:index:one', i, 'm' .. i) end");
 	cr_assert_str_eq(ask_all(&f, &query), "");
 	cr_assert(got.is_too_many);
 	query.id = SPAN("x");
