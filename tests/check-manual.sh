@@ -66,8 +66,9 @@ for key in $(text_of "$conf_page" | awk '/^\.T[PQ]$/ { head = 1; next } head { p
 	echo "$keys" | grep -qx "$key" || complain "syncdocd.conf(5) has a key that syncdocd has not: $key"
 done
 
+# Those that --help explains, not those in its examples.
 options_of() {
-	"$@" | grep -oE -e '(^|[ ,])--[a-z-]+' | tr -d ' ,' | sort -u
+	"$@" | grep -oE -e '^ +(-[A-Za-z], )?--[a-z-]+' | sed 's/.* //' | sort -u
 }
 
 options=$(options_of "$syncdocd" --help)

@@ -4,6 +4,7 @@
  *     syncdocctl-manual man|bash|bash-syncdocd */
 #include "config_table.h"
 #include "help.h"
+#include "supervisor_page.h"
 
 /* ---- roff ---- */
 
@@ -80,6 +81,33 @@ static void put_global_options(void)
 	put_options(list);
 }
 
+static void put_counter(const char *name, const char *labels, const char *help, bool gauge)
+{
+	fputs(".TP\n\\fB", stdout);
+	put_text(name);
+	if (*labels)
+		printf("{%s}", labels);
+	fputs("\\fP\n", stdout);
+	put_text(help);
+	puts(gauge ? " (a level)." : ".");
+}
+
+static void put_counters(void)
+{
+	puts(".SH COUNTERS\nWhat \\fBtop \\-\\-json\\fP shows of each worker, counted since its "
+	     "process "
+	     "was started. What ends in _seconds is in microseconds. /metrics has the same, and "
+	     "more.");
+	for (unsigned i = 0; i < STAT_COUNT; i++)
+		put_counter(stat_descriptions[i].name, "", stat_descriptions[i].help,
+			    stat_descriptions[i].gauge);
+	puts(".PP\nAnd of the supervisor:");
+	for (unsigned i = 0; i < SUPERVISOR_STAT_COUNT; i++) {
+		const struct supervisor_description *row = &supervisor_descriptions[i];
+		put_counter(row->name, row->labels, row->help, row->gauge);
+	}
+}
+
 static void put_page(void)
 {
 	puts(".TH SYNCDOCCTL 1 \"\" \"syncdoc " SYNCDOC_VERSION "\" \"User Commands\"\n"
@@ -110,8 +138,9 @@ static void put_page(void)
 	     ".TP\n\\fBNO_COLOR\\fP\nset to anything: no colours.\n"
 	     ".SH FILES\n"
 	     ".TP\n\\fI/var/lib/syncdoc/control.sock\\fP\nthe control socket of the daemon as "
-	     "packaged; its protocol stands in \\fBsyncdocd\\fP(8).\n"
-	     ".SH SEE ALSO\n\\fBsyncdocd\\fP(8), \\fBsyncdocd.conf\\fP(5)");
+	     "packaged; its protocol stands in \\fBsyncdocd\\fP(8).");
+	put_counters();
+	puts(".SH SEE ALSO\n\\fBsyncdocd\\fP(8), \\fBsyncdocd.conf\\fP(5)");
 }
 
 /* ---- bash ---- */

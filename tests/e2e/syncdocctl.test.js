@@ -363,9 +363,10 @@ describe('the daemon', () => {
 		assert.ok(json.total.writesPerSecond > 0 && json.intervalMs >= 400, JSON.stringify(json.total));
 		assert.equal(json.workers.length, 2);
 		for (const worker of json.workers) assert.ok('writes_total' in worker.counters);
+		assert.ok(json.total.cpuPercent > 0 && json.total.cpuPercent < 1000, String(json.total.cpuPercent));
 		const sum = json.workers.reduce((total, worker) => total + worker.writesPerSecond, 0);
 		assert.ok(Math.abs(sum - json.total.writesPerSecond) < 1);
-		assert.match(table.stdout, /^WORKER +PID +CONNECTIONS +SUBSCRIPTIONS +REQ\/S .* WRITE\/S .* RING LAG$/m);
+		assert.match(table.stdout, /^WORKER +PID +CONNS +SUBS +CPU % +REQ\/S .* WRITE\/S .* RING LAG$/m);
 		assert.match(table.stdout, /^all +\d+ /m);
 		assert.equal((await ok('top', '--json', '--interval', '0.1', '--count', 3)).lines.length, 3);
 	});
