@@ -114,7 +114,8 @@ void options_print_help(FILE *out)
 	      "  syncdocctl create session '{\"status\":\"active\"}'\n"
 	      "  syncdocctl --socket /tmp/syncdoc/control.sock status\n"
 	      "\n"
-	      "More: man syncdocd, man syncdocd.conf (every key), man syncdocctl (the tool for documents "
+	      "More: man syncdocd, man syncdocd.conf (every key), man syncdocctl (the tool for "
+	      "documents "
 	      "and\n"
 	      "for looking after a running daemon).\n",
 	      out);

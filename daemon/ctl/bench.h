@@ -4,7 +4,7 @@
 #ifndef SYNCDOC_CTL_BENCH_H
 #define SYNCDOC_CTL_BENCH_H
 
-#include "context.h"
+#include "verb_context.h"
 #include "latency.h"
 #include <ev.h>
 

@@ -1,7 +1,7 @@
 /* syncdocctl.c — the command line tool: what was asked for, with what, and the verb that does it.
  */
 #define _GNU_SOURCE
-#include "context.h"
+#include "verb_context.h"
 #include "help.h"
 #include "input.h"
 
