@@ -33,7 +33,7 @@ no_process_in_group() {
 
 # Its process 1 is the one child of unshare, which took the place of the shell that we started.
 booted() {
-	init=$(cat "/proc/$boot/task/$boot/children") && [ -n "$init" ] &&
+	init=$(tr -d " " <"/proc/$boot/task/$boot/children") && [ -n "$init" ] &&
 		in_root systemctl is-system-running 2>/dev/null | grep -E '^(running|degraded)'
 }
 
