@@ -26,6 +26,7 @@ packages_table() {
 	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
 	curl     command:curl                  curl                     curl
+	deb      package:build-essential       build-essential          build-essential
 	deb      command:dpkg-buildpackage     dpkg-dev                 dpkg-dev
 	deb      command:dh                    debhelper                debhelper
 	rpm      command:rpmbuild              rpm                      rpm-build
@@ -96,6 +97,8 @@ packages_has() {
 	module:*) pkg-config --exists "$packages_name" 2>/dev/null ;;
 	links:*) packages_links "${packages_name%:*}" "${packages_name#*:}" ;;
 	node:*) packages_node_is "$packages_name" ;;
+	# Of Debian: what no command, header or library tells.
+	package:*) dpkg-query -W -f '${db:Status-Abbrev}' "$packages_name" 2>/dev/null | grep -q "^.i" ;;
 	esac
 }
 
@@ -106,7 +109,7 @@ packages_describe() {
 		-e 's/^module:\(.*\):\(.*\)/\1 >= \2 with its headers (pkg-config)/' \
 		-e 's/^module:\(.*\)/\1 with its headers (pkg-config)/' \
 		-e 's/^links:\(.*\):\(.*\)/the \2 runtime of \1 (-fsanitize=\2)/' \
-		-e 's/^node:\(.*\)/Node.js >= \1/'
+		-e 's/^node:\(.*\)/Node.js >= \1/' -e 's/^package:/the package /'
 }
 
 # clang's runtime is packaged by version; the clang that is here need not be the default one.
