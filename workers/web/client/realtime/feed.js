@@ -125,7 +125,7 @@ export class Feed {
 		this.#asking = this.isResuming = false;
 		this.#refusals = 0;
 		this.wasLive = true;
-		this.feeds.answeredPositions.add(position);
+		this.feeds.answered(position);
 		if (!this.isNarrow) this.position = position;
 		this.answer = { outcome, position, document };
 		if (outcome === 'snapshot') this.held = document ? { createdAt: document.createdAt, revision: document.revision, updatedAt: document.updatedAt } : undefined;
@@ -187,7 +187,7 @@ export class Feed {
 		const fresh = this.isNarrow ? this.#isNextOfDocument(payload, timestamp) : this.#isNextOfTopic(payload);
 		if (!fresh) return false;
 		// One that a replay sends again says where the replay began, not where it is.
-		if (!this.isNarrow && !this.feeds.answeredPositions.has(message.position)) this.position = message.position;
+		if (!this.isNarrow && !this.feeds.isAnswered(message.position)) this.position = message.position;
 		this.lastTimestamp = Math.max(this.lastTimestamp, timestamp);
 		for (const one of this.#users()) one.take(message);
 		return true;
@@ -243,6 +243,7 @@ export class Feed {
 		if (this.isNarrow) this.held = { createdAt, revision, updatedAt };
 		else this.seen.set(Revisions.key(service, documentId), revision);
 		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
+		if (this.isNarrow) for (const one of this.#users()) one.emit('snapshot', document);
 	}
 
 	isMeantBy({ topic, service, documentId, documentPrefix }) {
@@ -264,6 +265,14 @@ export class Feed {
 		for (const one of this.#users()) if (!isPresence || one.wantsPresence) one.emit('resync', { ...message, recovering });
 		if (recovering) this.recover(reason);
 		return recovering;
+	}
+
+	// What is held leads nowhere: without it the whole document is read.
+	renew(cause) {
+		if (this.isResuming) return;
+		this.held = undefined;
+		this.#tell({ topic: this.topic, service: this.service, documentId: this.documentId, reason: 'misfit', recovering: true, cause });
+		this.recover('misfit');
 	}
 
 	// Asks for what was missed. Who is too slow again and again is given more and more time.

@@ -41,6 +41,7 @@ export class Socket {
 			this.abandon({ code: 1007, reason: 'the server sent what is no JSON', error });
 			return;
 		}
+		if (message === null || typeof message !== 'object') message = {};
 		if (message.type === 'welcome') {
 			this.heartbeatMs ??= message.pingInterval || HEARTBEAT_MS;
 			this.#beatIn(this.heartbeatMs);
