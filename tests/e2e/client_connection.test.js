@@ -32,6 +32,20 @@ describe('losing the connection', () => {
 		assert.deepEqual(statesOf(realtime).slice(0, 2), ['connecting', 'reconnecting']);
 	});
 
+	test('a WebSocket that fails and says no more is given up', async () => {
+		let made = 0;
+		class Mute {
+			constructor() {
+				made++;
+				setImmediate(() => this.onerror?.({ message: 'nobody there' }));
+			}
+			close() {}
+		}
+		const realtime = clients.make('http://127.0.0.1:1', { WebSocket: Mute });
+		await until(() => made === 3);
+		assert.deepEqual([realtime.states[1].state, realtime.states[1].code, realtime.states[1].reason], ['reconnecting', 1006, 'nobody there']);
+	});
+
 	test('a socket that says nothing is noticed by a ping that is not answered', async () => {
 		const mock = await start(), realtime = make(mock, { heartbeatMs: 40, pongTimeoutMs: 1000 }), first = await mock.peer();
 		await realtime.connect();
