@@ -246,14 +246,15 @@ export class Feed {
 		if (this.isNarrow) for (const one of this.#users()) one.emit('snapshot', document);
 	}
 
+	// Is that notice of the server about this?
 	isMeantBy({ topic, service, documentId, documentPrefix }) {
 		const [, namedService, namedEvent] = topic.split('.');
 		if (documentId !== undefined && this.documentId !== undefined && documentId !== this.documentId) return false;
 		if (documentId !== undefined && this.documentPrefix !== undefined && !documentId.startsWith(this.documentPrefix)) return false;
 		// Without a service it names one subscription, or all of them.
 		if (service === undefined && topic !== ALL && namedEvent !== PRESENCE) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
-		if (namedEvent === PRESENCE) return this.#any(one => one.wantsPresence);
-		return overlap(this.service, namedService) && overlap(this.event, namedEvent);
+		if (!overlap(this.service, namedService)) return false;
+		return namedEvent === PRESENCE ? this.#any(one => one.wantsPresence) : overlap(this.event, namedEvent);
 	}
 
 	// The server could not send something.
@@ -277,16 +278,19 @@ export class Feed {
 
 	// Asks for what was missed. Who is too slow again and again is given more and more time.
 	recover(reason) {
+		const { feeds } = this, { generation } = feeds, delayMs = OVERTAKEN.has(reason) ? this.#pauseMs() : 0;
 		if (reason === 'hole') this.#tell({ topic: this.topic, service: this.service, documentId: this.documentId, reason, recovering: true });
-		const now = Date.now(), { feeds } = this, { generation } = feeds;
-		if (now - this.#recoveredAt > CALM_MS) this.#recoveries = 0;
-		this.#recoveredAt = now;
-		const delayMs = this.#recoveries ? Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries) : 0;
-		this.#recoveries++;
 		this.isResuming = true; // what comes until then comes again
 		clearTimeout(this.#timer);
 		if (delayMs) this.#timer = setTimeout(() => generation === feeds.generation && this.ask({ force: true }), delayMs);
 		else this.ask({ force: true });
+	}
+
+	#pauseMs() {
+		const now = Date.now(), isCalm = now - this.#recoveredAt > CALM_MS;
+		this.#recoveredAt = now;
+		this.#recoveries = isCalm ? 1 : this.#recoveries + 1;
+		return isCalm ? 0 : Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries);
 	}
 
 	stop() {
