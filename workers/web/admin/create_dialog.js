@@ -46,10 +46,10 @@ function operationOf({ service, id, ttl, data }) {
 }
 
 // Resolves nothing; oncreated(envelope) when it is done.
-export function openCreateDialog({ service: chosen = '', services = [], oncreated }) {
+export function openCreateDialog({ service: chosen = '', id: chosenId = '', services = [], oncreated }) {
 	const parts = {
 		service: field('create-service', 'Service', { list: 'create-services', value: chosen, required: true }, 'A new name makes a new service.'),
-		id: field('create-id', 'ID', { placeholder: 'made by the server' }, 'Empty: the server makes one that cannot be guessed.'),
+		id: field('create-id', 'ID', { placeholder: 'made by the server', value: chosenId }, 'Empty: the server makes one that cannot be guessed.'),
 		ttl: field('create-ttl', 'Ends after (seconds)', { inputmode: 'numeric', placeholder: 'never' }, 'Empty: it stays.'),
 		data: new JsonField({ label: 'Data', text: '{\n  \n}', rows: 10 }),
 	};

@@ -145,7 +145,7 @@ export class DocumentTable {
 	#stateOf({ deleted, expiresAt }) {
 		if (deleted) return [h('span', { class: 'badge bad' }, 'deleted')];
 		if (expiresAt) return [h('span', { class: 'badge warn', title: formatTime(expiresAt) }, `ends in ${formatDuration(expiresAt - Date.now())}`)];
-		return [h('span', { class: 'badge good' }, 'live')];
+		return [h('span', { class: 'muted' }, 'live')];
 	}
 
 	#flash(row, id) {

@@ -102,7 +102,7 @@ const toolbar = h(
 	h('div', { class: 'toolbar-search' }, h('label', { for: 'search', class: 'visually-hidden' }, 'Search by start of id'), search),
 	h('label', { for: 'order', class: 'visually-hidden' }, 'Order'),
 	order,
-	h('label', { class: 'check' }, deleted, 'Deleted, too'),
+	h('label', { class: 'check' }, deleted, 'Show deleted'),
 	h('span', { class: 'actions' }, copyButtons(listOperation, 'this list')),
 	h('p', { class: 'fault', id: 'search-fault', role: 'status' }),
 );
