@@ -46,12 +46,12 @@ static void keep_restart_values(struct config *config, const struct config *old)
 }
 
 struct config *reload_config(const struct config *old, const char *path,
-			     const char *const *overrides, size_t override_count)
+			     const char *const *overrides, size_t override_count, char *ret_error,
+			     size_t error_len)
 {
 	struct config *config;
-	char error[512];
-	if (config_load(path, overrides, override_count, &config, error, sizeof(error))) {
-		log_error("reload: %s; the old configuration stays", error);
+	if (config_load(path, overrides, override_count, &config, ret_error, error_len)) {
+		log_error("reload: %s; the old configuration stays", ret_error);
 		return NULL;
 	}
 	config_needs_restart(old, config, log_restart_key, NULL);

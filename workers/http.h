@@ -16,6 +16,8 @@ struct http;
 struct http *http_create(struct worker *worker);
 /* Stops accepting; idle keep-alive connections are closed, answers carry `Connection: close`. */
 void http_drain(struct http *http);
+/* TCP and unix connections that MHD has. */
+size_t http_connections(const struct http *http);
 /* Requests under way. */
 size_t http_active(const struct http *http);
 /* All requests must be answered before (operations_destroy() does that). NULL is fine. */

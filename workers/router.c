@@ -54,6 +54,7 @@ static const struct route routes[] = {
 	 .upgrade = true},
 	{.pattern = "/livez", .methods = HTTP_GET, .handle = health_handle_live},
 	{.pattern = "/readyz", .methods = HTTP_GET, .handle = health_handle_ready},
+	{.pattern = "/metrics", .methods = HTTP_GET, .handle = metrics_handle, .any_type = true},
 	{.pattern = "/", .methods = HTTP_GET, .handle = health_handle_root, .any_type = true},
 };
 
