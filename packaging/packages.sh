@@ -48,6 +48,7 @@ packages_table() {
 	e2e      node:18                       nodejs                   nodejs
 	e2e      command:npm                   npm                      nodejs-npm
 	e2e      command:redis-server          redis-server             redis
+	browser  command:chromium,chromium-browser chromium             chromium
 	END
 }
 

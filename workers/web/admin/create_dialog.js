@@ -2,6 +2,7 @@
 import { button, h, openDialog } from './dom.js';
 import { copyButtons } from './copy.js';
 import { JsonField } from './json_field.js';
+import { compactJson } from './json_format.js';
 import { documentPath, request } from './session.js';
 
 const SERVICE = /^[A-Za-z0-9_-]{1,64}$/, ID = /^[A-Za-z0-9_.:@-]{1,128}$/;
@@ -35,7 +36,7 @@ function operationOf({ service, id, ttl, data }) {
 		data.check(),
 	];
 	if (fine.includes(false)) return null;
-	const members = `${id.value ? `"id":${JSON.stringify(id.value)},` : ''}"data":${data.text.trim()}${seconds ? `,"ttl":${seconds}` : ''}`;
+	const members = `${id.value ? `"id":${JSON.stringify(id.value)},` : ''}"data":${compactJson(data.text)}${seconds ? `,"ttl":${seconds}` : ''}`;
 	const rest = members.replace(/^"id":/, '"documentId":');
 	return {
 		method: 'POST',

@@ -4,7 +4,7 @@ import { copyButtons } from './copy.js';
 import { differencesElement, differencesOf, mergePatch, pathsMeet, summaryOf } from './differences.js';
 import { formatBytes } from './format.js';
 import { JsonField } from './json_field.js';
-import { dataTextOf, formatJson } from './json_format.js';
+import { compactJson, dataTextOf, formatJson } from './json_format.js';
 import { documentPath, request, requestText } from './session.js';
 
 const MERGE_TEXT = '{\n  \n}';
@@ -25,7 +25,7 @@ export class Editor {
 	// current() → {revision, updatedAt, data} as the page knows it now. onmode('viewing' | 'editing'), onclose().
 	constructor({ service, id, current, onmode, onclose }) {
 		Object.assign(this, { service, id, current, onmode, onclose });
-		this.field = new JsonField({ label: MODES.merge.label, text: MERGE_TEXT, rows: 12 });
+		this.field = new JsonField({ label: MODES.merge.label, text: MERGE_TEXT, rows: 9 });
 		this.field.area.addEventListener('input', () => this.#dirty());
 		this.field.onchange(() => this.#preview());
 		this.tabs = Object.keys(MODES).map(mode => h('button', { type: 'button', 'aria-pressed': String(mode === 'merge'), 'data-mode': mode, onclick: () => this.setMode(mode) }, mode === 'merge' ? 'Merge' : 'Replace'));
@@ -153,13 +153,25 @@ export class Editor {
 		else this.#showMeanwhile();
 	}
 
+	// What the refusal brought, unless the page has heard of something newer since.
+	#newest() {
+		if (!this.isOpen) return undefined;
+		const now = this.current();
+		return this.conflict && this.conflict.revision > now.revision ? this.conflict : now;
+	}
+
 	#showMeanwhile() {
 		const { base, conflict } = this;
 		this.guardText.textContent = `Only if it is still at revision ${base?.revision ?? ''}`;
-		const now = conflict ?? (this.isOpen ? this.current() : undefined);
+		const now = this.#newest();
 		const isBehind = now && (now.revision !== base.revision || now.updatedAt !== base.updatedAt);
 		this.meanwhile.hidden = !isBehind;
+		// Made anew only where it says something else: a button in it may have the focus.
+		const said = isBehind && `${now.revision} ${base.revision} ${conflict !== undefined} ${this.mode} ${this.field.text}`;
+		if (said === this.said) return;
+		this.said = said;
 		if (!isBehind) return;
+		const focused = this.meanwhile.contains(document.activeElement);
 		const others = differencesOf(base.data, now.data), own = this.#ownChanges() ?? [];
 		const touched = path => own.some(each => pathsMeet(each.path, path));
 		const both = others.filter(each => touched(each.path)).length;
@@ -177,6 +189,7 @@ export class Editor {
 				this.mode === 'replace' && h('span', { class: 'muted small' }, 'Replacing overwrites these changes.'),
 			),
 		);
+		if (focused) this.meanwhile.querySelector('button').focus();
 	}
 
 	#rebase(now, send) {
@@ -191,8 +204,9 @@ export class Editor {
 
 	// null: the text or the seconds are not valid.
 	#operation() {
-		const { method, type } = MODES[this.mode], members = [`"data":${this.field.text.trim()}`];
+		const { method, type } = MODES[this.mode], members = [];
 		if (!this.field.check()) return null;
+		members.push(`"data":${compactJson(this.field.text)}`);
 		if (this.guard.checked) members.push(`"expectedRevision":${this.base.revision}`);
 		if (this.expiry.value === 'never') members.push('"ttl":null');
 		if (this.expiry.value === 'after') {

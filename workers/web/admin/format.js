@@ -65,7 +65,8 @@ function tick() {
 		if (element.textContent !== text) element.textContent = text;
 	}
 }
-setInterval(tick, 1000);
+
+export const startTicker = () => setInterval(tick, 1000);
 
 // A value on one line, for lists of differences.
 export function formatValue(value, max = 120) {

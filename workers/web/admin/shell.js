@@ -1,5 +1,6 @@
 // shell.js: what surrounds every page: theme, sign-out, the state of the connection, and its banner.
 import { button, byId, h, icon } from './dom.js';
+import { startTicker } from './format.js';
 import { hasToken, onToken, signOut } from './session.js';
 
 const THEME_KEY = 'syncdoc.theme'; // theme.js reads it
@@ -108,6 +109,7 @@ export function startShell() {
 	showOut();
 	onToken(showOut);
 	tools.append(out, themeButton());
+	startTicker();
 }
 
 // What replaces a part of the page that could not be loaded.

@@ -140,7 +140,7 @@ export class Timeline {
 					{ class: 'timeline-actions' },
 					button('', () => this.actions.view(revision), { icon: 'eye', kind: 'plain compact', title: `View revision ${revision}` }),
 					button('', () => this.actions.compare(revision), { icon: 'compare', kind: 'plain compact', title: `Compare revision ${revision} with another one` }),
-					button('', () => this.actions.restore(revision), { icon: 'restore', kind: 'plain compact', title: `Restore revision ${revision}` }),
+					button('', () => this.actions.restore(revision), { icon: 'restore', kind: 'plain compact restore', title: `Restore revision ${revision}` }),
 				),
 			),
 			details || h('p', { class: 'muted small' }, changes ? 'no change of the data' : 'too large for its diff to be kept'),

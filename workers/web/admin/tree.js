@@ -29,7 +29,7 @@ const branchWords = value => (Array.isArray(value) ? `[ ${plural(value.length, '
 
 export class JsonTree {
 	#root;
-	#active; // li that Tab leads to
+	#active; // row that Tab leads to
 
 	constructor({ label }) {
 		this.element = h('ul', { class: 'tree', role: 'tree', 'aria-label': label, onclick: event => this.#click(event), onkeydown: event => this.#keydown(event) });
@@ -75,9 +75,9 @@ export class JsonTree {
 
 	#make(parent, name, value) {
 		const node = { parent, name, value: undefined, level: parent.level + 1, isOpen: false, children: new Map(), shown: CHUNK };
-		node.row = h('div', { class: 'tree-row' });
-		node.item = h('li', { role: 'treeitem', tabindex: '-1', 'aria-level': node.level }, node.row);
-		node.item.node = node;
+		node.row = h('div', { class: 'tree-row', role: 'treeitem', tabindex: '-1', 'aria-level': node.level });
+		node.item = h('li', { role: 'none' }, node.row);
+		node.row.node = node;
 		this.#sync(node, value);
 		return node;
 	}
@@ -96,13 +96,12 @@ export class JsonTree {
 	}
 
 	#drawRow(node) {
-		const { name, value, kind, row, item } = node, isIndex = node.parent.kind === 'array';
+		const { name, value, kind, row } = node, isIndex = node.parent.kind === 'array';
 		const label = h('span', { class: isIndex ? 'tree-index' : 'json-name' }, name === '' ? '""' : name);
 		const content = kind === 'leaf' ? leafElement(value) : h('span', { class: 'muted' }, branchWords(value));
 		row.replaceChildren(kind === 'leaf' ? h('span', { class: 'tree-gap' }) : icon('right'), label, h('span', { class: 'muted' }, ':'), content);
-		if (kind === 'leaf') item.removeAttribute('aria-expanded');
-		else item.setAttribute('aria-expanded', String(node.isOpen));
-		item.setAttribute('aria-label', `${name}: ${content.textContent}`);
+		if (kind === 'leaf') row.removeAttribute('aria-expanded');
+		else row.setAttribute('aria-expanded', String(node.isOpen));
 	}
 
 	#syncChildren(node) {
@@ -142,13 +141,13 @@ export class JsonTree {
 		if (node.kind === 'leaf' || node.isOpen === open) return;
 		if (open) {
 			node.isOpen = true;
-			node.list = h('ul', { role: 'group' });
+			node.list = h('ul', { role: 'none' });
 			this.#syncChildren(node);
 			node.item.append(node.list);
 		} else {
 			this.#close(node);
 		}
-		node.item.setAttribute('aria-expanded', String(open));
+		node.row.setAttribute('aria-expanded', String(open));
 	}
 
 	#close(node) {
@@ -164,7 +163,7 @@ export class JsonTree {
 		node.shown += CHUNK;
 		this.#syncChildren(node);
 		const child = [...node.children.values()][first];
-		if (hadFocus && child) this.#activate(child.item);
+		if (hadFocus && child) this.#activate(child.row);
 	}
 
 	/* ---- changes ---- */
@@ -204,12 +203,12 @@ export class JsonTree {
 		this.#active = item;
 		item.tabIndex = 0;
 		item.focus({ preventScroll: true });
-		(item.firstElementChild ?? item).scrollIntoView({ block: 'nearest' });
+		item.scrollIntoView({ block: 'nearest' });
 	}
 
 	#click(event) {
 		const item = event.target.closest('[role="treeitem"]');
-		if (!item || (item.node && !event.target.closest('.tree-row'))) return;
+		if (!item) return;
 		if (!getSelection().isCollapsed) return; // somebody marks text
 		this.#activate(item);
 		if (item.moreOf) this.#showMore(item.moreOf);
@@ -225,7 +224,7 @@ export class JsonTree {
 			Home: () => this.#activate(items[0]),
 			End: () => this.#activate(items.at(-1)),
 			ArrowRight: () => (node?.isOpen ? this.#activate(items[at + 1]) : node && this.#setOpen(node, true)),
-			ArrowLeft: () => (node?.isOpen ? this.#setOpen(node, false) : this.#activate(item.parentElement.closest('[role="treeitem"]'))),
+			ArrowLeft: () => (node?.isOpen ? this.#setOpen(node, false) : this.#activate((node?.parent ?? item.moreOf).row)),
 			Enter: () => (item.moreOf ? this.#showMore(item.moreOf) : this.#setOpen(node, !node.isOpen)),
 			' ': () => actions.Enter(),
 		};
