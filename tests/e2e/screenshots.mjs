@@ -4,7 +4,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { Browser } from './lib/browser.js';
-import { documentPath, startPair } from './harness.js';
+import { documentPath, startPair, turn } from './harness.js';
 
 const [directory, ...only] = process.argv.slice(2);
 if (!directory) {
@@ -29,7 +29,8 @@ async function fill({ rest, daemon }) {
 	await rest.patch(file, { data: { settings: { recording: true, bitrate: 48000 }, title: null } });
 	await rest.put(file, { data: { status: 'active', participants: [{ name: 'Ann', muted: false }, { name: 'Björn', muted: false }, { name: 'Chloé', muted: true }], settings: { recording: true, codec: 'opus', bitrate: 64000 }, limits: { minutes: 60, people: 12 }, tags: ['planning', 'weekly'], room: null, score: 4.75 } });
 	await rest.patch(file, { data: { limits: { people: 25 } } });
-	await rest.delete(documentPath('board', 'board_28t5'));
+	await rest.put(documentPath('board', 'board_gone'), { data: { title: 'Sprint 12', cards: 14 } });
+	await rest.delete(documentPath('board', 'board_gone'));
 	const guest = await daemon.connect();
 	await guest.request({ type: 'presence.join', service: 'session', documentId: ID, mode: 'editing', data: { name: 'Ann' } });
 }
@@ -66,7 +67,35 @@ const PAGES = {
 		},
 	},
 	missing: { url: '/documents/inspect?service=session&id=nowhere', ready: page => page.waitForSelector('.empty') },
-	status: { url: '/status', ready: page => page.waitForFunction(() => document.querySelectorAll('.chart path[d]').length > 3 || document.querySelector('.notice, .empty')) },
+	conflict: {
+		url: inspect,
+		ready: async (page, { rest }) => {
+			await page.waitForSelector('.timeline li');
+			await page.click('#edit');
+			await page.fill('.editor textarea', '{\n  "status": "ended",\n  "note": "hello"\n}');
+			await rest.patch(documentPath('session', ID), { data: { status: `held-${Math.floor(Math.random() * 100)}`, score: Math.random() } });
+			await page.waitForSelector('.meanwhile .both');
+		},
+	},
+	deleted: { url: '/documents/inspect?service=board&id=board_gone', ready: page => page.waitForSelector('.notice.bad:not([hidden])') },
+	revision: {
+		url: inspect,
+		ready: async page => {
+			await page.click('.timeline li[data-revision="4"] button >> nth=0');
+			await page.waitForSelector('dialog .text-line');
+		},
+	},
+	status: {
+		url: '/status',
+		ready: async (page, { rest }) => {
+			await page.waitForSelector('.workers tbody tr');
+			const end = Date.now() + 12000;
+			for (let i = 0; Date.now() < end; i++) {
+				for (let j = 0; j < 20 + 15 * Math.sin(i / 3); j++) await rest.put(documentPath('lobby', `busy_${j}`), { data: { i, j } });
+				await turn(200);
+			}
+		},
+	},
 };
 
 const pair = await startPair({ settings: { workers: 2 } });
@@ -80,7 +109,7 @@ try {
 			for (const width of [360, 1600]) {
 				const page = await browser.open(pair.daemon.url + url, { theme, width, height: width < 500 ? 740 : 1000, allow: [/404/] });
 				try {
-					await ready(page);
+					await ready(page, pair);
 					await settled(page).catch(() => {});
 				} catch (error) {
 					console.log(`${name} ${theme} ${width}: ${error.message.split('\n')[0]}`);

@@ -4,12 +4,13 @@ import { copyButtons } from './copy.js';
 import { differencesElement, differencesOf, mergePatch, pathsMeet, summaryOf } from './differences.js';
 import { formatBytes } from './format.js';
 import { JsonField } from './json_field.js';
-import { compactJson, dataTextOf, formatJson } from './json_format.js';
+import { formatJsonAside } from './json_aside.js';
+import { compactJson, dataTextOf } from './json_format.js';
 import { documentPath, request, requestText } from './session.js';
 
 const MERGE_TEXT = '{\n  \n}';
 const PREVIEW_MAX = 200000; // characters: above it every key would be felt
-const LARGE = 300000;
+const LARGE = 128 << 10; // characters: more is put into a field only when it is asked for: browsers lay it out slowly
 const TTL_MAX_S = 31536000;
 
 const MODES = {
@@ -32,6 +33,7 @@ export class Editor {
 		this.hint = h('p', { class: 'muted small' }, MODES.merge.hint);
 		this.meanwhile = h('div', { class: 'meanwhile', hidden: true });
 		this.preview = h('div', { class: 'editor-preview' });
+		this.offerPlace = h('div', { class: 'offer' });
 		this.fault = h('p', { class: 'fault', role: 'alert' });
 		this.expiry = h('select', { id: 'editor-expiry', onchange: () => this.#showSeconds() }, h('option', { value: 'keep' }, 'Expiry: as it is'), h('option', { value: 'after' }, 'Expires after'), h('option', { value: 'never' }, 'Never expires'));
 		this.seconds = h('input', { type: 'number', id: 'editor-seconds', min: 1, max: TTL_MAX_S, step: 1, value: '3600', 'aria-label': 'Seconds until it expires' });
@@ -43,6 +45,7 @@ export class Editor {
 			'form',
 			{ class: 'card-body form', novalidate: true, onsubmit: event => (event.preventDefault(), this.submit()) },
 			this.meanwhile,
+			this.offerPlace,
 			this.field.element,
 			this.hint,
 			this.preview,
@@ -86,25 +89,55 @@ export class Editor {
 		this.conflict = undefined;
 		this.#isDirty = false;
 		this.fault.textContent = '';
+		this.offerPlace.replaceChildren();
 		this.#showMode();
-		this.field.text = this.mode === 'merge' ? MERGE_TEXT : await this.#wholeText();
-		if (this.mode === 'merge') this.field.area.setSelectionRange(4, 4);
+		this.#setReady(this.mode === 'merge');
+		if (this.mode === 'merge') {
+			this.field.text = MERGE_TEXT;
+			this.field.area.setSelectionRange(4, 4);
+		} else {
+			await this.#loadWhole();
+		}
 		this.#showMeanwhile();
 	}
 
+	// Nothing can be sent before the field holds what it is about.
+	#setReady(isReady) {
+		this.field.area.disabled = this.send.disabled = !isReady;
+		if (!isReady) this.field.text = '{}';
+	}
+
 	// As stored: what JSON.parse rounds must not come back rounded.
-	async #wholeText() {
+	async #loadWhole() {
+		const begun = (this.loading = {});
+		const isOld = () => begun !== this.loading || this.mode !== 'replace' || !this.isOpen;
 		try {
 			const { text } = await requestText('GET', documentPath(this.service, this.id));
-			const { revision, updatedAt } = JSON.parse(text);
-			const data = dataTextOf(text);
-			this.base = { revision, updatedAt, data: JSON.parse(data) };
-			if (data.length > LARGE) toast(`This document has ${formatBytes(data.length)}: editing all of it may be slow. A merge patch is not.`);
-			return formatJson(data);
+			const { revision, updatedAt, data } = JSON.parse(text), dataText = dataTextOf(text);
+			if (isOld()) return;
+			this.base = { revision, updatedAt, data };
+			if (dataText.length <= LARGE) await this.#fill(dataText, isOld);
+			else this.#offerLarge(dataText, isOld);
 		} catch (error) {
-			this.fault.textContent = `The document could not be read: ${error.message}`;
-			return JSON.stringify(this.base.data, null, 2);
+			if (!isOld()) this.fault.textContent = `The document could not be read: ${error.message}`;
 		}
+	}
+
+	async #fill(dataText, isOld) {
+		const text = await formatJsonAside(dataText);
+		if (isOld()) return;
+		this.#setReady(true);
+		this.field.text = text;
+		this.field.area.setSelectionRange(0, 0);
+	}
+
+	#offerLarge(dataText, isOld) {
+		const load = button('Load it all the same', () => {
+			offer.remove();
+			this.#fill(dataText, isOld);
+		}, { id: 'load-large' });
+		const offer = h('div', { class: 'notice warn' }, h('span', {}, `This document has ${formatBytes(dataText.length)}: a field of that size makes the browser slow. A merge patch changes parts of it.`), h('span', { class: 'actions' }, load));
+		this.offerPlace.replaceChildren(offer);
 	}
 
 	setMode(mode) {
@@ -238,7 +271,8 @@ export class Editor {
 			this.isSending = false;
 			this.#refused(error);
 		} finally {
-			this.send.disabled = this.isSending = false;
+			this.isSending = false;
+			this.send.disabled = this.field.area.disabled;
 		}
 	}
 

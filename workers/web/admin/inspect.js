@@ -5,7 +5,8 @@ import { openCreateDialog } from './create_dialog.js';
 import { differencesOf, differencesOfDiff, summaryOf } from './differences.js';
 import { Editor } from './editor.js';
 import { agoElement, formatDuration, formatTime } from './format.js';
-import { dataTextOf, formatJson } from './json_format.js';
+import { formatJsonAside } from './json_aside.js';
+import { dataTextOf } from './json_format.js';
 import { PresencePanel } from './presence_panel.js';
 import { deleteDocument, openCompare, openRevision, restoreRevision } from './revision_dialogs.js';
 import { documentPath, openRealtime, request, requestText } from './session.js';
@@ -123,7 +124,7 @@ async function showText() {
 	if (textPanel.hidden || !live.data) return;
 	try {
 		const { text: envelope } = await requestText('GET', `${documentPath(service, id)}?deleted=true`);
-		text.text = formatJson(dataTextOf(envelope));
+		text.text = await formatJsonAside(dataTextOf(envelope));
 	} catch {
 		text.text = JSON.stringify(live.data, null, 2);
 	}

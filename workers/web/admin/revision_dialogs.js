@@ -3,19 +3,20 @@ import { button, h, openDialog, skeleton, toast } from './dom.js';
 import { copyButtons } from './copy.js';
 import { differencesElement, differencesOf, summaryOf } from './differences.js';
 import { formatTime, plural } from './format.js';
-import { dataTextOf, formatJson } from './json_format.js';
+import { formatJsonAside } from './json_aside.js';
+import { dataTextOf } from './json_format.js';
 import { documentPath, request, requestText } from './session.js';
 import { errorState } from './shell.js';
 import { TextView } from './text_view.js';
 
 const revisionPath = (service, id, revision) => `${documentPath(service, id)}?revision=${revision}`;
 
-// A revision never changes: read once. Resolves to {envelope, text of data}.
+// A revision never changes: read once. Resolves to {envelope, dataText}.
 async function readRevision({ service, id, revisions }, revision) {
 	const held = revisions.get(revision);
 	if (held) return held;
 	const { text } = await requestText('GET', revisionPath(service, id, revision));
-	const read = { envelope: JSON.parse(text), text: formatJson(dataTextOf(text)) };
+	const read = { envelope: JSON.parse(text), dataText: dataTextOf(text) };
 	revisions.set(revision, read);
 	if (revisions.size > 20) revisions.delete(revisions.keys().next().value);
 	return read;
@@ -37,10 +38,10 @@ export async function openRevision(context, revision) {
 		],
 	});
 	try {
-		const { envelope, text } = await readRevision(context, revision);
+		const { envelope, dataText } = await readRevision(context, revision);
 		const view = new TextView({ label: `Data of revision ${revision}` });
 		place.replaceChildren(h('p', { class: 'muted' }, `As it was from ${formatTime(envelope.updatedAt)} on.`), view.element);
-		view.text = text;
+		view.text = await formatJsonAside(dataText);
 	} catch (error) {
 		place.replaceChildren(errorState(error));
 	}

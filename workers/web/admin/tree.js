@@ -6,6 +6,7 @@ import { formatNumber, plural } from './format.js';
 const CHUNK = 100; // members shown of a branch before it asks
 const OPEN_AT_FIRST = 120; // nodes
 const OPEN_ALL = 2000;
+const OPEN_IN_FRAME = 60;
 const TEXT_MAX = 300;
 const FLASH_MS = 4000;
 
@@ -30,6 +31,7 @@ const branchWords = value => (Array.isArray(value) ? `[ ${plural(value.length, '
 export class JsonTree {
 	#root;
 	#active; // row that Tab leads to
+	#expansion; // under way
 
 	constructor({ label }) {
 		this.element = h('ul', { class: 'tree', role: 'tree', 'aria-label': label, onclick: event => this.#click(event), onkeydown: event => this.#keydown(event) });
@@ -49,11 +51,21 @@ export class JsonTree {
 		for (const path of changes) this.#flash(path);
 	}
 
+	// A piece in each frame, so that the page goes on answering; closing or another click ends it.
 	expandAll() {
-		this.#openSome(OPEN_ALL);
+		const run = (this.#expansion = {});
+		const queue = [...this.#root.children.values()];
+		let left = OPEN_ALL;
+		const more = () => {
+			if (run !== this.#expansion) return;
+			left -= this.#openNext(queue, Math.min(left, OPEN_IN_FRAME));
+			if (queue.length && left > 0) requestAnimationFrame(more);
+		};
+		more();
 	}
 
 	collapseAll() {
+		this.#expansion = undefined;
 		for (const child of this.#root.children.values()) this.#setOpen(child, false);
 		this.#settleActive();
 	}
@@ -61,14 +73,26 @@ export class JsonTree {
 	// Breadth first, so that the top is complete before the depths are.
 	#openSome(budget) {
 		const queue = [...this.#root.children.values()];
-		budget -= queue.length;
-		while (queue.length && budget > 0) {
+		this.#openNext(queue, budget - queue.length);
+	}
+
+	// Opens until `budget` nodes were made, or the queue is empty. Returns how many.
+	#openNext(queue, budget) {
+		let made = 0;
+		while (queue.length && made < budget) {
 			const node = queue.shift();
-			if (!isBranch(node.value) || Math.min(CHUNK, sizeOf(node.value)) > budget) continue;
-			this.#setOpen(node, true);
-			budget -= node.children.size;
+			if (!isBranch(node.value)) continue;
+			if (!node.isOpen) {
+				if (made > 0 && made + Math.min(CHUNK, sizeOf(node.value)) > budget) {
+					queue.unshift(node);
+					break;
+				}
+				this.#setOpen(node, true);
+				made += node.children.size;
+			}
 			queue.push(...node.children.values());
 		}
+		return made;
 	}
 
 	/* ---- nodes ---- */
