@@ -70,6 +70,7 @@ struct config {
 	char *log_target;
 	enum log_level log_level;
 	enum log_format log_format;
+	bool log_access;
 	bool admin_enabled;
 };
 

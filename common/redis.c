@@ -293,6 +293,11 @@ enum redis_state redis_state_of(const struct redis *redis)
 	return redis->state;
 }
 
+void redis_set_timeout(struct redis *redis, int64_t timeout_ms)
+{
+	redis->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
+}
+
 uint64_t redis_reconnects(const struct redis *redis)
 {
 	return redis->reconnects;

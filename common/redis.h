@@ -37,6 +37,8 @@ void redis_destroy(struct redis *redis);
 enum redis_state redis_state_of(const struct redis *redis);
 /* Drops the connection (heartbeat missed) and starts over; pending commands get -ECONNRESET. */
 void redis_reconnect(struct redis *redis, const char *reason);
+/* For what is sent from here on. */
+void redis_set_timeout(struct redis *redis, int64_t timeout_ms);
 uint64_t redis_reconnects(const struct redis *redis);
 
 /* The reply is hiredis's and dies with the call. error: 0 with a reply (which may be a Redis error

@@ -178,7 +178,10 @@ static void answer_status(const struct control_view *view, struct buffer *ret)
 {
 	begin(view, ret);
 	buffer_printf(ret, ",\"reloadWaits\":%s,", view->reload_waits ? "true" : "false");
-	append_string(ret, "config", view->config_path ? view->config_path : CONFIG_PATH);
+	if (view->config_path || access(CONFIG_PATH, F_OK) == 0)
+		append_string(ret, "config", view->config_path ? view->config_path : CONFIG_PATH);
+	else
+		buffer_append_string(ret, "\"config\":null"); /* only defaults and -o */
 	buffer_append_char(ret, ',');
 	append_string(ret, "stateDir", view->config->state_dir);
 	append_listen(view->config, ret);

@@ -36,6 +36,7 @@ packages_table() {
 	roots    command:debootstrap           debootstrap              debootstrap
 	roots    command:curl                  curl                     curl
 	roots    command:ip                    iproute2                 iproute
+	roots    node:18                       nodejs                   nodejs
 	roots    command:lintian               lintian                  lintian
 	unit     module:criterion:2.4          libcriterion-dev         criterion-devel
 	unit     command:redis-server          redis-server             redis

@@ -151,9 +151,13 @@ static void on_apart(struct audience *audience, enum event_mode mode, void *arg)
 	const struct match *match = arg;
 	struct fanout *fanout = match->fanout;
 
-	for (size_t place = 0; place < audience_member_count(audience); place++)
-		fanout->apart_fn(audience_member_at(audience, place), match->record, mode,
+	for (size_t place = 0; place < audience_member_count(audience); place++) {
+		struct kept_record *kept =
+			match->record && fanout->keep_records ? kept_need(fanout) : NULL;
+
+		fanout->apart_fn(audience_member_at(audience, place), match->record, mode, kept,
 				 fanout->apart_arg);
+	}
 }
 
 static void note_received(struct fanout *fanout, const struct event_record *record)

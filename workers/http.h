@@ -64,6 +64,9 @@ const char *request_query_next(const struct request *request, const char *name, 
 struct MHD_Connection;
 struct MHD_Connection *request_connection(const struct request *request);
 
+/* NULL where log.access is off; see access_log.h. */
+struct access_line *request_access_line(const struct request *request);
+
 /* Header added to the answer; both are copied. Before request_answer(). */
 void request_set_header(struct request *request, const char *name, const char *value);
 /* Answers 101 with what MHD_create_response_for_upgrade() made (taken over); the caller has added

@@ -196,7 +196,7 @@ void subscribe_now(struct connection *connection, struct subscribe *subscribe,
 	struct websockets *websockets = connection->websockets;
 	unsigned most = websockets->worker->config->ws_max_subscriptions;
 
-	if (subscribe->resume.kind || replay_is_waiting(connection)) {
+	if (subscribe->resume.kind || replay_is_before(connection, spec)) {
 		if (replay_subscribe(connection, subscribe, message_id))
 			subscribe_refuse_too_many(connection, message_id);
 		return;

@@ -89,11 +89,20 @@ contained() {
 	unshare --mount --pid --fork --kill-child --mount-proc "$@"
 }
 
+# Hosts without systemd, where the init script counts: in one release without any of it, in the others with
+# what apt chooses for systemd-sysusers.
+root_packages() {
+	case $1 in
+	bookworm) echo sysvinit-core,systemd-standalone-sysusers ;;
+	*) echo sysvinit-core ;;
+	esac
+}
+
 # pristine RELEASE: makes build-packages/roots/RELEASE.tar, or finds it young enough.
 pristine() {
 	archive=$roots/$1.tar
 	[ -z "$(find "$archive" -mtime "-$KEEP_ROOTS_DAYS" 2>/dev/null)" ] || return 0
-	contained debootstrap --variant=minbase "$1" "$work/$1.new" "$mirror" || return
+	contained debootstrap --variant=minbase --include="$(root_packages "$1")" "$1" "$work/$1.new" "$mirror" || return
 	echo "deb $mirror $1 main" >"$work/$1.new/etc/apt/sources.list"
 	apt_options >"$work/$1.new/etc/apt/apt.conf.d/99host"
 	echo force-unsafe-io >"$work/$1.new/etc/dpkg/dpkg.cfg.d/unsafe-io"
@@ -135,6 +144,14 @@ build_rpms() {
 		"$work/clone/packaging/build-rpm" --output "$work/rpms" --suffix .2
 }
 
+# The daemon, its debug symbols, the client.
+check_debs() {
+	ls "$work/$1.debs"
+	for name in syncdoc syncdoc-dbgsym node-syncdoc-client; do
+		[ "$(find "$work/$1.debs" -name "${name}_*.deb" | wc -l)" -eq 2 ] || return
+	done
+}
+
 check_lintian() {
 	for deb in "$work/$1.debs"/*.deb; do
 		lintian --allow-root --fail-on error,warning "$deb" || return
@@ -174,6 +191,7 @@ test_release() {
 	fi
 	step "$release: a clean root" pristine "$release" || return
 	step "$release: packages are built, two versions" build_debs "$release" || return
+	step "$release: the daemon, its debug symbols, and the client" check_debs "$release"
 	step "$release: lintian" check_lintian "$release"
 	make_root "$release" "$work/$release" || return
 	cp "$work/$release.debs"/*.deb "$work/$release/packages"

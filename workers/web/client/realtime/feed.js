@@ -1,12 +1,13 @@
 // feed.js: one subscription of the server: what it asks for, where it resumes, which events are news to it.
 import { LOST } from './outbox.js';
 import { Revisions } from './revisions.js';
-import { topicMatches } from './emitter.js';
 
-const PRESENCE = 'presence';
+const PRESENCE = 'presence', ALL = 'sync.*.*';
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const CALM_MS = 30000; // without a resync: the next one is answered without delay again
 const OVERTAKEN = new Set(['lapped', 'slow']); // reasons after which resuming brings what was missed
+
+const overlap = (a, b) => a === '*' || b === '*' || a === b;
 
 export function parseTopic(topic) {
 	const match = /^sync\.([A-Za-z0-9_-]{1,64}|\*)\.(created|updated|deleted|expired|presence|\*)$/.exec(topic);
@@ -57,7 +58,8 @@ export class Feed {
 		this.subscriptions.add(subscription);
 		const { answer } = this;
 		this.ask();
-		if (answer) queueMicrotask(() => subscription.isActive && subscription.joinLate(answer));
+		// As if it had been asked for: not before the caller has its handle.
+		if (answer) queueMicrotask(() => this.answer && subscription.isActive && subscription.subscribed({ ...this.answer, document: undefined }, false));
 	}
 
 	leave(subscription) {
@@ -156,6 +158,11 @@ export class Feed {
 			this.#timer = setTimeout(() => generation === feeds.generation && this.ask(), delayMs);
 			return;
 		}
+		this.fail(error);
+	}
+
+	// For good.
+	fail(error) {
 		for (const one of this.#users()) one.failed(error);
 	}
 
@@ -223,27 +230,35 @@ export class Feed {
 		this.feeds.surface('resync', resync);
 	}
 
+	// Was it at an older revision than this, or may it have been?
+	hasMissed({ service, id, revision, updatedAt }) {
+		if (!this.answer || this.isResuming || this.event === PRESENCE || !this.matches(service, this.event, id)) return false;
+		const seen = this.isNarrow ? this.held?.revision : this.seen.get(Revisions.key(service, id));
+		return seen === undefined ? this.lastTimestamp > 0 && updatedAt > this.lastTimestamp : seen < revision;
+	}
+
 	// A document as it is now, instead of events of it that will not come.
 	skipTo(document) {
-		const { service, id: documentId, revision } = document;
-		this.seen.set(Revisions.key(service, documentId), revision);
+		const { service, id: documentId, revision, createdAt, updatedAt } = document;
+		if (this.isNarrow) this.held = { createdAt, revision, updatedAt };
+		else this.seen.set(Revisions.key(service, documentId), revision);
 		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
 	}
 
-	isMeantBy({ topic, service, documentId, documentPrefix, reason }) {
-		const named = parseTopic(topic);
+	isMeantBy({ topic, service, documentId, documentPrefix }) {
+		const [, namedService, namedEvent] = topic.split('.');
 		if (documentId !== undefined && this.documentId !== undefined && documentId !== this.documentId) return false;
 		if (documentId !== undefined && this.documentPrefix !== undefined && !documentId.startsWith(this.documentPrefix)) return false;
-		// Those who were overtaken are told subscription by subscription.
-		if (OVERTAKEN.has(reason) && service === undefined) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
-		if (named.event === PRESENCE) return this.#any(one => one.wantsPresence);
-		return (topicMatches(this.service, named.service) || named.service === '*') && (this.event === '*' || named.event === '*' || this.event === named.event);
+		// Without a service it names one subscription, or all of them.
+		if (service === undefined && topic !== ALL && namedEvent !== PRESENCE) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
+		if (namedEvent === PRESENCE) return this.#any(one => one.wantsPresence);
+		return overlap(this.service, namedService) && overlap(this.event, namedEvent);
 	}
 
 	// The server could not send something.
 	resync(message) {
 		const { topic, service, documentId, reason } = message, wholeTopic = documentId === undefined;
-		const isPresence = parseTopic(topic).event === PRESENCE || this.event === PRESENCE;
+		const isPresence = topic.endsWith(`.${PRESENCE}`) || this.event === PRESENCE;
 		const recovering = !isPresence && (this.isNarrow ? this.canSnapshot : wholeTopic && OVERTAKEN.has(reason));
 		if (!recovering && !isPresence) this.seen.forget(key => wholeTopic || key === Revisions.key(service ?? this.service, documentId));
 		for (const one of this.#users()) if (!isPresence || one.wantsPresence) one.emit('resync', { ...message, recovering });

@@ -15,6 +15,8 @@ function check({ topic, returnMode, documentId, documentPrefix, since, after, sn
 	if (snapshot && (documentId === undefined || topic.startsWith('sync.*.'))) throw new TypeError('snapshot needs a documentId, and a topic that names its service');
 }
 
+const keyOf = ({ topic, documentId, documentPrefix }) => JSON.stringify([topic, documentId, documentPrefix]);
+
 export class Feeds {
 	generation = 0; // of the connection
 	answeredPositions = new Set(); // of this connection: an event with one of these may be a repeated one
@@ -30,7 +32,7 @@ export class Feeds {
 
 	subscribe(options) {
 		check(options);
-		const { topic, documentId, documentPrefix, since, after } = options, key = JSON.stringify([topic, documentId, documentPrefix]);
+		const { topic, documentId, documentPrefix, since, after } = options, key = keyOf(options);
 		let feed = this.#feeds.get(key);
 		if (feed && (since !== undefined || after !== undefined)) throw new TypeError(`there is a subscription to ${topic} already: since and after are for the first one`);
 		if (!feed) {
@@ -106,6 +108,7 @@ export class Feeds {
 	}
 
 	resync(message) {
+		message = { topic: 'sync.*.*', ...message };
 		const { topic, service, documentId } = message, [, ofTopic] = topic.split('.');
 		const key = documentId && Revisions.key(service ?? ofTopic, documentId), feeds = documentId ? this.#concerned(documentId) : [...this.#feeds.values()];
 		let recovering = true;
@@ -116,15 +119,18 @@ export class Feeds {
 		this.surface('resync', { ...message, recovering });
 	}
 
+	// A subscription that was good and is not any more: a new token has fewer rights. False: it is about no subscription.
+	ended({ topic, documentId, documentPrefix }, error) {
+		const feed = topic && this.#feeds.get(keyOf({ topic, documentId, documentPrefix }));
+		feed?.fail(error);
+		return feed !== undefined;
+	}
+
 	// A document was read for one feed: the server then leaves out what others would have got of it until now.
 	covered(by, document) {
 		const { service, documentId } = by, key = Revisions.key(service, documentId);
 		if (!document) return;
 		if (document.revision < this.seen.get(key)) this.seen.set(key, document.revision);
-		for (const feed of this.#wide) {
-			if (!feed.answer || feed.isResuming || !feed.matches(service, feed.event, documentId) || feed.event === 'presence') continue;
-			const seen = feed.seen.get(key);
-			if (seen === undefined ? document.updatedAt > feed.lastTimestamp && feed.lastTimestamp : seen < document.revision) feed.skipTo(document);
-		}
+		for (const feed of this.#concerned(documentId)) if (feed !== by && feed.hasMissed(document)) feed.skipTo(document);
 	}
 }

@@ -35,7 +35,8 @@ export class Outbox {
 	// `message`: an object, or the text of one with at least one member. Resolves to the answer.
 	request(message, { timeoutMs, lost, rejectOffline = false, onAnswer }) {
 		return new Promise((resolve, reject) => {
-			if (this.#waiting.length >= this.queueMax) {
+			// What belongs to a connection is bounded by what the application holds.
+			if (lost !== LOST.DROP && this.#waiting.length >= this.queueMax) {
 				reject(new RealtimeError('queue_full', `${this.queueMax} messages wait to be sent already`));
 				return;
 			}

@@ -104,7 +104,8 @@ export class Sync {
 		const work = () => this.#send(verb, text, options);
 		if (this.connection.isClosed) throw this.connection.closedBy ?? closedError();
 		if (this.options.offline === 'queue') return this.queue.isNeeded ? this.queue.add(work) : work();
-		if (this.connection.isOffline) throw offlineError();
+		// One with a key goes by REST, and will be repeated until somebody is there.
+		if (this.connection.isOffline && options.idempotencyKey === undefined) throw offlineError();
 		return work();
 	}
 
