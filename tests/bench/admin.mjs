@@ -5,7 +5,8 @@
 import { Browser, skipWithoutChromium } from '../e2e/lib/browser.js';
 import { documentPath, randomOf, startPair, turn, until } from '../e2e/harness.js';
 
-const documents = Number(process.argv[2] ?? 10000), bytes = Number(process.argv[3] ?? 1 << 20);
+const documents = Number(process.argv[2] ?? 10000),
+	bytes = Number(process.argv[3] ?? 1 << 20);
 if (skipWithoutChromium) {
 	console.log(skipWithoutChromium);
 	process.exit(77);
@@ -13,12 +14,24 @@ if (skipWithoutChromium) {
 
 // About `size` bytes: many members, some deep, one long array.
 function largeData(size) {
-	const random = randomOf(1), data = { items: [], people: {} };
+	const random = randomOf(1),
+		data = { items: [], people: {} };
 	let left = size;
 	for (let i = 0; left > 0; i++) {
-		const item = { id: i, name: `item ${i}`, price: random.below(100000) / 100, tags: ['red', 'green', 'blue'].slice(random.below(3)), active: i % 2 === 0, note: null };
+		const item = {
+			id: i,
+			name: `item ${i}`,
+			price: random.below(100000) / 100,
+			tags: ['red', 'green', 'blue'].slice(random.below(3)),
+			active: i % 2 === 0,
+			note: null,
+		};
 		if (i % 3) data.items.push(item);
-		else data.people[`person_${i}`] = { ...item, address: { street: `Street ${i}`, city: { name: 'Berlin', zip: String(10000 + i) } } };
+		else
+			data.people[`person_${i}`] = {
+				...item,
+				address: { street: `Street ${i}`, city: { name: 'Berlin', zip: String(10000 + i) } },
+			};
 		left -= JSON.stringify(item).length + (i % 3 ? 1 : 90);
 	}
 	return data;
@@ -37,10 +50,16 @@ async function step(page, name, work) {
 	await work();
 	// An entry comes a moment after its task.
 	await page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve, 100))));
-	const [tasks, to, nodes] = await page.evaluate(() => [window.longTasks.splice(0), performance.now(), document.querySelectorAll('*').length]);
+	const [tasks, to, nodes] = await page.evaluate(() => [
+		window.longTasks.splice(0),
+		performance.now(),
+		document.querySelectorAll('*').length,
+	]);
 	const longest = Math.max(0, ...tasks);
 	worst = Math.max(worst, longest);
-	console.log(`${name.padEnd(52)} ${String(Math.round(to - (to > from ? from : 0))).padStart(6)} ms   ${nodes} elements   ${tasks.length ? `tasks above 50 ms: ${tasks.join(', ')}` : 'no task above 50 ms'}`);
+	console.log(
+		`${name.padEnd(52)} ${String(Math.round(to - (to > from ? from : 0))).padStart(6)} ms   ${nodes} elements   ${tasks.length ? `tasks above 50 ms: ${tasks.join(', ')}` : 'no task above 50 ms'}`,
+	);
 }
 
 async function browse(browser, { daemon, rest }) {
@@ -53,7 +72,8 @@ async function browse(browser, { daemon, rest }) {
 				return Number(document.querySelector('.table-foot').textContent.replace(/,/g, '').match(/^\d+/)?.[0] ?? 0);
 			});
 			return loaded >= documents;
-		}, 120000));
+		}, 120000),
+	);
 	await step(page, 'jump to the top, the middle, the end', async () => {
 		for (const share of [0, 0.5, 1, 0.25]) {
 			await page.$eval('.table-scroller', (scroller, at) => scroller.scrollTo(0, scroller.scrollHeight * at), share);
@@ -65,13 +85,21 @@ async function browse(browser, { daemon, rest }) {
 	});
 	await step(page, 'search', async () => {
 		await page.fill('#search', 'doc_77');
-		await page.waitForFunction(() => [...document.querySelectorAll('table.documents tbody a')].every(each => each.textContent.startsWith('doc_77')) && document.querySelectorAll('table.documents tbody a').length);
+		await page.waitForFunction(
+			() =>
+				[...document.querySelectorAll('table.documents tbody a')].every(each => each.textContent.startsWith('doc_77')) &&
+				document.querySelectorAll('table.documents tbody a').length,
+		);
 	});
 	await page.context().close();
 }
 
 async function inspect(browser, { daemon, rest }, data) {
-	const page = await browser.open(`${daemon.url}/documents/inspect?service=big&id=big`, { before: observe, width: 1600, height: 1000 });
+	const page = await browser.open(`${daemon.url}/documents/inspect?service=big&id=big`, {
+		before: observe,
+		width: 1600,
+		height: 1000,
+	});
 	const size = JSON.stringify(data).length;
 	await step(page, `open a document of ${size} bytes`, () => page.waitForSelector('.timeline li'));
 	await step(page, 'open a branch of thousands, and more of it', async () => {
@@ -129,7 +157,12 @@ async function inspect(browser, { daemon, rest }, data) {
 const pair = await startPair({ settings: { 'documents.max_size': '4MiB', 'ring.size': '128MiB' } });
 const browser = await Browser.start();
 try {
-	for (let i = 0; i < documents; i += 50) await Promise.all(Array.from({ length: Math.min(50, documents - i) }, (_, j) => pair.rest.put(documentPath('many', `doc_${i + j}`), { data: { n: i + j } })));
+	for (let i = 0; i < documents; i += 50)
+		await Promise.all(
+			Array.from({ length: Math.min(50, documents - i) }, (_, j) =>
+				pair.rest.put(documentPath('many', `doc_${i + j}`), { data: { n: i + j } }),
+			),
+		);
 	const data = largeData(bytes);
 	await pair.rest.put(documentPath('big', 'big'), { data });
 	await browse(browser, pair);

@@ -55,7 +55,9 @@ describe('connection', { skip: skipWithoutChromium }, () => {
 			await page.waitForSelector('.tree-row.flash:has-text("n:2")');
 			await page.waitForSelector('.people li >> text=(you)');
 			await page.waitForSelector('#banner', { state: 'hidden' });
-			await list.waitForFunction(() => document.querySelector('table.documents tbody tr:not(.spacer)').textContent.startsWith('restart2'));
+			await list.waitForFunction(() =>
+				document.querySelector('table.documents tbody tr:not(.spacer)').textContent.startsWith('restart2'),
+			);
 			await close(page);
 			await close(list);
 		} finally {
@@ -90,7 +92,13 @@ describe('token', { skip: skipWithoutChromium }, () => {
 			const sent = route.request().headers().authorization;
 			seen.push(sent);
 			if (sent === `Bearer ${token}`) return route.continue();
-			const problem = { type: 'urn:syncdoc:error:unauthorized', title: 'Unauthorized', status: 401, code: 'unauthorized', detail: sent ? 'the token is not known' : 'a token is needed' };
+			const problem = {
+				type: 'urn:syncdoc:error:unauthorized',
+				title: 'Unauthorized',
+				status: 401,
+				code: 'unauthorized',
+				detail: sent ? 'the token is not known' : 'a token is needed',
+			};
 			return route.fulfill({ status: 401, contentType: 'application/problem+json', body: JSON.stringify(problem) });
 		});
 		return seen;
@@ -167,15 +175,25 @@ describe('/status', { skip: skipWithoutChromium }, () => {
 		const page = await open('/status');
 		await page.waitForSelector('#health:text-is("ready")');
 		await page.waitForFunction(() => document.querySelectorAll('.workers tbody tr').length === 2);
-		await until(async () => {
-			await pair.rest.patch(documentPath('session', 'busy'), { data: { n: Math.random() } });
-			await pair.rest.put(documentPath('session', 'busy'), { data: {} });
-			const writes = await page.$$eval('.chart', all => all.find(each => each.textContent.startsWith('Writes')).querySelector('.chart-value').textContent);
-			return Number(writes) > 0;
-		}, undefined, 'writes in the chart');
+		await until(
+			async () => {
+				await pair.rest.patch(documentPath('session', 'busy'), { data: { n: Math.random() } });
+				await pair.rest.put(documentPath('session', 'busy'), { data: {} });
+				const writes = await page.$$eval(
+					'.chart',
+					all => all.find(each => each.textContent.startsWith('Writes')).querySelector('.chart-value').textContent,
+				);
+				return Number(writes) > 0;
+			},
+			undefined,
+			'writes in the chart',
+		);
 		const label = await page.$$eval('.chart svg', all => all[0].getAttribute('aria-label'));
 		assert.match(label, /^WebSocket connections: \d+/);
-		assert.equal(await page.$$eval('.chart path.chart-line', all => all.some(each => /NaN|undefined/.test(each.getAttribute('d')))), false);
+		assert.equal(
+			await page.$$eval('.chart path.chart-line', all => all.some(each => /NaN|undefined/.test(each.getAttribute('d')))),
+			false,
+		);
 		await close(page);
 	});
 
@@ -195,9 +213,20 @@ describe('/status', { skip: skipWithoutChromium }, () => {
 
 	test('without /metrics it says so, and shows health all the same', async () => {
 		const page = await open('/documents', { allow: [/404|403/] });
-		for (const [status, said] of [[404, 'This server has no /metrics'], [403, 'needs a token with the right']]) {
+		for (const [status, said] of [
+			[404, 'This server has no /metrics'],
+			[403, 'needs a token with the right'],
+		]) {
 			await page.context().unrouteAll();
-			await page.context().route('**/metrics', route => route.fulfill({ status, contentType: 'application/problem+json', body: JSON.stringify({ status, code: 'x', title: 'x' }) }));
+			await page
+				.context()
+				.route('**/metrics', route =>
+					route.fulfill({
+						status,
+						contentType: 'application/problem+json',
+						body: JSON.stringify({ status, code: 'x', title: 'x' }),
+					}),
+				);
 			await page.goto(`${pair.daemon.url}/status`);
 			await page.waitForSelector(`#no-metrics >> text=${said}`);
 			await page.waitForSelector('#health:text-is("ready")');
@@ -211,40 +240,58 @@ describe('accessibility (axe-core), console and Content-Security-Policy', { skip
 	const PAGES = {
 		documents: ['/documents?service=session&deleted=true', ready('table.documents tbody a')],
 		'documents, empty': ['/documents?service=none', ready('.empty')],
-		'create dialog': ['/documents?service=session', async page => {
-			await page.waitForSelector('table.documents tbody a');
-			await page.click('#create');
-			await page.fill('dialog textarea', '{ oops');
-			await page.waitForSelector('.json-fault button:not([hidden])');
-		}],
-		document: [inspect('call'), async page => {
-			await page.click('.timeline summary >> nth=0');
-			await page.waitForSelector('.timeline .changes');
-		}],
-		'document as text': [inspect('call'), async page => {
-			await page.waitForSelector('.timeline li');
-			await page.click('#tab-text');
-			await page.waitForSelector('.text-line');
-		}],
+		'create dialog': [
+			'/documents?service=session',
+			async page => {
+				await page.waitForSelector('table.documents tbody a');
+				await page.click('#create');
+				await page.fill('dialog textarea', '{ oops');
+				await page.waitForSelector('.json-fault button:not([hidden])');
+			},
+		],
+		document: [
+			inspect('call'),
+			async page => {
+				await page.click('.timeline summary >> nth=0');
+				await page.waitForSelector('.timeline .changes');
+			},
+		],
+		'document as text': [
+			inspect('call'),
+			async page => {
+				await page.waitForSelector('.timeline li');
+				await page.click('#tab-text');
+				await page.waitForSelector('.text-line');
+			},
+		],
 		'deleted document': [inspect('gone'), ready('.notice.bad:not([hidden])')],
 		'no document': [inspect('nowhere'), ready('.empty')],
-		editor: [inspect('call'), async page => {
-			await page.waitForSelector('.timeline li');
-			await page.click('#edit');
-			await page.fill('.editor textarea', '{"status": null, "new": 1, "people": []}');
-			await page.waitForSelector('.editor-preview .changes');
-			await pair.rest.patch(documentPath('session', 'call'), { data: { status: `x${Math.random()}` } });
-			await page.waitForSelector('.meanwhile .both');
-		}],
-		compare: [inspect('call'), async page => {
-			await page.click('#compare:enabled');
-			await page.waitForSelector('dialog .changes');
-		}],
-		'delete dialog': [inspect('call'), async page => {
-			await page.waitForSelector('.timeline li');
-			await page.click('#delete');
-			await page.waitForSelector('dialog #confirm');
-		}],
+		editor: [
+			inspect('call'),
+			async page => {
+				await page.waitForSelector('.timeline li');
+				await page.click('#edit');
+				await page.fill('.editor textarea', '{"status": null, "new": 1, "people": []}');
+				await page.waitForSelector('.editor-preview .changes');
+				await pair.rest.patch(documentPath('session', 'call'), { data: { status: `x${Math.random()}` } });
+				await page.waitForSelector('.meanwhile .both');
+			},
+		],
+		compare: [
+			inspect('call'),
+			async page => {
+				await page.click('#compare:enabled');
+				await page.waitForSelector('dialog .changes');
+			},
+		],
+		'delete dialog': [
+			inspect('call'),
+			async page => {
+				await page.waitForSelector('.timeline li');
+				await page.click('#delete');
+				await page.waitForSelector('dialog #confirm');
+			},
+		],
 		status: ['/status', ready('.workers tbody tr')],
 	};
 	for (const theme of ['light', 'dark'])
@@ -257,8 +304,19 @@ describe('accessibility (axe-core), console and Content-Security-Policy', { skip
 				for (const width of [1600, 360]) {
 					await page.setViewportSize({ width, height: 800 });
 					const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-					assert.deepEqual(violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.slice(0, 4).map(node => `${node.html} ${node.failureSummary}`) })), [], `${width} px`);
-					assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `wider than ${width} px`);
+					assert.deepEqual(
+						violations.map(({ id, help, nodes }) => ({
+							id,
+							help,
+							nodes: nodes.slice(0, 4).map(node => `${node.html} ${node.failureSummary}`),
+						})),
+						[],
+						`${width} px`,
+					);
+					assert.ok(
+						(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0,
+						`wider than ${width} px`,
+					);
 				}
 				await close(page);
 			});

@@ -11,7 +11,8 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 	before(async () => {
 		pair = await startPair();
 		browser = await Browser.start();
-		for (let i = 0; i < MANY; i++) await pair.rest.put(documentPath('many', `doc_${String(i).padStart(4, '0')}`), { data: { i } });
+		for (let i = 0; i < MANY; i++)
+			await pair.rest.put(documentPath('many', `doc_${String(i).padStart(4, '0')}`), { data: { i } });
 		for (const id of ['a', 'b', 'c']) await pair.rest.put(documentPath('few', id), { data: {} });
 	});
 	after(async () => {
@@ -25,13 +26,23 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 		await page.context().close();
 	};
 	const rows = () => page.$$eval('table.documents tbody tr:not(.spacer)', all => all.map(row => row.cells[0].textContent));
-	const waitForRows = expected => until(async () => JSON.stringify(await rows()) === JSON.stringify(expected), undefined, async () => `rows ${expected}; there are ${await rows()}`);
+	const waitForRows = expected =>
+		until(
+			async () => JSON.stringify(await rows()) === JSON.stringify(expected),
+			undefined,
+			async () => `rows ${expected}; there are ${await rows()}`,
+		);
 
 	test('shows services with their counts, and the newest documents of one', async () => {
 		await open('/documents?service=few');
 		await waitForRows(['c', 'b', 'a']);
-		const services = await page.$$eval('.services a', all => all.map(each => [each.dataset.service, each.querySelector('.badge').textContent]));
-		assert.deepEqual(services, [['few', '3'], ['many', String(MANY)]]);
+		const services = await page.$$eval('.services a', all =>
+			all.map(each => [each.dataset.service, each.querySelector('.badge').textContent]),
+		);
+		assert.deepEqual(services, [
+			['few', '3'],
+			['many', String(MANY)],
+		]);
 		await page.click('.services a[data-service="many"]');
 		await page.waitForSelector(`text=doc_0${MANY - 1}`);
 		assert.equal(new URL(page.url()).searchParams.get('service'), 'many');
@@ -43,12 +54,16 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 	test('only rows in sight are in the page, and scrolling reaches the last document', async () => {
 		await open('/documents?service=many');
 		await page.waitForSelector(`text=doc_0${MANY - 1}`);
-		await until(async () => {
-			await page.$eval('.table-scroller', scroller => scroller.scrollTo(0, scroller.scrollHeight));
-			const list = await rows();
-			assert.ok(list.length < 100, `${list.length} rows in the page`);
-			return list.includes('doc_0000');
-		}, undefined, 'the last row');
+		await until(
+			async () => {
+				await page.$eval('.table-scroller', scroller => scroller.scrollTo(0, scroller.scrollHeight));
+				const list = await rows();
+				assert.ok(list.length < 100, `${list.length} rows in the page`);
+				return list.includes('doc_0000');
+			},
+			undefined,
+			'the last row',
+		);
 		assert.match(await page.textContent('.table-foot'), new RegExp(`^${MANY} documents`));
 		await close();
 	});
@@ -123,7 +138,7 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 		await page.click('dialog button[type=submit]');
 		await page.waitForSelector('.toast >> text=fresh created');
 		await page.waitForSelector('table.documents >> text=fresh');
-		await page.waitForSelector('table.documents .badge:text-matches("^ends in")');
+		await page.waitForSelector('table.documents .badge time:text-matches("^ends in")');
 		const { text, json } = await pair.rest.get(documentPath('few', 'fresh'));
 		assert.match(text, /"big":9007199254740993/);
 		assert.ok(json.expiresAt > Date.now());

@@ -19,7 +19,10 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	beforeEach(async () => {
 		id = `call_${++count}`;
 		path = documentPath('session', id);
-		assertStatus(await pair.rest.put(path, { data: { status: 'ringing', people: [{ name: 'Ann', muted: true }], deep: { a: { b: 1 } } } }), 201);
+		assertStatus(
+			await pair.rest.put(path, { data: { status: 'ringing', people: [{ name: 'Ann', muted: true }], deep: { a: { b: 1 } } } }),
+			201,
+		);
 	});
 
 	const address = () => `${pair.daemon.url}/documents/inspect?service=session&id=${id}`;
@@ -36,7 +39,8 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		}
 	}
 	const revision = (page, number) => page.waitForSelector(`#revision:text-is("revision ${number}")`);
-	const row = (page, text) => page.waitForFunction(wanted => [...document.querySelectorAll('.tree-row')].some(each => each.textContent === wanted), text);
+	const row = (page, text) =>
+		page.waitForFunction(wanted => [...document.querySelectorAll('.tree-row')].some(each => each.textContent === wanted), text);
 	async function edit(page, text, mode) {
 		if (!(await page.isVisible('.editor'))) await page.click('#edit');
 		if (mode) await page.click(`.editor [data-mode=${mode}]`);
@@ -44,7 +48,8 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	}
 
 	test('a merge in one page appears highlighted in the other', async () => {
-		const one = await open(), other = await open();
+		const one = await open(),
+			other = await open();
 		await edit(one, '{"status": "active", "people": [{"name": "Ann", "muted": false}]}');
 		await one.waitForSelector('.editor-preview >> text=2 changed');
 		await one.click('.editor button[type=submit]');
@@ -125,10 +130,14 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		const page = await open({ allow: [/409/] });
 		await edit(page, '{"status": "mine", "other": 1}');
 		// The page must not learn of it first: what comes over its socket is held back.
-		await page.route('**/v1/services/**', async route => {
-			await pair.rest.patch(path, { data: { status: 'theirs', quiet: true } });
-			await route.continue();
-		}, { times: 1 });
+		await page.route(
+			'**/v1/services/**',
+			async route => {
+				await pair.rest.patch(path, { data: { status: 'theirs', quiet: true } });
+				await route.continue();
+			},
+			{ times: 1 },
+		);
 		await page.click('.editor button[type=submit]');
 		await page.waitForSelector('.meanwhile.bad >> text=the document changed meanwhile (409)');
 		await page.waitForSelector('.meanwhile .both >> text=status');
@@ -136,7 +145,13 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		assert.equal(await page.evaluate(() => document.activeElement.id), 'rebase');
 		await page.click('#rebase');
 		await revision(page, 3);
-		assert.deepEqual((await pair.rest.get(path)).json.data, { status: 'mine', people: [{ name: 'Ann', muted: true }], deep: { a: { b: 1 } }, quiet: true, other: 1 });
+		assert.deepEqual((await pair.rest.get(path)).json.data, {
+			status: 'mine',
+			people: [{ name: 'Ann', muted: true }],
+			deep: { a: { b: 1 } },
+			quiet: true,
+			other: 1,
+		});
 		assert.equal(await page.isVisible('.editor'), false);
 		await close();
 	});
@@ -183,7 +198,8 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	});
 
 	test('deleting asks first; everybody is told, and it can be restored', async () => {
-		const one = await open(), other = await open();
+		const one = await open(),
+			other = await open();
 		await one.click('#delete');
 		await one.waitForSelector('dialog .notice >> text=1 other user is at this document now.');
 		await one.click('dialog button:text-is("Cancel")');

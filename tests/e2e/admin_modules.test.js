@@ -1,7 +1,15 @@
 // admin_modules.test.js: the parts of the Admin UI that need no browser.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { differencesOf, differencesOfDiff, joinPath, mergePatch, pathsMeet, splitPath, summaryOf } from '../../workers/web/admin/differences.js';
+import {
+	differencesOf,
+	differencesOfDiff,
+	joinPath,
+	mergePatch,
+	pathsMeet,
+	splitPath,
+	summaryOf,
+} from '../../workers/web/admin/differences.js';
 import { formatAgo, formatBytes, formatCompact, formatDuration, formatValue } from '../../workers/web/admin/format.js';
 import { checkJsonObject } from '../../workers/web/admin/json_check.js';
 import { compactJson, dataTextOf, formatJson } from '../../workers/web/admin/json_format.js';
@@ -17,7 +25,8 @@ function randomValue(random, depth) {
 	if (kind >= 6) return randomObject(random, depth - 1);
 	return [null, true, random.below(1000) - 500, random.below(1000) / 8, 'text "quoted" \\ \n { [', ''][kind];
 }
-const randomObject = (random, depth) => Object.fromEntries(Array.from({ length: random.below(5) }, () => [random.pick(NAMES), randomValue(random, depth)]));
+const randomObject = (random, depth) =>
+	Object.fromEntries(Array.from({ length: random.below(5) }, () => [random.pick(NAMES), randomValue(random, depth)]));
 
 describe('json_check', () => {
 	const faultOf = text => {
@@ -34,7 +43,7 @@ describe('json_check', () => {
 			['{"a": 01}', '1:7 this is no number'],
 			['{"a": 1.}', '1:7 this is no number'],
 			['{"a": NaN}', '1:7 a value is expected, not “N”'],
-			["{'a': 1}", '1:2 a name in double quotes is expected, not “\'”'],
+			["{'a': 1}", "1:2 a name in double quotes is expected, not “'”"],
 			['{"a" 1}', '1:6 “:” is expected, not “1”'],
 			['{"a": 1 "b": 2}', '1:9 “,” or “}” is expected, not “"”'],
 			['{"a": [1', '1:9 “,” or “]” is expected, not the end'],
@@ -60,7 +69,8 @@ describe('json_check', () => {
 		for (let i = 0; i < 3000; i++) {
 			let text = JSON.stringify(randomObject(random, 4), null, random.below(3));
 			for (let damage = random.below(3); damage > 0; damage--) {
-				const at = random.below(text.length + 1), cut = random.below(2);
+				const at = random.below(text.length + 1),
+					cut = random.below(2);
 				text = text.slice(0, at) + random.pick(['', ',', '"', '{', ']', '\\', '0', 'x', ' ', '-', ':']) + text.slice(at + cut);
 			}
 			let isFine = true;
@@ -81,14 +91,18 @@ describe('json_format', () => {
 	test('indents and packs as JSON.stringify does', () => {
 		const random = randomOf(SEED);
 		for (let i = 0; i < 500; i++) {
-			const value = randomObject(random, 4), text = JSON.stringify(value, null, '\t');
+			const value = randomObject(random, 4),
+				text = JSON.stringify(value, null, '\t');
 			assert.equal(formatJson(text), JSON.stringify(value, null, 2));
 			assert.equal(compactJson(text), JSON.stringify(value));
 		}
 	});
 
 	test('keeps the text of numbers', () => {
-		assert.equal(compactJson('{ "a" : 9007199254740993, "b":1.50 , "c":[ -0, 1E5 ] }'), '{"a":9007199254740993,"b":1.50,"c":[-0,1E5]}');
+		assert.equal(
+			compactJson('{ "a" : 9007199254740993, "b":1.50 , "c":[ -0, 1E5 ] }'),
+			'{"a":9007199254740993,"b":1.50,"c":[-0,1E5]}',
+		);
 		assert.equal(dataTextOf('{"revision":1,"id":"a","data":{"data":{"x":1}}}'), '{"data":{"x":1}}');
 	});
 });
@@ -97,14 +111,19 @@ describe('differences', () => {
 	// As a diff, in the order in which it applies: of arrays the last index first.
 	const asDiff = list => ({
 		added: Object.fromEntries(list.filter(each => each.kind === 'added').map(({ path, to }) => [path, to])),
-		removed: list.filter(each => each.kind === 'removed').map(each => each.path).reverse(),
+		removed: list
+			.filter(each => each.kind === 'removed')
+			.map(each => each.path)
+			.reverse(),
 		changed: Object.fromEntries(list.filter(each => each.kind === 'changed').map(({ path, from, to }) => [path, { from, to }])),
 	});
 
 	test('lead from one value to the other, and back through the form of a diff', () => {
 		const random = randomOf(SEED);
 		for (let i = 0; i < 1000; i++) {
-			const from = randomObject(random, 3), to = randomObject(random, 3), list = differencesOf(from, to);
+			const from = randomObject(random, 3),
+				to = randomObject(random, 3),
+				list = differencesOf(from, to);
 			assert.deepEqual(applyDiff(from, asDiff(list)), to, JSON.stringify([from, to]));
 			const key = each => `${each.kind} ${each.path}`;
 			assert.deepEqual(differencesOfDiff(asDiff(list)).map(key).sort(), list.map(key).sort());
@@ -113,7 +132,8 @@ describe('differences', () => {
 	});
 
 	test('paths are cut where names were joined', () => {
-		for (const names of [['a'], ['a.b', 'c\\d', ''], ['', ''], ['x', '7']]) assert.deepEqual(splitPath(names.reduce((path, name) => joinPath(path, name), null)), names);
+		for (const names of [['a'], ['a.b', 'c\\d', ''], ['', ''], ['x', '7']])
+			assert.deepEqual(splitPath(names.reduce((path, name) => joinPath(path, name), null)), names);
 		assert.ok(pathsMeet('a.b', 'a') && pathsMeet('a', 'a.b') && pathsMeet('a', 'a'));
 		assert.ok(!pathsMeet('ab', 'a'));
 		assert.equal(summaryOf([{ kind: 'added' }, { kind: 'changed' }, { kind: 'changed' }]), '1 added, 2 changed');
@@ -138,10 +158,13 @@ describe('differences', () => {
 });
 
 describe('metrics', () => {
-	const text = (a, b) => `# HELP syncdoc_x_total Help.\n# TYPE syncdoc_x_total counter\nsyncdoc_x_total{worker="0"} ${a}\nsyncdoc_x_total{worker="1"} ${b}\nsyncdoc_level 2.5e3\n`;
+	const text = (a, b) =>
+		`# HELP syncdoc_x_total Help.\n# TYPE syncdoc_x_total counter\nsyncdoc_x_total{worker="0"} ${a}\nsyncdoc_x_total{worker="1"} ${b}\nsyncdoc_level 2.5e3\n`;
 
 	test('Prometheus text is read', () => {
-		const metrics = parseMetrics(`${text(1, 2)}syncdoc_info{a="q\\"u\\\\o\\n",b="x"} 1\nsyncdoc_nan NaN\nsyncdoc_b{le="+Inf"} +Inf 1700000\n\nnot a line\n`);
+		const metrics = parseMetrics(
+			`${text(1, 2)}syncdoc_info{a="q\\"u\\\\o\\n",b="x"} 1\nsyncdoc_nan NaN\nsyncdoc_b{le="+Inf"} +Inf 1700000\n\nnot a line\n`,
+		);
 		assert.deepEqual(metrics.get('syncdoc_level'), [{ labels: {}, value: 2500 }]);
 		assert.deepEqual(metrics.get('syncdoc_info')[0].labels, { a: 'q"u\\o\n', b: 'x' });
 		assert.ok(Number.isNaN(metrics.get('syncdoc_nan')[0].value));
@@ -149,7 +172,9 @@ describe('metrics', () => {
 	});
 
 	test('rates are per second, and unknown after a restart', () => {
-		const before = new Sample(text(10, 20), 1000), after = new Sample(text(12, 24), 3000), restarted = new Sample(text(0, 0), 5000);
+		const before = new Sample(text(10, 20), 1000),
+			after = new Sample(text(12, 24), 3000),
+			restarted = new Sample(text(0, 0), 5000);
 		assert.equal(rateOf(before, after, 'x_total'), 3);
 		assert.equal(rateOf(before, after, 'x_total', { worker: '1' }), 2);
 		assert.equal(rateOf(after, restarted, 'x_total'), undefined);
@@ -160,7 +185,11 @@ describe('metrics', () => {
 	});
 
 	test('quantiles are of what came between two looks', () => {
-		const of = (...counts) => new Sample(counts.map((count, i) => `syncdoc_t_bucket{worker="0",le="${['0.001', '0.01', '+Inf'][i]}"} ${count}`).join('\n'), 0);
+		const of = (...counts) =>
+			new Sample(
+				counts.map((count, i) => `syncdoc_t_bucket{worker="0",le="${['0.001', '0.01', '+Inf'][i]}"} ${count}`).join('\n'),
+				0,
+			);
 		assert.equal(quantileOf(of(100, 100, 100), of(100, 199, 199), 't', 0.99), 0.01);
 		assert.equal(quantileOf(of(0, 0, 0), of(100, 100, 100), 't', 0.99), 0.001);
 		assert.equal(quantileOf(of(0, 0, 0), of(0, 0, 5), 't', 0.99), 0.01);
@@ -179,7 +208,10 @@ describe('format', () => {
 		assert.deepEqual([0, 1.234, 12.34, 9999, 12345].map(formatCompact), ['0', '1.23', '12.3', '9,999', '12.3K']);
 		assert.deepEqual([0, 1023, 1024, 1536, 70 << 20].map(formatBytes), ['0 B', '1023 B', '1.0 KiB', '1.5 KiB', '70 MiB']);
 		assert.deepEqual([-5, 900, 61000, 5400000, 90000000].map(formatDuration), ['0 s', '1 s', '1:01', '1 h 30 min', '1 d 1 h']);
-		assert.deepEqual([0, 7000, 120000, 7200000, 172800000].map(ago => formatAgo(1e12 - ago, 1e12)), ['just now', '7 s ago', '2 min ago', '2 h ago', '2 d ago']);
+		assert.deepEqual(
+			[0, 7000, 120000, 7200000, 172800000].map(ago => formatAgo(1e12 - ago, 1e12)),
+			['just now', '7 s ago', '2 min ago', '2 h ago', '2 d ago'],
+		);
 		assert.equal(formatValue('x'.repeat(300)).length, 120);
 		assert.equal(formatValue(undefined), '—');
 	});

@@ -17,17 +17,51 @@ const ID = 'call_8f3k2m';
 const inspect = `/documents/inspect?service=session&id=${ID}`;
 
 async function fill({ rest, daemon }) {
-	for (const [service, count] of [['board', 12], ['lobby', 3], ['session', 60]])
+	for (const [service, count] of [
+		['board', 12],
+		['lobby', 3],
+		['session', 60],
+	])
 		for (let i = 0; i < count; i++)
 			await rest.put(documentPath(service, `${service === 'session' ? 'call' : service}_${(i * 7919 + 104729).toString(36)}`), {
 				data: { status: i % 3 ? 'active' : 'ringing', participants: i },
 				...(i % 9 === 0 ? { ttl: 3600 + i } : {}),
 			});
 	const file = documentPath('session', ID);
-	await rest.put(file, { data: { status: 'ringing', title: 'Weekly planning', participants: [{ name: 'Ann', muted: true }], settings: { recording: false, codec: 'opus' } }, ttl: 5400 });
-	await rest.patch(file, { data: { status: 'active', participants: [{ name: 'Ann', muted: false }, { name: 'Björn', muted: true }] } });
+	await rest.put(file, {
+		data: {
+			status: 'ringing',
+			title: 'Weekly planning',
+			participants: [{ name: 'Ann', muted: true }],
+			settings: { recording: false, codec: 'opus' },
+		},
+		ttl: 5400,
+	});
+	await rest.patch(file, {
+		data: {
+			status: 'active',
+			participants: [
+				{ name: 'Ann', muted: false },
+				{ name: 'Björn', muted: true },
+			],
+		},
+	});
 	await rest.patch(file, { data: { settings: { recording: true, bitrate: 48000 }, title: null } });
-	await rest.put(file, { data: { status: 'active', participants: [{ name: 'Ann', muted: false }, { name: 'Björn', muted: false }, { name: 'Chloé', muted: true }], settings: { recording: true, codec: 'opus', bitrate: 64000 }, limits: { minutes: 60, people: 12 }, tags: ['planning', 'weekly'], room: null, score: 4.75 } });
+	await rest.put(file, {
+		data: {
+			status: 'active',
+			participants: [
+				{ name: 'Ann', muted: false },
+				{ name: 'Björn', muted: false },
+				{ name: 'Chloé', muted: true },
+			],
+			settings: { recording: true, codec: 'opus', bitrate: 64000 },
+			limits: { minutes: 60, people: 12 },
+			tags: ['planning', 'weekly'],
+			room: null,
+			score: 4.75,
+		},
+	});
 	await rest.patch(file, { data: { limits: { people: 25 } } });
 	await rest.put(documentPath('board', 'board_gone'), { data: { title: 'Sprint 12', cards: 14 } });
 	await rest.delete(documentPath('board', 'board_gone'));
@@ -73,11 +107,16 @@ const PAGES = {
 			await page.waitForSelector('.timeline li');
 			await page.click('#edit');
 			await page.fill('.editor textarea', '{\n  "status": "ended",\n  "note": "hello"\n}');
-			await rest.patch(documentPath('session', ID), { data: { status: `held-${Math.floor(Math.random() * 100)}`, score: Math.random() } });
+			await rest.patch(documentPath('session', ID), {
+				data: { status: `held-${Math.floor(Math.random() * 100)}`, score: Math.random() },
+			});
 			await page.waitForSelector('.meanwhile .both');
 		},
 	},
-	deleted: { url: '/documents/inspect?service=board&id=board_gone', ready: page => page.waitForSelector('.notice.bad:not([hidden])') },
+	deleted: {
+		url: '/documents/inspect?service=board&id=board_gone',
+		ready: page => page.waitForSelector('.notice.bad:not([hidden])'),
+	},
 	revision: {
 		url: inspect,
 		ready: async page => {
@@ -91,7 +130,8 @@ const PAGES = {
 			await page.waitForSelector('.workers tbody tr');
 			const end = Date.now() + 12000;
 			for (let i = 0; Date.now() < end; i++) {
-				for (let j = 0; j < 20 + 15 * Math.sin(i / 3); j++) await rest.put(documentPath('lobby', `busy_${j}`), { data: { i, j } });
+				for (let j = 0; j < 20 + 15 * Math.sin(i / 3); j++)
+					await rest.put(documentPath('lobby', `busy_${j}`), { data: { i, j } });
 				await turn(200);
 			}
 		},
@@ -107,7 +147,12 @@ try {
 		if (only.length && !only.includes(name)) continue;
 		for (const theme of ['light', 'dark'])
 			for (const width of [360, 1600]) {
-				const page = await browser.open(pair.daemon.url + url, { theme, width, height: width < 500 ? 740 : 1000, allow: [/404/] });
+				const page = await browser.open(pair.daemon.url + url, {
+					theme,
+					width,
+					height: width < 500 ? 740 : 1000,
+					allow: [/404/],
+				});
 				try {
 					await ready(page, pair);
 					await settled(page).catch(() => {});

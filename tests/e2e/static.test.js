@@ -68,7 +68,11 @@ describe('files', () => {
 	// A file that was forgotten in workers/web/meson.build is seen here, not by users.
 	test('every script, style and picture of the tree is served as it is there', async () => {
 		const root = new URL('../../workers/web/', import.meta.url);
-		for (const [folder, prefix] of [['admin/', '/admin/'], ['client/', '/'], ['client/realtime/', '/realtime/']])
+		for (const [folder, prefix] of [
+			['admin/', '/admin/'],
+			['client/', '/'],
+			['client/realtime/', '/realtime/'],
+		])
 			for (const name of fs.readdirSync(new URL(folder, root)).filter(each => /\.(js|css|svg)$/.test(each))) {
 				const answer = await rest.get(prefix + name);
 				assert.equal(answer.status, 200, prefix + name);

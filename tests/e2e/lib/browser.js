@@ -35,16 +35,32 @@ export class Browser {
 
 	// A person of its own: storage is not shared. options: theme ('light', 'dark'), width, height, allow (what may be complained of).
 	async open(url, { theme = 'light', width = 1280, height = 800, allow = [], before } = {}) {
-		const context = await this.browser.newContext({ colorScheme: theme, viewport: { width, height }, permissions: ['clipboard-read', 'clipboard-write'] });
+		const context = await this.browser.newContext({
+			colorScheme: theme,
+			viewport: { width, height },
+			permissions: ['clipboard-read', 'clipboard-write'],
+		});
 		const page = await context.newPage();
 		page.setDefaultTimeout(DEADLINE_MS);
 		page.complaints = [];
 		const complain = text => allow.some(pattern => pattern.test(text)) || page.complaints.push(text);
-		page.on('console', message => ['error', 'warning'].includes(message.type()) && complain(`console: ${message.text()} (${message.location().url})`));
+		page.on(
+			'console',
+			message =>
+				['error', 'warning'].includes(message.type()) && complain(`console: ${message.text()} (${message.location().url})`),
+		);
 		page.on('pageerror', error => complain(`error: ${error.stack ?? error}`));
-		page.on('request', request => request.url().startsWith(new URL(url).origin) || request.url().startsWith('data:') || complain(`request to elsewhere: ${request.url()}`));
+		page.on(
+			'request',
+			request =>
+				request.url().startsWith(new URL(url).origin) ||
+				request.url().startsWith('data:') ||
+				complain(`request to elsewhere: ${request.url()}`),
+		);
 		await page.addInitScript(() => {
-			document.addEventListener('securitypolicyviolation', event => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+			document.addEventListener('securitypolicyviolation', event =>
+				console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`),
+			);
 		});
 		if (before) await page.addInitScript(before);
 		await page.goto(url);

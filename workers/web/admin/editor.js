@@ -14,8 +14,18 @@ const LARGE = 128 << 10; // characters: more is put into a field only when it is
 const TTL_MAX_S = 31536000;
 
 const MODES = {
-	merge: { method: 'PATCH', type: 'sync.merge', label: 'Merge patch', hint: 'Only what is written here changes; null removes a member, arrays are replaced as a whole.' },
-	replace: { method: 'PUT', type: 'sync.replace', label: 'All of the data', hint: 'What is not written here is gone afterwards.' },
+	merge: {
+		method: 'PATCH',
+		type: 'sync.merge',
+		label: 'Merge patch',
+		hint: 'Only what is written here changes; null removes a member, arrays are replaced as a whole.',
+	},
+	replace: {
+		method: 'PUT',
+		type: 'sync.replace',
+		label: 'All of the data',
+		hint: 'What is not written here is gone afterwards.',
+	},
 };
 
 export class Editor {
@@ -29,14 +39,34 @@ export class Editor {
 		this.field = new JsonField({ label: MODES.merge.label, text: MERGE_TEXT, rows: 9 });
 		this.field.area.addEventListener('input', () => this.#dirty());
 		this.field.onchange(() => this.#preview());
-		this.tabs = Object.keys(MODES).map(mode => h('button', { type: 'button', 'aria-pressed': String(mode === 'merge'), 'data-mode': mode, onclick: () => this.setMode(mode) }, mode === 'merge' ? 'Merge' : 'Replace'));
+		this.tabs = Object.keys(MODES).map(mode =>
+			h(
+				'button',
+				{ type: 'button', 'aria-pressed': String(mode === 'merge'), 'data-mode': mode, onclick: () => this.setMode(mode) },
+				mode === 'merge' ? 'Merge' : 'Replace',
+			),
+		);
 		this.hint = h('p', { class: 'muted small' }, MODES.merge.hint);
 		this.meanwhile = h('div', { class: 'meanwhile', hidden: true });
 		this.preview = h('div', { class: 'editor-preview' });
 		this.offerPlace = h('div', { class: 'offer' });
 		this.fault = h('p', { class: 'fault', role: 'alert' });
-		this.expiry = h('select', { id: 'editor-expiry', onchange: () => this.#showSeconds() }, h('option', { value: 'keep' }, 'Expiry: as it is'), h('option', { value: 'after' }, 'Expires after'), h('option', { value: 'never' }, 'Never expires'));
-		this.seconds = h('input', { type: 'number', id: 'editor-seconds', min: 1, max: TTL_MAX_S, step: 1, value: '3600', 'aria-label': 'Seconds until it expires' });
+		this.expiry = h(
+			'select',
+			{ id: 'editor-expiry', onchange: () => this.#showSeconds() },
+			h('option', { value: 'keep' }, 'Expiry: as it is'),
+			h('option', { value: 'after' }, 'Expires after'),
+			h('option', { value: 'never' }, 'Never expires'),
+		);
+		this.seconds = h('input', {
+			type: 'number',
+			id: 'editor-seconds',
+			min: 1,
+			max: TTL_MAX_S,
+			step: 1,
+			value: '3600',
+			'aria-label': 'Seconds until it expires',
+		});
 		this.secondsBox = h('span', { class: 'editor-seconds', hidden: true }, this.seconds, ' seconds');
 		this.guard = h('input', { type: 'checkbox', id: 'editor-guard', checked: true, onchange: () => this.#showMeanwhile() });
 		this.guardText = h('span', {});
@@ -49,14 +79,33 @@ export class Editor {
 			this.field.element,
 			this.hint,
 			this.preview,
-			h('div', { class: 'editor-options' }, h('label', { class: 'visually-hidden', for: 'editor-expiry' }, 'Expiry'), this.expiry, this.secondsBox, h('label', { class: 'check' }, this.guard, this.guardText)),
+			h(
+				'div',
+				{ class: 'editor-options' },
+				h('label', { class: 'visually-hidden', for: 'editor-expiry' }, 'Expiry'),
+				this.expiry,
+				this.secondsBox,
+				h('label', { class: 'check' }, this.guard, this.guardText),
+			),
 			this.fault,
-			h('div', { class: 'actions' }, this.send, button('Cancel', () => this.close()), h('span', { class: 'push' }), copyButtons(() => this.#operation(), 'this change')),
+			h(
+				'div',
+				{ class: 'actions' },
+				this.send,
+				button('Cancel', () => this.close()),
+				h('span', { class: 'push' }),
+				copyButtons(() => this.#operation(), 'this change'),
+			),
 		);
 		this.element = h(
 			'section',
 			{ class: 'card editor', 'aria-labelledby': 'editor-title', hidden: true },
-			h('div', { class: 'card-head' }, h('h2', { id: 'editor-title' }, 'Edit'), h('div', { class: 'segments', role: 'group', 'aria-label': 'How to write' }, this.tabs)),
+			h(
+				'div',
+				{ class: 'card-head' },
+				h('h2', { id: 'editor-title' }, 'Edit'),
+				h('div', { class: 'segments', role: 'group', 'aria-label': 'How to write' }, this.tabs),
+			),
 			this.form,
 		);
 	}
@@ -113,7 +162,8 @@ export class Editor {
 		const isOld = () => begun !== this.loading || this.mode !== 'replace' || !this.isOpen;
 		try {
 			const { text } = await requestText('GET', documentPath(this.service, this.id));
-			const { revision, updatedAt, data } = JSON.parse(text), dataText = dataTextOf(text);
+			const { revision, updatedAt, data } = JSON.parse(text),
+				dataText = dataTextOf(text);
 			if (isOld()) return;
 			this.base = { revision, updatedAt, data };
 			if (dataText.length <= LARGE) await this.#fill(dataText, isOld);
@@ -132,11 +182,24 @@ export class Editor {
 	}
 
 	#offerLarge(dataText, isOld) {
-		const load = button('Load it all the same', () => {
-			offer.remove();
-			this.#fill(dataText, isOld);
-		}, { id: 'load-large' });
-		const offer = h('div', { class: 'notice warn' }, h('span', {}, `This document has ${formatBytes(dataText.length)}: a field of that size makes the browser slow. A merge patch changes parts of it.`), h('span', { class: 'actions' }, load));
+		const load = button(
+			'Load it all the same',
+			() => {
+				offer.remove();
+				this.#fill(dataText, isOld);
+			},
+			{ id: 'load-large' },
+		);
+		const offer = h(
+			'div',
+			{ class: 'notice warn' },
+			h(
+				'span',
+				{},
+				`This document has ${formatBytes(dataText.length)}: a field of that size makes the browser slow. A merge patch changes parts of it.`,
+			),
+			h('span', { class: 'actions' }, load),
+		);
 		this.offerPlace.replaceChildren(offer);
 	}
 
@@ -175,7 +238,11 @@ export class Editor {
 		if (!this.base) return;
 		const changes = this.#ownChanges();
 		this.preview.hidden = changes === undefined;
-		if (changes) this.preview.replaceChildren(h('h3', { class: 'label' }, `What it changes: ${summaryOf(changes)}`), ...(changes.length ? [differencesElement(changes)] : []));
+		if (changes)
+			this.preview.replaceChildren(
+				h('h3', { class: 'label' }, `What it changes: ${summaryOf(changes)}`),
+				...(changes.length ? [differencesElement(changes)] : []),
+			);
 		this.#showMeanwhile();
 	}
 
@@ -205,18 +272,25 @@ export class Editor {
 		this.said = said;
 		if (!isBehind) return;
 		const focused = this.meanwhile.contains(document.activeElement);
-		const others = differencesOf(base.data, now.data), own = this.#ownChanges() ?? [];
+		const others = differencesOf(base.data, now.data),
+			own = this.#ownChanges() ?? [];
 		const touched = path => own.some(each => pathsMeet(each.path, path));
 		const both = others.filter(each => touched(each.path)).length;
 		this.meanwhile.className = `meanwhile notice ${conflict ? 'bad' : 'warn'}`;
 		this.meanwhile.replaceChildren(
 			h('strong', {}, conflict ? `Not sent: the document changed meanwhile (409)` : 'The document changes while you edit'),
-			h('p', { class: 'wide' }, `You began at revision ${base.revision}, it is at ${now.revision} now. `, both ? `${both === 1 ? 'One change meets' : `${both} changes meet`} yours.` : 'None of it meets your changes.'),
+			h(
+				'p',
+				{ class: 'wide' },
+				`You began at revision ${base.revision}, it is at ${now.revision} now. `,
+				both ? `${both === 1 ? 'One change meets' : `${both} changes meet`} yours.` : 'None of it meets your changes.',
+			),
 			h('div', { class: 'wide' }, differencesElement(others, { marked: touched, empty: 'The data is the same.' })),
 			h(
 				'span',
 				{ class: 'actions' },
-				conflict && button(`Send on top of revision ${now.revision}`, () => this.#rebase(now, true), { kind: 'primary', id: 'rebase' }),
+				conflict &&
+					button(`Send on top of revision ${now.revision}`, () => this.#rebase(now, true), { kind: 'primary', id: 'rebase' }),
 				!conflict && button(`Go on from revision ${now.revision}`, () => this.#rebase(now, false)),
 				button('Discard my text', () => this.#begin()),
 				this.mode === 'replace' && h('span', { class: 'muted small' }, 'Replacing overwrites these changes.'),
@@ -237,7 +311,8 @@ export class Editor {
 
 	// null: the text or the seconds are not valid.
 	#operation() {
-		const { method, type } = MODES[this.mode], members = [];
+		const { method, type } = MODES[this.mode],
+			members = [];
 		if (!this.field.check()) return null;
 		members.push(`"data":${compactJson(this.field.text)}`);
 		if (this.guard.checked) members.push(`"expectedRevision":${this.base.revision}`);
@@ -251,7 +326,12 @@ export class Editor {
 			members.push(`"ttl":${seconds}`);
 		}
 		const head = `"type":"${type}","service":${JSON.stringify(this.service)},"documentId":${JSON.stringify(this.id)}`;
-		return { method, path: documentPath(this.service, this.id), body: `{${members.join(',')}}`, message: `{${head},${members.join(',')},"id":1}` };
+		return {
+			method,
+			path: documentPath(this.service, this.id),
+			body: `{${members.join(',')}}`,
+			message: `{${head},${members.join(',')},"id":1}`,
+		};
 	}
 
 	async submit() {
@@ -285,6 +365,9 @@ export class Editor {
 			announce('Not sent: the document changed meanwhile.');
 			return;
 		}
-		this.fault.textContent = error.code === 'outcome_unknown' || error.status === 0 ? `${error.message} Whether it was written is not known: look at the history before you send again.` : `${error.message} (${error.code})`;
+		this.fault.textContent =
+			error.code === 'outcome_unknown' || error.status === 0
+				? `${error.message} Whether it was written is not known: look at the history before you send again.`
+				: `${error.message} (${error.code})`;
 	}
 }

@@ -19,7 +19,8 @@ const HEAD_MS = 300; // after a change: when it expires is not in events
 const TEXT_MS = 500;
 
 const query = new URLSearchParams(location.search);
-const service = query.get('service') ?? '', id = query.get('id') ?? '';
+const service = query.get('service') ?? '',
+	id = query.get('id') ?? '';
 const main = byId('main');
 let realtime, live;
 let expiresAt;
@@ -36,13 +37,27 @@ const deleteButton = button('Delete', () => deleteDocument(context), { icon: 'tr
 const head = h(
 	'div',
 	{ class: 'page-head inspect-head' },
-	h('nav', { class: 'crumbs', 'aria-label': 'Place' }, h('a', { href: `/documents?${new URLSearchParams({ service })}` }, service), h('span', { class: 'muted', 'aria-hidden': 'true' }, '/')),
+	h(
+		'nav',
+		{ class: 'crumbs', 'aria-label': 'Place' },
+		h('a', { href: `/documents?${new URLSearchParams({ service })}` }, service),
+		h('span', { class: 'muted', 'aria-hidden': 'true' }, '/'),
+	),
 	h('h1', { class: 'mono' }, id),
 	revisionBadge,
 	stateBadge,
 	expiryBadge,
 	updated,
-	h('span', { class: 'actions' }, copyButtons(() => ({ method: 'GET', path: documentPath(service, id), message: { type: 'sync.get', service, documentId: id, id: 1 } }), 'reading this document'), editButton, deleteButton),
+	h(
+		'span',
+		{ class: 'actions' },
+		copyButtons(
+			() => ({ method: 'GET', path: documentPath(service, id), message: { type: 'sync.get', service, documentId: id, id: 1 } }),
+			'reading this document',
+		),
+		editButton,
+		deleteButton,
+	),
 );
 
 function showHead() {
@@ -79,12 +94,33 @@ const readExpirySoon = soon(readExpiry, HEAD_MS);
 
 const tree = new JsonTree({ label: 'Data' });
 const text = new TextView({ label: 'Data as text' });
-const treePanel = h('div', { role: 'tabpanel', id: 'panel-tree', 'aria-labelledby': 'tab-tree', class: 'tree-box' }, tree.element);
+const treePanel = h(
+	'div',
+	{ role: 'tabpanel', id: 'panel-tree', 'aria-labelledby': 'tab-tree', class: 'tree-box' },
+	tree.element,
+);
 const textPanel = h('div', { role: 'tabpanel', id: 'panel-text', 'aria-labelledby': 'tab-text', hidden: true }, text.element);
 const tabs = ['tree', 'text'].map((name, i) =>
-	h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `panel-${name}`, 'aria-selected': String(i === 0), tabindex: i ? '-1' : '0', onclick: () => showTab(name) }, i ? 'Text' : 'Tree'),
+	h(
+		'button',
+		{
+			type: 'button',
+			role: 'tab',
+			id: `tab-${name}`,
+			'aria-controls': `panel-${name}`,
+			'aria-selected': String(i === 0),
+			tabindex: i ? '-1' : '0',
+			onclick: () => showTab(name),
+		},
+		i ? 'Text' : 'Tree',
+	),
 );
-const treeTools = h('span', { class: 'actions' }, button('Expand', () => tree.expandAll(), { kind: 'compact plain' }), button('Collapse', () => tree.collapseAll(), { kind: 'compact plain' }));
+const treeTools = h(
+	'span',
+	{ class: 'actions' },
+	button('Expand', () => tree.expandAll(), { kind: 'compact plain' }),
+	button('Collapse', () => tree.collapseAll(), { kind: 'compact plain' }),
+);
 const lastChange = h('p', { class: 'muted small last-change', id: 'last-change', hidden: true });
 const dataCard = h(
 	'section',
@@ -140,7 +176,9 @@ const context = {
 	id,
 	current,
 	revisions: new Map(),
-	viewers: () => new Set((presence.members ?? []).filter(member => member.connectionId !== realtime.connectionId).map(member => member.userId)).size,
+	viewers: () =>
+		new Set((presence.members ?? []).filter(member => member.connectionId !== realtime.connectionId).map(member => member.userId))
+			.size,
 	get entries() {
 		return timeline.entries;
 	},
@@ -152,14 +190,33 @@ function makeParts() {
 	timeline = new Timeline(realtime, {
 		service,
 		id,
-		actions: { view: revision => openRevision(context, revision), restore: revision => restoreRevision(context, revision), compare: revision => openCompare(context, revision) },
+		actions: {
+			view: revision => openRevision(context, revision),
+			restore: revision => restoreRevision(context, revision),
+			compare: revision => openCompare(context, revision),
+		},
 		onchange: () => {
 			compareButton.disabled = timeline.entries.length < 2;
 		},
 	});
-	const compareButton = button('Compare', () => openCompare(context), { kind: 'compact', icon: 'compare', id: 'compare', disabled: true });
-	const history = h('section', { class: 'card history-card', 'aria-labelledby': 'history-title' }, h('div', { class: 'card-head' }, h('h2', { id: 'history-title' }, 'History'), h('span', { class: 'actions' }, compareButton)), timeline.element);
-	return h('div', { class: 'inspect-columns' }, h('div', { class: 'column' }, notice, editor.element, dataCard), h('div', { class: 'column' }, presence.element, history));
+	const compareButton = button('Compare', () => openCompare(context), {
+		kind: 'compact',
+		icon: 'compare',
+		id: 'compare',
+		disabled: true,
+	});
+	const history = h(
+		'section',
+		{ class: 'card history-card', 'aria-labelledby': 'history-title' },
+		h('div', { class: 'card-head' }, h('h2', { id: 'history-title' }, 'History'), h('span', { class: 'actions' }, compareButton)),
+		timeline.element,
+	);
+	return h(
+		'div',
+		{ class: 'inspect-columns' },
+		h('div', { class: 'column' }, notice, editor.element, dataCard),
+		h('div', { class: 'column' }, presence.element, history),
+	);
 }
 
 /* ---- living with it ---- */
@@ -173,13 +230,18 @@ function showGone() {
 	notice.replaceChildren(
 		h('strong', {}, goneWord === 'expired' ? 'This document has expired.' : 'This document is deleted.'),
 		h('span', {}, 'Below is what it was last.'),
-		h('span', { class: 'actions' }, last > 0 && button(`Restore revision ${last}`, () => restoreRevision(context, last), { icon: 'restore' })),
+		h(
+			'span',
+			{ class: 'actions' },
+			last > 0 && button(`Restore revision ${last}`, () => restoreRevision(context, last), { icon: 'restore' }),
+		),
 	);
 }
 let goneWord = 'deleted';
 
 function changed({ type, diff, data }) {
-	const before = changed.data ?? {}, changes = diff ? differencesOfDiff(diff) : differencesOf(before, data ?? {});
+	const before = changed.data ?? {},
+		changes = diff ? differencesOfDiff(diff) : differencesOf(before, data ?? {});
 	changed.data = data;
 	if (!live.data) {
 		showMissing();
@@ -189,7 +251,10 @@ function changed({ type, diff, data }) {
 	showHead();
 	showGone();
 	// Of a thousand changes the first tell enough; looking each up takes its time.
-	tree.set(live.data, changes.slice(0, 200).map(each => each.path));
+	tree.set(
+		live.data,
+		changes.slice(0, 200).map(each => each.path),
+	);
 	const said = `Revision ${live.revision}: ${type === 'updated' ? summaryOf(changes) : type}`;
 	lastChange.hidden = false;
 	lastChange.textContent = said;
@@ -210,7 +275,10 @@ function showMissing() {
 				'inbox',
 				'There is no such document',
 				`${service} has no document ${id}, and none was deleted lately. Should it appear, it shows here at once.`,
-				button('Create it', () => openCreateDialog({ service, id, services: [service], oncreated: () => {} }), { kind: 'primary', icon: 'plus' }),
+				button('Create it', () => openCreateDialog({ service, id, services: [service], oncreated: () => {} }), {
+					kind: 'primary',
+					icon: 'plus',
+				}),
 			),
 		),
 	);
@@ -237,7 +305,18 @@ function take(change) {
 
 async function start() {
 	if (!service || !id) {
-		main.replaceChildren(h('div', { class: 'card' }, emptyState('inbox', 'Which document?', 'The address names none.', h('a', { class: 'button', href: '/documents' }, 'Browse documents'))));
+		main.replaceChildren(
+			h(
+				'div',
+				{ class: 'card' },
+				emptyState(
+					'inbox',
+					'Which document?',
+					'The address names none.',
+					h('a', { class: 'button', href: '/documents' }, 'Browse documents'),
+				),
+			),
+		);
 		return;
 	}
 	document.title = `${id} · ${service} · syncdoc`;
@@ -266,7 +345,10 @@ async function checkNames() {
 }
 
 function failed(error) {
-	main.replaceChildren(head, h('div', { class: 'card' }, errorState(error, error.status === 400 ? undefined : () => location.reload())));
+	main.replaceChildren(
+		head,
+		h('div', { class: 'card' }, errorState(error, error.status === 400 ? undefined : () => location.reload())),
+	);
 }
 
 startShell();

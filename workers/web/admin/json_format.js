@@ -4,7 +4,8 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
 // `text` must be valid JSON.
 export function formatJson(text, indent = '  ') {
-	const parts = [], levels = [''];
+	const parts = [],
+		levels = [''];
 	let previous = '';
 	for (const [token] of text.matchAll(TOKEN)) {
 		const level = levels.length - 1;

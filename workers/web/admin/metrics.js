@@ -12,7 +12,8 @@ export function parseMetrics(text) {
 	for (const line of text.split('\n')) {
 		const match = line[0] === '#' ? null : LINE.exec(line);
 		if (!match) continue;
-		const [, name, labelText = '', value] = match, labels = {};
+		const [, name, labelText = '', value] = match,
+			labels = {};
 		for (const [, label, quoted] of labelText.matchAll(LABEL)) labels[label] = quoted.replace(/\\[\\"n]/g, each => ESCAPES[each]);
 		if (!metrics.has(name)) metrics.set(name, []);
 		metrics.get(name).push({ labels, value: numberOf(value) });
@@ -41,7 +42,9 @@ export class Sample {
 	}
 
 	#over(name, fits, join) {
-		const values = (this.metrics.get(`syncdoc_${name}`) ?? []).filter(({ labels }) => Object.entries(fits).every(([label, value]) => labels[label] === value));
+		const values = (this.metrics.get(`syncdoc_${name}`) ?? []).filter(({ labels }) =>
+			Object.entries(fits).every(([label, value]) => labels[label] === value),
+		);
 		return values.length ? values.map(({ value }) => value).reduce(join) : undefined;
 	}
 
@@ -52,14 +55,16 @@ export class Sample {
 	// Indexes of the workers, in their order.
 	workers() {
 		const found = new Set();
-		for (const values of this.metrics.values()) for (const { labels } of values) if (labels.worker !== undefined) found.add(labels.worker);
+		for (const values of this.metrics.values())
+			for (const { labels } of values) if (labels.worker !== undefined) found.add(labels.worker);
 		return [...found].sort((a, b) => a - b);
 	}
 }
 
 // A second; counters of a server that was restarted begin anew: undefined, not a huge negative number.
 export function rateOf(before, after, name, fits) {
-	const from = before?.sum(name, fits), to = after.sum(name, fits);
+	const from = before?.sum(name, fits),
+		to = after.sum(name, fits);
 	if (from === undefined || to === undefined || to < from || after.at <= before.at) return undefined;
 	return ((to - from) * 1000) / (after.at - before.at);
 }
@@ -75,7 +80,8 @@ export function quantileOf(before, after, name, share) {
 	};
 	add(after, 1);
 	add(before, -1);
-	const bounds = [...counts.keys()].sort((a, b) => a - b), total = counts.get(Infinity);
+	const bounds = [...counts.keys()].sort((a, b) => a - b),
+		total = counts.get(Infinity);
 	if (!total || total < 0) return undefined;
 	const found = bounds.find(bound => counts.get(bound) >= share * total);
 	// Above the last bound nothing is known but that.

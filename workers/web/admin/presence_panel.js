@@ -18,7 +18,13 @@ export class PresencePanel {
 		this.list = h('ul', { class: 'people' });
 		this.count = h('span', { class: 'badge number' }, '…');
 		this.fault = h('p', { class: 'fault card-body', hidden: true });
-		this.element = h('section', { class: 'card', 'aria-labelledby': 'presence-title' }, h('div', { class: 'card-head' }, h('h2', { id: 'presence-title' }, 'Presence'), this.count), this.list, this.fault);
+		this.element = h(
+			'section',
+			{ class: 'card', 'aria-labelledby': 'presence-title' },
+			h('div', { class: 'card-head' }, h('h2', { id: 'presence-title' }, 'Presence'), this.count),
+			this.list,
+			this.fault,
+		);
 	}
 
 	start() {
@@ -49,22 +55,38 @@ export class PresencePanel {
 	#show(members) {
 		this.members = members;
 		const own = this.realtime.connectionId;
-		const sorted = [...members].sort((a, b) => (b.connectionId === own) - (a.connectionId === own) || (a.mode < b.mode ? -1 : a.mode > b.mode ? 1 : a.since - b.since));
+		const sorted = [...members].sort(
+			(a, b) =>
+				(b.connectionId === own) - (a.connectionId === own) || (a.mode < b.mode ? -1 : a.mode > b.mode ? 1 : a.since - b.since),
+		);
 		this.count.textContent = String(new Set(members.map(member => member.userId)).size);
 		this.list.replaceChildren(
 			...sorted.slice(0, SHOWN_MAX).map(member => this.#person(member, member.connectionId === own)),
-			...(sorted.length > SHOWN_MAX ? [h('li', { class: 'muted small' }, `and ${plural(sorted.length - SHOWN_MAX, 'more connection')}`)] : []),
+			...(sorted.length > SHOWN_MAX
+				? [h('li', { class: 'muted small' }, `and ${plural(sorted.length - SHOWN_MAX, 'more connection')}`)]
+				: []),
 			...(sorted.length ? [] : [h('li', { class: 'muted' }, 'Nobody.')]),
 		);
 	}
 
 	#person(member, isOwn) {
-		const name = nameOf(member), isEditing = member.mode === 'editing';
+		const name = nameOf(member),
+			isEditing = member.mode === 'editing';
 		return h(
 			'li',
 			{ 'data-connection': member.connectionId, 'data-mode': member.mode },
 			h('span', { class: `avatar ${isEditing ? 'editing' : ''}`, 'aria-hidden': 'true' }, [...name][0]?.toUpperCase() ?? '?'),
-			h('span', { class: 'person' }, h('span', { class: 'person-name', title: `${member.userId} (connection ${member.connectionId})` }, name, isOwn && h('span', { class: 'muted' }, ' (you)')), h('span', { class: 'muted small' }, 'since ', agoElement(member.since))),
+			h(
+				'span',
+				{ class: 'person' },
+				h(
+					'span',
+					{ class: 'person-name', title: `${member.userId} (connection ${member.connectionId})` },
+					name,
+					isOwn && h('span', { class: 'muted' }, ' (you)'),
+				),
+				h('span', { class: 'muted small' }, 'since ', agoElement(member.since)),
+			),
 			h('span', { class: `badge ${isEditing ? 'warn' : ''}` }, isEditing ? 'edits' : 'views'),
 		);
 	}

@@ -9,28 +9,74 @@ import { errorState, startShell, watchConnection } from './shell.js';
 const LOOK_MS = 2000;
 const KEPT = 91; // looks: three minutes
 
-const milliseconds = seconds => (seconds >= 1 ? `${Number(seconds.toPrecision(2))} s` : `${Number((seconds * 1000).toPrecision(2))} ms`);
+const milliseconds = seconds =>
+	seconds >= 1 ? `${Number(seconds.toPrecision(2))} s` : `${Number((seconds * 1000).toPrecision(2))} ms`;
 
 // value(before, after) → number, or undefined where it is not known.
 const CHARTS = [
 	{ title: 'WebSocket connections', format: formatCompact, least: 5, value: (_, now) => now.sum('connections') },
-	{ title: 'Events', unit: '/s', format: formatCompact, least: 5, hint: 'Events that came through the subscription of this host', value: (before, now) => rateOf(before, now, 'events_relayed_total') },
-	{ title: 'Deliveries', unit: '/s', format: formatCompact, least: 5, hint: 'Events handed to connections, each counted once', value: (before, now) => rateOf(before, now, 'deliveries_total') },
-	{ title: 'Delivery time, 99 %', format: milliseconds, least: 0.001, hint: 'From coming through the subscription to the last socket', value: (before, now) => (before ? quantileOf(before, now, 'delivery_seconds', 0.99) : undefined) },
-	{ title: 'Ring lag', format: formatBytes, least: 1024, hint: 'How far the slowest worker is behind the writer of the ring', value: (_, now) => now.max('ring_lag_bytes') },
+	{
+		title: 'Events',
+		unit: '/s',
+		format: formatCompact,
+		least: 5,
+		hint: 'Events that came through the subscription of this host',
+		value: (before, now) => rateOf(before, now, 'events_relayed_total'),
+	},
+	{
+		title: 'Deliveries',
+		unit: '/s',
+		format: formatCompact,
+		least: 5,
+		hint: 'Events handed to connections, each counted once',
+		value: (before, now) => rateOf(before, now, 'deliveries_total'),
+	},
+	{
+		title: 'Delivery time, 99 %',
+		format: milliseconds,
+		least: 0.001,
+		hint: 'From coming through the subscription to the last socket',
+		value: (before, now) => (before ? quantileOf(before, now, 'delivery_seconds', 0.99) : undefined),
+	},
+	{
+		title: 'Ring lag',
+		format: formatBytes,
+		least: 1024,
+		hint: 'How far the slowest worker is behind the writer of the ring',
+		value: (_, now) => now.max('ring_lag_bytes'),
+	},
 	{ title: 'Writes', unit: '/s', format: formatCompact, least: 5, value: (before, now) => rateOf(before, now, 'writes_total') },
-	{ title: 'HTTP requests', unit: '/s', format: formatCompact, least: 5, value: (before, now) => rateOf(before, now, 'requests_total') },
-	{ title: 'Waiting for slow sockets', format: formatBytes, least: 1024, hint: 'Bytes queued for connections that do not take them', value: (_, now) => now.sum('queue_bytes') },
+	{
+		title: 'HTTP requests',
+		unit: '/s',
+		format: formatCompact,
+		least: 5,
+		value: (before, now) => rateOf(before, now, 'requests_total'),
+	},
+	{
+		title: 'Waiting for slow sockets',
+		format: formatBytes,
+		least: 1024,
+		hint: 'Bytes queued for connections that do not take them',
+		value: (_, now) => now.sum('queue_bytes'),
+	},
 ];
 
-const charts = CHARTS.map(each => ({ ...each, chart: new Chart({ ...each, max: KEPT }), series: new Series(KEPT) }));
+const charts = CHARTS.map(each => ({ ...each, chart: new Chart(each), series: new Series(KEPT) }));
 let last; // Sample
 let timer;
 
 /* ---- is all well? ---- */
 
 const health = h('section', { class: 'card', 'aria-labelledby': 'health-title' });
-const WORDS = { redis: 'Redis', subscription: 'Subscription', catchup: 'Catching up', marks: 'Marks', supervisor: 'Supervisor', draining: 'Draining' };
+const WORDS = {
+	redis: 'Redis',
+	subscription: 'Subscription',
+	catchup: 'Catching up',
+	marks: 'Marks',
+	supervisor: 'Supervisor',
+	draining: 'Draining',
+};
 
 // Servers before /readyz?verbose tell the conditions as members only.
 const conditionsOf = ({ conditions, redis, subscription, draining }) =>
@@ -51,10 +97,27 @@ async function readHealth() {
 }
 
 function showHealth(readiness) {
-	const isReady = readiness.status === 'ok', said = isReady ? 'ready' : 'not ready';
-	const head = h('div', { class: 'card-head' }, h('h2', { id: 'health-title' }, 'Health'), h('span', { class: `badge ${isReady ? 'good' : 'bad'}`, id: 'health', role: 'status' }, said));
+	const isReady = readiness.status === 'ok',
+		said = isReady ? 'ready' : 'not ready';
+	const head = h(
+		'div',
+		{ class: 'card-head' },
+		h('h2', { id: 'health-title' }, 'Health'),
+		h('span', { class: `badge ${isReady ? 'good' : 'bad'}`, id: 'health', role: 'status' }, said),
+	);
 	const items = conditionsOf(readiness).map(({ name, ok, reason }) =>
-		h('li', {}, h('span', { class: `dot ${ok ? 'good' : 'bad'}` }, icon(ok ? 'check' : 'alert')), h('span', { class: 'condition' }, h('strong', {}, WORDS[name] ?? name), h('span', { class: 'visually-hidden' }, ok ? ' (fine): ' : ' (not fine): '), h('span', { class: 'muted small' }, reason))),
+		h(
+			'li',
+			{},
+			h('span', { class: `dot ${ok ? 'good' : 'bad'}` }, icon(ok ? 'check' : 'alert')),
+			h(
+				'span',
+				{ class: 'condition' },
+				h('strong', {}, WORDS[name] ?? name),
+				h('span', { class: 'visually-hidden' }, ok ? ' (fine): ' : ' (not fine): '),
+				h('span', { class: 'muted small' }, reason),
+			),
+		),
 	);
 	health.replaceChildren(head, h('ul', { class: 'conditions' }, items));
 }
@@ -72,15 +135,39 @@ function factsOf(now) {
 		['Subscriptions', now.sum('subscriptions'), 'Of all WebSocket connections'],
 		['Presence entries', now.sum('presence_entries')],
 		['Ring', now.has('ring_size_bytes') && formatBytes(now.sum('ring_size_bytes'))],
-		['Embedded Redis', now.sum('embedded_redis_resident_memory_bytes') > 0 && formatBytes(now.sum('embedded_redis_resident_memory_bytes'))],
-		['Redis reconnects', now.sum('supervisor_redis_reconnects_total') === undefined ? undefined : now.sum('supervisor_redis_reconnects_total') + (now.sum('redis_reconnects_total') ?? 0), 'Since the start'],
+		[
+			'Embedded Redis',
+			now.sum('embedded_redis_resident_memory_bytes') > 0 && formatBytes(now.sum('embedded_redis_resident_memory_bytes')),
+		],
+		[
+			'Redis reconnects',
+			now.sum('supervisor_redis_reconnects_total') === undefined
+				? undefined
+				: now.sum('supervisor_redis_reconnects_total') + (now.sum('redis_reconnects_total') ?? 0),
+			'Since the start',
+		],
 		['Redis errors', now.sum('redis_errors_total'), 'Commands that failed or were not answered in time'],
-		['Worker restarts', now.sum('worker_exits_total', { reason: 'crashed' }) === undefined ? undefined : now.sum('worker_exits_total', { reason: 'crashed' }) + (now.sum('worker_exits_total', { reason: 'killed' }) ?? 0), 'Processes that crashed or were killed'],
+		[
+			'Worker restarts',
+			now.sum('worker_exits_total', { reason: 'crashed' }) === undefined
+				? undefined
+				: now.sum('worker_exits_total', { reason: 'crashed' }) + (now.sum('worker_exits_total', { reason: 'killed' }) ?? 0),
+			'Processes that crashed or were killed',
+		],
 	].filter(([, value]) => value !== undefined && value !== false);
 }
 
 function showFacts(now) {
-	facts.replaceChildren(...factsOf(now).map(([name, value, title]) => h('div', { title }, h('dt', {}, name), h('dd', { class: 'number' }, typeof value === 'number' ? formatNumber(value) : value))));
+	facts.replaceChildren(
+		...factsOf(now).map(([name, value, title]) =>
+			h(
+				'div',
+				{ title },
+				h('dt', {}, name),
+				h('dd', { class: 'number' }, typeof value === 'number' ? formatNumber(value) : value),
+			),
+		),
+	);
 }
 
 /* ---- workers ---- */
@@ -93,32 +180,71 @@ const WORKER_COLUMNS = [
 	['Deliveries/s', ({ before, now, worker }) => rateText(rateOf(before, now, 'deliveries_total', { worker }))],
 	['Requests/s', ({ before, now, worker }) => rateText(rateOf(before, now, 'requests_total', { worker }))],
 	['Ring lag', ({ now, worker }) => formatBytes(now.sum('ring_lag_bytes', { worker }) ?? 0)],
-	['Up for', ({ now, worker }) => (now.has('worker_uptime_seconds') ? formatDuration(now.sum('worker_uptime_seconds', { worker }) * 1000) : '–')],
+	[
+		'Up for',
+		({ now, worker }) =>
+			now.has('worker_uptime_seconds') ? formatDuration(now.sum('worker_uptime_seconds', { worker }) * 1000) : '–',
+	],
 ];
 const workerBody = h('tbody', {});
 const workers = h(
 	'section',
 	{ class: 'card', 'aria-labelledby': 'workers-title' },
 	h('div', { class: 'card-head' }, h('h2', { id: 'workers-title' }, 'Workers')),
-	h('div', { class: 'worker-scroller', tabindex: '0', role: 'region', 'aria-label': 'Table of workers' }, h('table', { class: 'workers' }, h('thead', {}, h('tr', {}, WORKER_COLUMNS.map(([name]) => h('th', { scope: 'col' }, name)))), workerBody)),
+	h(
+		'div',
+		{ class: 'worker-scroller', tabindex: '0', role: 'region', 'aria-label': 'Table of workers' },
+		h(
+			'table',
+			{ class: 'workers' },
+			h(
+				'thead',
+				{},
+				h(
+					'tr',
+					{},
+					WORKER_COLUMNS.map(([name]) => h('th', { scope: 'col' }, name)),
+				),
+			),
+			workerBody,
+		),
+	),
 );
 
 const rateText = rate => (rate === undefined ? '–' : formatCompact(rate));
 
 function stateOf(now, worker) {
 	if (!now.has('worker_up')) return h('span', { class: 'badge' }, 'unknown');
-	const isUp = now.sum('worker_up', { worker }) === 1, draining = now.sum('worker_draining_processes', { worker }) ?? 0;
-	return [h('span', { class: `badge ${isUp ? 'good' : 'bad'}` }, isUp ? 'up' : 'down'), draining > 0 && h('span', { class: 'badge warn' }, `${draining} draining`)];
+	const isUp = now.sum('worker_up', { worker }) === 1,
+		draining = now.sum('worker_draining_processes', { worker }) ?? 0;
+	return [
+		h('span', { class: `badge ${isUp ? 'good' : 'bad'}` }, isUp ? 'up' : 'down'),
+		draining > 0 && h('span', { class: 'badge warn' }, `${draining} draining`),
+	];
 }
 
 function showWorkers(before, now) {
-	workerBody.replaceChildren(...now.workers().map(worker => h('tr', {}, WORKER_COLUMNS.map(([, cell], i) => (i ? h('td', { class: i > 1 ? 'number' : '' }, cell({ before, now, worker })) : h('th', { scope: 'row' }, worker))))));
+	workerBody.replaceChildren(
+		...now.workers().map(worker =>
+			h(
+				'tr',
+				{},
+				WORKER_COLUMNS.map(([, cell], i) =>
+					i ? h('td', { class: i > 1 ? 'number' : '' }, cell({ before, now, worker })) : h('th', { scope: 'row' }, worker),
+				),
+			),
+		),
+	);
 }
 
 /* ---- looking ---- */
 
 const metricsPlace = h('div', { class: 'metrics-place' });
-const chartGrid = h('section', { class: 'charts', 'aria-label': 'Charts of the last three minutes' }, charts.map(({ chart }) => chart.element));
+const chartGrid = h(
+	'section',
+	{ class: 'charts', 'aria-label': 'Charts of the last three minutes' },
+	charts.map(({ chart }) => chart.element),
+);
 
 function showNoMetrics(error) {
 	const said =
@@ -134,7 +260,8 @@ function showNoMetrics(error) {
 		chart.draw(series.values);
 	}
 	last = undefined;
-	if (said) metricsPlace.replaceChildren(h('div', { class: 'notice warn', id: 'no-metrics' }, icon('alert'), h('span', {}, said)));
+	if (said)
+		metricsPlace.replaceChildren(h('div', { class: 'notice warn', id: 'no-metrics' }, icon('alert'), h('span', {}, said)));
 }
 
 function showMetrics(now) {
@@ -171,7 +298,12 @@ async function look() {
 }
 
 const main = byId('main');
-const head = h('div', { class: 'page-head' }, h('h1', {}, 'Status'), h('span', { class: 'muted small' }, `Looked at every ${LOOK_MS / 1000} seconds; rates are since the look before.`));
+const head = h(
+	'div',
+	{ class: 'page-head' },
+	h('h1', {}, 'Status'),
+	h('span', { class: 'muted small' }, `Looked at every ${LOOK_MS / 1000} seconds; rates are since the look before.`),
+);
 
 async function start() {
 	main.replaceChildren(head, h('div', { class: 'card' }, skeleton(6)));

@@ -10,7 +10,8 @@ const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)|([^
 function coloured(line) {
 	const parts = [];
 	for (const [all, string, colon, number, word] of line.matchAll(TOKEN)) {
-		if (string !== undefined) parts.push(h('span', { class: colon === undefined ? 'json-string' : 'json-name' }, string), colon ?? '');
+		if (string !== undefined)
+			parts.push(h('span', { class: colon === undefined ? 'json-string' : 'json-name' }, string), colon ?? '');
 		else if (number !== undefined) parts.push(h('span', { class: 'json-number' }, number));
 		else if (word !== undefined) parts.push(h('span', { class: 'json-word' }, word));
 		else parts.push(all);
@@ -52,7 +53,9 @@ export class TextView {
 		const line = this.#lines[i];
 		row.firstChild.textContent = String(i + 1);
 		row.lastChild.replaceChildren(
-			...(line.length > LINE_MAX ? [line.slice(0, LINE_MAX), h('span', { class: 'badge' }, `${formatNumber(line.length - LINE_MAX)} more characters`)] : coloured(line)),
+			...(line.length > LINE_MAX
+				? [line.slice(0, LINE_MAX), h('span', { class: 'badge' }, `${formatNumber(line.length - LINE_MAX)} more characters`)]
+				: coloured(line)),
 		);
 	}
 

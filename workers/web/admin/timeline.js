@@ -8,7 +8,15 @@ const PAGE = 50;
 const FRESH = 20; // looked at again when something changed
 const FRESH_MS = 300;
 
-const OP_KINDS = { create: 'good', created: 'good', restore: 'accent', delete: 'bad', deleted: 'bad', expire: 'bad', expired: 'bad' };
+const OP_KINDS = {
+	create: 'good',
+	created: 'good',
+	restore: 'accent',
+	delete: 'bad',
+	deleted: 'bad',
+	expire: 'bad',
+	expired: 'bad',
+};
 
 export class Timeline {
 	entries = [];
@@ -50,11 +58,13 @@ export class Timeline {
 
 	// Something changed: what is newer than what is shown, joined with it.
 	async #fresh() {
-		const generation = this.#generation, newest = this.entries[0]?.revision ?? 0;
+		const generation = this.#generation,
+			newest = this.entries[0]?.revision ?? 0;
 		try {
 			const { revisions } = await this.#page({ pageSize: FRESH });
 			if (generation !== this.#generation) return;
-			const last = revisions.at(-1)?.revision ?? 0, known = this.entries[0];
+			const last = revisions.at(-1)?.revision ?? 0,
+				known = this.entries[0];
 			const joins = revisions.some(each => each.revision === newest && each.at === known?.at);
 			// Too much has happened meanwhile, or it is another document now.
 			if (!joins && (newest >= last || last > newest + 1)) {
@@ -134,13 +144,30 @@ export class Timeline {
 				{ class: 'timeline-line' },
 				h('strong', { class: 'number' }, `#${revision}`),
 				h('span', { class: `badge ${OP_KINDS[op] ?? ''}` }, op ?? 'write'),
-				h('span', { class: 'muted small timeline-when' }, agoElement(at), by && [' by ', h('span', { class: 'timeline-by', title: by }, by)]),
+				h(
+					'span',
+					{ class: 'muted small timeline-when' },
+					agoElement(at),
+					by && [' by ', h('span', { class: 'timeline-by', title: by }, by)],
+				),
 				h(
 					'span',
 					{ class: 'timeline-actions' },
-					button('', () => this.actions.view(revision), { icon: 'eye', kind: 'plain compact', title: `View revision ${revision}` }),
-					button('', () => this.actions.compare(revision), { icon: 'compare', kind: 'plain compact', title: `Compare revision ${revision} with another one` }),
-					button('', () => this.actions.restore(revision), { icon: 'restore', kind: 'plain compact restore', title: `Restore revision ${revision}` }),
+					button('', () => this.actions.view(revision), {
+						icon: 'eye',
+						kind: 'plain compact',
+						title: `View revision ${revision}`,
+					}),
+					button('', () => this.actions.compare(revision), {
+						icon: 'compare',
+						kind: 'plain compact',
+						title: `Compare revision ${revision} with another one`,
+					}),
+					button('', () => this.actions.restore(revision), {
+						icon: 'restore',
+						kind: 'plain compact restore',
+						title: `Restore revision ${revision}`,
+					}),
 				),
 			),
 			details || h('p', { class: 'muted small' }, changes ? 'no change of the data' : 'too large for its diff to be kept'),

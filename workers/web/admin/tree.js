@@ -13,20 +13,26 @@ const FLASH_MS = 4000;
 const isBranch = value => value !== null && typeof value === 'object';
 const kindOf = value => (Array.isArray(value) ? 'array' : isBranch(value) ? 'object' : 'leaf');
 const sizeOf = value => (Array.isArray(value) ? value.length : Object.keys(value).length);
-const namesOf = (value, count) => (Array.isArray(value) ? Array.from({ length: Math.min(count, value.length) }, (_, i) => String(i)) : Object.keys(value).slice(0, count));
+const namesOf = (value, count) =>
+	Array.isArray(value)
+		? Array.from({ length: Math.min(count, value.length) }, (_, i) => String(i))
+		: Object.keys(value).slice(0, count);
 
 function leafElement(value) {
-	const text = JSON.stringify(value), kind = typeof value === 'string' ? 'string' : typeof value === 'number' ? 'number' : 'word';
+	const text = JSON.stringify(value),
+		kind = typeof value === 'string' ? 'string' : typeof value === 'number' ? 'number' : 'word';
 	const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value);
 	return h(
 		'span',
 		{ class: `json-${kind}` },
 		text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}… (${formatNumber(text.length)} characters)` : text,
-		isRounded && h('abbr', { class: 'badge warn', title: 'Browsers round integers this large; Text shows it exactly' }, 'rounded'),
+		isRounded &&
+			h('abbr', { class: 'badge warn', title: 'Browsers round integers this large; Text shows it exactly' }, 'rounded'),
 	);
 }
 
-const branchWords = value => (Array.isArray(value) ? `[ ${plural(value.length, 'item')} ]` : `{ ${plural(sizeOf(value), 'member')} }`);
+const branchWords = value =>
+	Array.isArray(value) ? `[ ${plural(value.length, 'item')} ]` : `{ ${plural(sizeOf(value), 'member')} }`;
 
 export class JsonTree {
 	#root;
@@ -34,7 +40,13 @@ export class JsonTree {
 	#expansion; // under way
 
 	constructor({ label }) {
-		this.element = h('ul', { class: 'tree', role: 'tree', 'aria-label': label, onclick: event => this.#click(event), onkeydown: event => this.#keydown(event) });
+		this.element = h('ul', {
+			class: 'tree',
+			role: 'tree',
+			'aria-label': label,
+			onclick: event => this.#click(event),
+			onkeydown: event => this.#keydown(event),
+		});
 	}
 
 	// Shows it; what was open stays open. changes: paths to highlight.
@@ -108,7 +120,8 @@ export class JsonTree {
 
 	#sync(node, value) {
 		if (node.value === value && node.kind) return;
-		const kind = kindOf(value), wasOpen = node.isOpen;
+		const kind = kindOf(value),
+			wasOpen = node.isOpen;
 		if (node.kind !== kind && node.kind) this.#close(node);
 		node.kind = kind;
 		node.value = value;
@@ -120,16 +133,25 @@ export class JsonTree {
 	}
 
 	#drawRow(node) {
-		const { name, value, kind, row } = node, isIndex = node.parent.kind === 'array';
+		const { name, value, kind, row } = node,
+			isIndex = node.parent.kind === 'array';
 		const label = h('span', { class: isIndex ? 'tree-index' : 'json-name' }, name === '' ? '""' : name);
 		const content = kind === 'leaf' ? leafElement(value) : h('span', { class: 'muted' }, branchWords(value));
-		row.replaceChildren(kind === 'leaf' ? h('span', { class: 'tree-gap' }) : icon('right'), label, h('span', { class: 'muted' }, ':'), content);
+		row.replaceChildren(
+			kind === 'leaf' ? h('span', { class: 'tree-gap' }) : icon('right'),
+			label,
+			h('span', { class: 'muted' }, ':'),
+			content,
+		);
 		if (kind === 'leaf') row.removeAttribute('aria-expanded');
 		else row.setAttribute('aria-expanded', String(node.isOpen));
 	}
 
 	#syncChildren(node) {
-		const { value, children, list } = node, names = namesOf(value, node.shown), total = sizeOf(value), wanted = new Set(names);
+		const { value, children, list } = node,
+			names = namesOf(value, node.shown),
+			total = sizeOf(value),
+			wanted = new Set(names);
 		for (const [name, child] of children)
 			if (!wanted.has(name)) {
 				child.item.remove();
@@ -183,7 +205,9 @@ export class JsonTree {
 	}
 
 	#showMore(node) {
-		const before = node.more, first = node.children.size, hadFocus = document.activeElement === before;
+		const before = node.more,
+			first = node.children.size,
+			hadFocus = document.activeElement === before;
 		node.shown += CHUNK;
 		this.#syncChildren(node);
 		const child = [...node.children.values()][first];
@@ -241,7 +265,10 @@ export class JsonTree {
 
 	#keydown(event) {
 		if (event.ctrlKey || event.metaKey || event.altKey) return;
-		const item = event.target.closest('[role="treeitem"]'), items = this.#items(), at = items.indexOf(item), { node } = item ?? {};
+		const item = event.target.closest('[role="treeitem"]'),
+			items = this.#items(),
+			at = items.indexOf(item),
+			{ node } = item ?? {};
 		const actions = {
 			ArrowDown: () => this.#activate(items[at + 1]),
 			ArrowUp: () => this.#activate(items[at - 1]),
