@@ -53,6 +53,7 @@ packages_table() {
 	e2e      command:redis-server          redis-server             redis
 	e2e      command:openssl               openssl                  openssl
 	e2e      command:script                bsdutils                 util-linux-script
+	browser  command:chromium,chromium-browser chromium             chromium
 	END
 }
 
