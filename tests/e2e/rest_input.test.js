@@ -176,6 +176,7 @@ describe('methods and routes', () => {
 		'/v1/services/s/documents/x': 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS',
 		'/livez': 'GET, HEAD, OPTIONS',
 		'/readyz': 'GET, HEAD, OPTIONS',
+		'/metrics': 'GET, HEAD, OPTIONS',
 	};
 	for (const [route, allow] of Object.entries(allowed))
 		test(`${route} allows ${allow}`, async () => {
