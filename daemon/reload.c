@@ -1,48 +1,12 @@
 /* reload.c — see reload.h. */
 #include "reload.h"
 
+#include "auth_secrets.h"
+
 static void log_restart_key(const char *key, void *arg)
 {
 	(void)arg;
 	log_warning("reload: %s has changed; it is applied at the next restart", key);
-}
-
-static void keep_string(char **value, const char *old)
-{
-	free(*value);
-	*value = strdup(old);
-	MUST(*value);
-}
-
-static void keep_list(struct config_list *value, const struct config_list *old)
-{
-	for (size_t i = 0; i < value->count; i++)
-		free(value->items[i]);
-	free(value->items);
-	value->count = old->count;
-	value->items = calloc(old->count ? old->count : 1, sizeof(value->items[0]));
-	MUST(value->items);
-	for (size_t i = 0; i < old->count; i++) {
-		value->items[i] = strdup(old->items[i]);
-		MUST(value->items[i]);
-	}
-}
-
-/* All that the table in config.c marks as needing a restart; MUST below tells when the two differ.
- */
-static void keep_restart_values(struct config *config, const struct config *old)
-{
-	keep_list(&config->listen, &old->listen);
-	config->workers = old->workers;
-	keep_string(&config->user, old->user);
-	keep_string(&config->group, old->group);
-	keep_string(&config->state_dir, old->state_dir);
-	keep_string(&config->pid_file, old->pid_file);
-	keep_string(&config->node, old->node);
-	config->ring_size = old->ring_size;
-	keep_string(&config->redis_url, old->redis_url);
-	keep_string(&config->redis_password_file, old->redis_password_file);
-	MUST(config_needs_restart(old, config, NULL, NULL) == 0);
 }
 
 struct config *reload_config(const struct config *old, const char *path,
@@ -55,7 +19,13 @@ struct config *reload_config(const struct config *old, const char *path,
 		return NULL;
 	}
 	config_needs_restart(old, config, log_restart_key, NULL);
-	keep_restart_values(config, old);
+	/* What stays in force may not go with what is new: no auth.mode, and a public listener. */
+	if (config_carry_over(config, old, error, sizeof(error)) ||
+	    auth_secrets_load(config, &config->auth_secrets, error, sizeof(error))) {
+		log_error("reload: %s; the old configuration stays, keys and tokens too", error);
+		config_destroy(config);
+		return NULL;
+	}
 	return config;
 }
 

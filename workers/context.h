@@ -9,6 +9,7 @@
 #include "stats.h"
 #include <ev.h>
 
+struct auth;
 struct ws_deflate;
 
 struct worker {
@@ -20,6 +21,7 @@ struct worker {
 	const struct shared_header *shared; /* read-only */
 	uint64_t hash_seed; /* the ring's epoch: hashes in records and in tables here agree */
 
+	struct auth *auth;
 	struct store *store;
 	struct operations *operations;
 	struct http *http;

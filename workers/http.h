@@ -62,6 +62,18 @@ const char *request_query_next(const struct request *request, const char *name, 
 struct MHD_Connection;
 struct MHD_Connection *request_connection(const struct request *request);
 
+/* Who asks; set before the handler is called. NULL: nobody (the route is open, or a WebSocket that
+ * authenticates later). */
+struct principal;
+struct principal *request_principal(const struct request *request);
+/* 0: the principal may use `right` on the document, or, id of len 0, on some document of the
+ * service; service of len 0: RIGHT_ADMIN of the whole server. -EACCES with a 403, counted. */
+int request_access(struct request *request, struct span service, struct span id, unsigned right,
+		   struct outcome *ret_refusal);
+/* Over loopback or a unix socket, and not on behalf of somebody else (no Forwarded or
+ * X-Forwarded-For). */
+bool request_is_local(const struct request *request);
+
 /* Header added to the answer; both are copied. Before request_answer(). */
 void request_set_header(struct request *request, const char *name, const char *value);
 /* Answers 101 with what MHD_create_response_for_upgrade() made (taken over); the caller has added

@@ -223,11 +223,18 @@ static void replay_begin(struct replay *replay)
 	struct connection *connection = replay->replays->connection;
 	struct worker *worker = connection->websockets->worker;
 	struct span now = fanout_position(worker->fanout);
+	struct subscription_spec narrowed;
+	struct outcome refusal;
 
 	replay->replays->waiting--;
 	replay->state = REPLAY_SETTLING;
-	if (subscription_add(replay_index(connection), replay_member(connection),
-			     &replay->subscribe.spec, worker->config->ws_max_subscriptions)) {
+	if (subscribe_narrow(connection, &replay->subscribe, &narrowed, &refusal)) {
+		session_send_error(connection, buffer_span(&replay->message_id), &refusal);
+		replay_free(replay);
+		return;
+	}
+	if (subscription_add(replay_index(connection), replay_member(connection), &narrowed,
+			     worker->config->ws_max_subscriptions)) {
 		subscribe_refuse_too_many(connection, buffer_span(&replay->message_id));
 		replay_free(replay);
 		return;

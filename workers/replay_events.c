@@ -137,7 +137,9 @@ static void on_subscription(const struct subscription_spec *spec, void *arg)
 	struct span service = held_service(event);
 	struct span id = span_of(service.at + service.len, event->id_len);
 
-	wanted->found |= replay_covers(spec, service, id) &&
+	bool may_read = !spec->filter || rights_allow(spec->filter, service, id, RIGHT_READ);
+
+	wanted->found |= may_read && replay_covers(spec, service, id) &&
 			 topic_matches(&spec->topic, service, event->name);
 }
 

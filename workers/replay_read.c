@@ -3,6 +3,7 @@
 
 #include "fanout.h"
 #include "hash.h"
+#include "principal.h"
 
 static struct worker *worker_of(const struct replay *replay)
 {
@@ -211,6 +212,11 @@ static int count_missed(const struct store_history *history, uint64_t after, siz
 	return 0;
 }
 
+static bool may_read(const struct replay *replay, struct span service, struct span id)
+{
+	return principal_allows(replay->replays->connection->principal, service, id, RIGHT_READ);
+}
+
 static void replay_document(struct replay *replay, const struct replay_document *document,
 			    const struct store_history *history)
 {
@@ -219,6 +225,8 @@ static void replay_document(struct replay *replay, const struct replay_document 
 	size_t missed;
 
 	MUST(!position_parse(buffer_span(&replay->subscribe.after), &after));
+	if (!may_read(replay, service_of(replay, document), id_of(replay, document)))
+		return; /* a refresh has taken it away since */
 	if (!history->document.revision || count_missed(history, after.sequence, &missed) ||
 	    replay_frames(replay->replays->connection->websockets->replays, replay, history, missed,
 			  frames_budget(replay), &batch))
@@ -240,6 +248,19 @@ static const char *reason_against(const struct replay *replay, const struct stor
 	return NULL;
 }
 
+static void set_allowed_documents(struct replay *replay, const struct store_since *changed)
+{
+	struct store_since_document *allowed = calloc(changed->count + 1, sizeof(*allowed));
+	size_t count = 0;
+
+	MUST(allowed);
+	for (size_t i = 0; i < changed->count; i++)
+		if (may_read(replay, changed->documents[i].service, changed->documents[i].id))
+			allowed[count++] = changed->documents[i];
+	replay_set_documents(replay, allowed, count);
+	free(allowed);
+}
+
 static void answer_after(struct replay *replay, const struct store_since *changed)
 {
 	struct position after;
@@ -255,8 +276,8 @@ static void answer_after(struct replay *replay, const struct store_since *change
 		replay_send_resync(replay, NULL, reason);
 		return;
 	}
-	replay_set_documents(replay, changed->documents, changed->count);
-	replay_answer(replay, changed->count ? "replayed" : "live", buffer_span(&replay->position),
+	set_allowed_documents(replay, changed);
+	replay_answer(replay, replay->count ? "replayed" : "live", buffer_span(&replay->position),
 		      NULL);
 }
 

@@ -1,4 +1,5 @@
 #include "log.h"
+#include "principal.h"
 #include "resync.h"
 #include "sse.h"
 #include "streams_private.h"
@@ -253,12 +254,19 @@ void stream_end_for_drain(struct stream *stream)
 	stream_end(stream);
 }
 
+void stream_end_for_token(struct stream *stream)
+{
+	stat_add(stream->streams->worker->slot, STAT_auth_ended, 1);
+	stream_end(stream);
+}
+
 void stream_open(struct request *request, const struct subscription_spec *specs,
 		 unsigned spec_count, const char *last_event_id)
 {
 	struct streams *streams = request_worker(request)->streams;
 	struct stream *stream = stream_create(streams, request_connection(request));
 
+	stream->ends_at_ms = request_principal(request)->ends_at_ms;
 	for (unsigned i = 0; i < spec_count; i++)
 		MUST(!subscription_add(streams->index, &stream->member, &specs[i], spec_count));
 	/* A browser gives up for good on anything but 200, so in a drain it gets a stream, too,

@@ -26,6 +26,7 @@ struct entry {
 	uint32_t link; /* index in pattern->links */
 	uint8_t mode;
 	int8_t presence;
+	struct rights *filter; /* one reference, of the audience; or NULL */
 };
 
 struct audience {
@@ -228,6 +229,7 @@ static uint64_t entry_hash(const struct entry *entry)
 {
 	uint64_t hash = entry->pattern->hash + entry->mode * 16u + (uint64_t)(entry->presence + 1);
 
+	hash ^= rights_hash(entry->filter);
 	hash *= UINT64_C(0xd6e8feb86659fd93);
 	return hash ^ hash >> 31;
 }
@@ -236,9 +238,16 @@ static bool entries_equal(const struct entry *a, const struct entry *b, uint32_t
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (a[i].pattern != b[i].pattern || a[i].mode != b[i].mode ||
-		    a[i].presence != b[i].presence)
+		    a[i].presence != b[i].presence || !rights_equal(a[i].filter, b[i].filter))
 			return false;
 	return true;
+}
+
+static void entries_free(struct entry *entries, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		rights_put(entries[i].filter);
+	free(entries);
 }
 
 static struct audience *audience_find(const struct subscription_index *index,
@@ -316,7 +325,7 @@ static void audience_destroy(struct subscription_index *index, struct audience *
 	audience_unhash(index, audience);
 	for (uint32_t i = 0; i < audience->entry_count; i++)
 		unlink_entry(index, audience, i);
-	free(audience->entries);
+	entries_free(audience->entries, audience->entry_count);
 	free(audience->members);
 	free(audience);
 }
@@ -338,8 +347,8 @@ void subscription_leave(struct subscription_index *index, struct audience_member
 
 /* --- changing a member's set --- */
 
-/* The audience's entries with `change` put in, or, at `without`, one left out. Sorted; the caller
- * frees. */
+/* The audience's entries with `change` put in, or, at `without`, one left out. Sorted; each with a
+ * reference of its own to its filter; the caller frees. */
 static struct entry *entries_with(const struct audience *audience, struct entry change,
 				  uint32_t *ret_count)
 {
@@ -354,6 +363,8 @@ static struct entry *entries_with(const struct audience *audience, struct entry 
 		from++;
 	while (from < count)
 		entries[to++] = audience->entries[from++];
+	for (uint32_t i = 0; i < to; i++)
+		rights_get(entries[i].filter);
 	*ret_count = to;
 	return entries;
 }
@@ -366,8 +377,10 @@ static struct entry *entries_without(const struct audience *audience, uint32_t w
 
 	MUST(entries);
 	for (uint32_t i = 0; i < audience->entry_count; i++)
-		if (i != without)
-			entries[to++] = audience->entries[i];
+		if (i != without) {
+			entries[to] = audience->entries[i];
+			rights_get(entries[to++].filter);
+		}
 	*ret_count = to;
 	return entries;
 }
@@ -399,7 +412,7 @@ static void audience_change(struct subscription_index *index, struct audience *a
 		else
 			entries[i].pattern->links[entries[i].link].entry = i;
 	}
-	free(old);
+	entries_free(old, old_count);
 	audience_hash(index, audience, hash);
 	index->subscription_count += count;
 	index->subscription_count -= old_count;
@@ -428,7 +441,7 @@ static void member_move(struct subscription_index *index, struct audience_member
 	struct audience *audience = audience_find(index, entries, count, hash, member->kind);
 
 	if (audience) {
-		free(entries);
+		entries_free(entries, count);
 		if (audience == member->audience)
 			return;
 	} else if (member->audience && member->audience->member_count == 1) {
@@ -470,7 +483,7 @@ int subscription_add(struct subscription_index *index, struct audience_member *m
 	if (replaced < 0 && audience_subscription_count(audience) >= subscription_max)
 		return -ENOSPC;
 	struct entry change = {pattern_get(index, spec), 0, (uint8_t)spec->mode,
-			       (int8_t)spec->presence};
+			       (int8_t)spec->presence, spec->filter};
 	uint64_t hash = (audience ? audience->hash : 0) + entry_hash(&change);
 	if (replaced >= 0)
 		hash -= entry_hash(&audience->entries[replaced]);
@@ -525,16 +538,27 @@ static bool wants_presence(const struct entry *entry)
 	return pattern->id.len || pattern->event == TOPIC_PRESENCE || pattern->event == TOPIC_ANY;
 }
 
-static void match_pattern(struct subscription_index *index, const struct pattern *pattern,
-			  bool presence)
+/* A notice for a whole document is for whoever gets any of its events. */
+static bool filter_allows(const struct entry *entry, const struct event_record *record)
 {
+	unsigned right = record->name == TOPIC_PRESENCE ? RIGHT_PRESENCE : RIGHT_READ;
+
+	return !entry->filter || !record->id.len ||
+	       rights_allow(entry->filter, record->service, record->id, right);
+}
+
+static void match_pattern(struct subscription_index *index, const struct pattern *pattern,
+			  const struct event_record *record)
+{
+	bool presence = record->name == TOPIC_PRESENCE;
+
 	if (!pattern)
 		return;
 	for (uint32_t i = 0; i < pattern->link_count; i++) {
 		const struct link *link = &pattern->links[i];
 		const struct entry *entry = &link->audience->entries[link->entry];
 
-		if (!presence || wants_presence(entry))
+		if ((!presence || wants_presence(entry)) && filter_allows(entry, record))
 			touch(index, link->audience, entry->mode);
 	}
 }
@@ -545,14 +569,13 @@ static void match_event(struct subscription_index *index, const struct event_rec
 			struct span service, uint64_t service_hash, uint64_t id_hash,
 			enum topic_event event)
 {
-	bool presence = record->name == TOPIC_PRESENCE;
 	uint64_t hash = pattern_hash(service_hash, event, KIND_ALL);
 
 	match_pattern(index, *pattern_place(index, hash, event, service, SPAN_NONE, SPAN_NONE),
-		      presence);
+		      record);
 	hash = pattern_hash(id_hash, event, KIND_ID);
 	match_pattern(index, *pattern_place(index, hash, event, service, record->id, SPAN_NONE),
-		      presence);
+		      record);
 	for (size_t len = 1; len <= record->id.len && len <= DOCUMENT_ID_MAX; len++) {
 		struct span prefix = {record->id.at, len};
 
@@ -560,7 +583,7 @@ static void match_event(struct subscription_index *index, const struct event_rec
 			continue;
 		hash = pattern_hash(hash_span(service_hash, prefix), event, KIND_PREFIX);
 		match_pattern(index, *pattern_place(index, hash, event, service, SPAN_NONE, prefix),
-			      presence);
+			      record);
 	}
 }
 
@@ -653,7 +676,7 @@ static bool entry_wants(const struct entry *entry, const struct event_record *re
 
 	if ((pattern->service.len && !span_equals(pattern->service, record->service)) ||
 	    (pattern->id.len && !span_equals(pattern->id, record->id)) ||
-	    !span_starts_with(record->id, pattern->prefix))
+	    !span_starts_with(record->id, pattern->prefix) || !filter_allows(entry, record))
 		return false;
 	if (record->name == TOPIC_PRESENCE)
 		return wants_presence(entry);
@@ -683,6 +706,7 @@ void audience_each_subscription(const struct audience *audience, subscription_ea
 			.prefix = entry->pattern->prefix,
 			.mode = (enum event_mode)entry->mode,
 			.presence = entry->presence,
+			.filter = entry->filter,
 		};
 
 		fn(&spec, arg);

@@ -8,3 +8,4 @@ export * from './lib/frames.js';
 export * from './lib/diff.js';
 export * from './lib/stream.js';
 export * from './lib/daemon.js';
+export * from './lib/token.js';
