@@ -113,7 +113,7 @@ int session_access(struct connection *connection, struct span service, struct sp
 	const struct principal *principal = connection->principal;
 
 	if (id.len ? principal_allows(principal, service, id, right)
-		   : service.len && principal_allows_some(principal, service, right))
+		   : principal_allows_some(principal, service, right))
 		return 0;
 	*ret_refusal = principal_refusal(service, id, right);
 	stat_add(worker_of(connection)->slot, STAT_auth_forbidden, 1);

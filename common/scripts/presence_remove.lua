@@ -6,7 +6,7 @@
 --       2 run id that the entries must name; empty: REST
 --       3 presence key without service and id   4 channel likewise
 --       5 leave: the entry; else how many at most
---       6 leave: only if it is this user's, as in JSON but without the quotes; empty or absent: whoever's
+--       6 leave, of REST: the user who asks, as in JSON but without the quotes; empty or absent: whoever it is
 --
 -- Returns  'taken'  leave: the member is another user's: nothing done
 --          {removed, left, users}   left: > 0 when there is more to do; users: of the last document touched
@@ -22,7 +22,7 @@ local now = string.format('%.0f', now_ms)
 if verb == 'leave' and (ARGV[6] or '') ~= '' then
   local place, member = string.match(ARGV[5], '^(%S*) (%S*)$')
   local old = redis.call('HGET', ARGV[3] .. place, member)
-  local owner = old and string.match(old, '^{"run":"[^"]*","until":%d+,"userId":"(.-)","connectionId":"')
+  local owner = old and string.match(old, '^{"run":"","until":%d+,"userId":"(.-)","connectionId":"')
   if owner and owner ~= ARGV[6] then
     return 'taken'
   end
