@@ -58,6 +58,8 @@ struct event_segments {
 	struct span data;            /* `,"data":{…}`; presence: empty */
 	struct span diff;            /* `,"diff":{…}`; presence: empty */
 	struct event_presence presence;
+	uint64_t received_ns; /* CLOCK_MONOTONIC when it came to this host; 0: not known. The
+				 relay's, not of the text */
 };
 
 /* One pass of the strict scanner into `scratch` (kept memory of the caller), member order checked.
@@ -87,7 +89,8 @@ struct event_record {
 	struct span service, id;
 	uint64_t revision;
 	int64_t timestamp_ms;
-	struct span full; /* whole frame, one run */
+	uint64_t received_ns; /* as in struct event_segments */
+	struct span full;     /* whole frame, one run */
 	struct span diff_parts[4];
 	struct span both_parts[4];
 	unsigned part_count; /* 4, or 0 when every mode gets `full` (resync, presence) */

@@ -19,6 +19,7 @@ struct record_head {
 	uint64_t document_hash;  /* hash_span(hash_span(epoch, service), id); mark: 0 */
 	uint64_t revision;       /* of the document; mark: 0 */
 	int64_t timestamp_ms;    /* updatedAt of that revision; mark: 0 */
+	uint64_t received_ns;    /* CLOCK_MONOTONIC when it came to this host; 0: not known */
 	uint32_t service_at;     /* where its name stands, counted from the end of the head */
 	uint32_t id_at;          /* the same for the document's id */
 	uint32_t prefix_len;     /* event: all before data; resync: the text; mark: the position */
@@ -35,7 +36,7 @@ struct record_head {
 	uint8_t part_count; /* as in struct event_record: 4 or 0 */
 };
 
-_Static_assert(sizeof(struct record_head) == 64, "no padding: it would carry stray bytes");
+_Static_assert(sizeof(struct record_head) == 72, "no padding: it would carry stray bytes");
 
 /* Offsets are 32 bits wide. event_parse() takes no text that could come near, so this is about our
  * own callers. */
@@ -56,6 +57,7 @@ static struct record_head head_of(const struct event_segments *segments, uint64_
 		.document_hash = hash_span(service_hash, segments->id),
 		.revision = segments->revision,
 		.timestamp_ms = segments->timestamp_ms,
+		.received_ns = segments->received_ns,
 		.name = segments->name,
 		.service_len = segments->service.len,
 		.id_len = segments->id.len,
@@ -269,6 +271,7 @@ int event_record_parse(struct span record, struct event_record *ret)
 		.id = span_of(at + head.id_at, head.id_len),
 		.revision = head.revision,
 		.timestamp_ms = head.timestamp_ms,
+		.received_ns = head.received_ns,
 		.full = span_of(at, full_len_of(&head)),
 	};
 	if (head.part_count)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define FIRST_CLOSED 3 /* 0, 1 and 2 stay */
-#define KEEP_MAX (INHERIT_LISTENERS_MAX + 5)
+#define KEEP_MAX (INHERIT_LISTENERS_MAX + 6)
 
 /* Descriptors to keep: sorted, each once, none below FIRST_CLOSED. */
 struct keep_list {
@@ -91,6 +91,7 @@ static int close_others(const struct inherit *inherit)
 		keep_list_add(&keep, inherit->listeners[i]);
 	keep_list_add(&keep, inherit->ring_fd);
 	keep_list_add(&keep, inherit->slots_fd);
+	keep_list_add(&keep, inherit->page_fd);
 	keep_list_add(&keep, inherit->wake_fd);
 	keep_list_add(&keep, inherit->drain_fd);
 	keep_list_add(&keep, log_fd());

@@ -13,10 +13,12 @@ struct inherit {
 	unsigned index;              /* worker 0…workers-1: which listeners */
 	unsigned slot;               /* slot page, 0…4*workers-1 */
 	unsigned generation;         /* counts reloads, for the log */
+	uint64_t process;            /* counts forks; the n of run_id */
 	int listeners[INHERIT_LISTENERS_MAX];
 	unsigned listener_count;
 	int ring_fd;  /* memfd: shared header page + ring memory */
 	int slots_fd; /* memfd: slot pages */
+	int page_fd;  /* memfd: the supervisor's figures, struct supervisor_page */
 	int wake_fd;  /* eventfd: there is something in the ring */
 	int drain_fd; /* read end of a pipe: one byte means drain; EOF: the supervisor is gone */
 	char run_id[INHERIT_RUN_ID_MAX]; /* {node}.{incarnation}.{n} */

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
@@ -24,7 +25,8 @@ static struct {
 	int fd;     /* owned when TARGET_FILE, else -1 */
 	char *path; /* owned when TARGET_FILE, else NULL */
 	char process[PROCESS_MAX];
-	uint64_t held_back; /* from log_allow() to the line it allowed */
+	uint64_t held_back;               /* from log_allow() to the line it allowed */
+	const _Atomic uint32_t *followed; /* borrowed; NULL: `level` is in force */
 } state = {.target = TARGET_STDERR, .level = LOG_LEVEL_INFO, .fd = -1, .process = "syncdoc"};
 
 static const struct {
@@ -95,6 +97,20 @@ void log_set_level(enum log_level level)
 	state.level = level;
 }
 
+enum log_level log_level_in_force(void)
+{
+	if (!state.followed)
+		return state.level;
+	/* relaxed: one word that stands for itself. */
+	uint32_t level = atomic_load_explicit(state.followed, memory_order_relaxed);
+	return level < LOG_LEVEL_DEBUG ? (enum log_level)level : LOG_LEVEL_DEBUG;
+}
+
+void log_follow_level(const _Atomic uint32_t *word)
+{
+	state.followed = word;
+}
+
 void log_set_process(const char *name)
 {
 	snprintf(state.process, sizeof(state.process), "%s", name);
@@ -109,6 +125,11 @@ int log_level_parse(const char *name, enum log_level *ret)
 		}
 	}
 	return -EINVAL;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return levels[level].name;
 }
 
 int log_fd(void)
@@ -268,7 +289,7 @@ void log_write(enum log_level level, const char *format, ...)
 	int saved_errno = errno; /* callers log and then return it; `%m` needs it too */
 	uint64_t held_back = state.held_back;
 	state.held_back = 0;
-	if (level > state.level)
+	if (level > log_level_in_force())
 		return;
 
 	char message[LINE_MAX_LEN + 1]; /* longer ones do not fit the line and are cut there */

@@ -22,10 +22,15 @@ int log_open(const char *target, enum log_level level, enum log_format format);
  * file stays. */
 int log_reopen(void);
 void log_set_level(enum log_level level);
+enum log_level log_level_in_force(void);
+/* From here on the level is the number in `word` (borrowed, for good; an enum log_level), which
+ * another process may change at any time. A number that is no level counts as debug. */
+void log_follow_level(const _Atomic uint32_t *word);
 /* Name of this process in every line: "supervisor", "worker 3". Copied. */
 void log_set_process(const char *name);
 /* -EINVAL: not one of error, warning, notice, info, debug. */
 int log_level_parse(const char *name, enum log_level *ret);
+const char *log_level_name(enum log_level level);
 /* The log file's descriptor, which a child must keep; -1 for stderr and syslog. */
 int log_fd(void);
 

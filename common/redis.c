@@ -1,10 +1,13 @@
 /* redis.c — the commands of one connection: those that wait, those that are sent, and their
  * deadlines. */
 #include "redis_link.h"
+#include <hiredis/hiredis.h>
 #include <time.h>
 
 #define WAITING_MAX 10000
 #define STALL_TIMEOUTS 2 /* a reply later than this many timeouts: the connection is given up */
+/* A server that refuses writes is left at most this often: it may be the only one there is. */
+#define REPLICA_PATIENCE_MS 1000
 
 int64_t redis_clock_ms(void)
 {
@@ -88,17 +91,21 @@ void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span
 	deadline_arm(redis);
 }
 
+static bool can_send(const struct redis *redis)
+{
+	return redis->state == REDIS_READY && !redis->is_replica;
+}
+
 int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
 		  const char *const *argv, const size_t *len)
 {
 	MUST(!redis->on_push && argc > 0);
-	if (redis->is_destroying ||
-	    (redis->state != REDIS_READY && redis->waiting.count >= WAITING_MAX))
+	if (redis->is_destroying || (!can_send(redis) && redis->waiting.count >= WAITING_MAX))
 		return -ENOBUFS;
 	redis->scratch.len = 0;
 	command_format(&redis->scratch, argc, argv, len);
 	int64_t now = redis_clock_ms();
-	if (redis->state == REDIS_READY) {
+	if (can_send(redis)) {
 		command_send(redis, fn, arg, buffer_span(&redis->scratch), now);
 		return 0;
 	}
@@ -112,7 +119,7 @@ int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
 void commands_flush_waiting(struct redis *redis)
 {
 	size_t count = redis->waiting.count; /* what cannot be sent comes back to the end */
-	while (count-- && redis->waiting.head && redis->state == REDIS_READY) {
+	while (count-- && redis->waiting.head && can_send(redis)) {
 		struct command *command = list_shift(&redis->waiting);
 		command_send(redis, command->fn, command->arg,
 			     span_of(command->text, command->text_len), command->issued_ms);
@@ -120,9 +127,29 @@ void commands_flush_waiting(struct redis *redis)
 	}
 }
 
+/* Redis 6.2 wraps what a command inside a script answers: `ERR Error running script …: -READONLY
+ * …`. */
+static bool is_refused_by_replica(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR &&
+	       (strncmp(reply->str, "READONLY", 8) == 0 || strstr(reply->str, ": -READONLY"));
+}
+
+/* The primary was demoted, but the connection to it stands: the name we connected to (a proxy, a
+ * moving address) may lead to the new one. What is under way gets its answers first: cut off, each
+ * write would have an unknown outcome. */
+static void leave_replica(struct redis *redis)
+{
+	if (redis->is_replica && !redis->sent.head)
+		link_drop(redis, "it has become a replica (READONLY)");
+}
+
 void commands_answer_next(struct redis *redis, const struct redisReply *reply)
 {
 	MUST(redis->sent.head);
+	if (is_refused_by_replica(reply) &&
+	    redis_clock_ms() - redis->ready_ms >= REPLICA_PATIENCE_MS)
+		redis->is_replica = true;
 	struct command *command = list_shift(&redis->sent);
 	redis_reply_fn fn = command->fn;
 	void *arg = command->arg;
@@ -131,6 +158,7 @@ void commands_answer_next(struct redis *redis, const struct redisReply *reply)
 	free(command);
 	if (fn)
 		command_answer(redis, fn, arg, reply, 0);
+	leave_replica(redis);
 }
 
 static void list_fail(struct redis *redis, struct command_list *list, int error)

@@ -57,6 +57,7 @@ static void link_lost(struct redis *redis, const char *reason)
 		snprintf(redis->reason, sizeof(redis->reason), "%s", reason);
 	redis->context = NULL;
 	redis->connect_by_ms = 0;
+	redis->is_replica = false;
 	redis->state = REDIS_LOST;
 	password_wipe(redis);
 	int64_t retry_ms = backoff_ms(redis);
@@ -152,6 +153,7 @@ static void link_ready(struct redis *redis)
 	redis->attempts = 0;
 	redis->reconnects += redis->was_ready;
 	redis->was_ready = true;
+	redis->ready_ms = redis_clock_ms();
 	password_wipe(redis);
 	tell_state(redis, "", 0);
 	if (redis->state != REDIS_READY)

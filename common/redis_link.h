@@ -45,6 +45,8 @@ struct redis {
 	char *password;    /* owned; only between connecting and AUTH */
 	unsigned attempts; /* failed in a row */
 	bool was_ready;
+	int64_t ready_ms; /* when it became so last */
+	bool is_replica;  /* takes no writes: left as soon as all sent commands are answered */
 	uint64_t reconnects;
 	char reason[192]; /* of the last loss */
 	ev_timer retry;

@@ -16,6 +16,7 @@ struct shared_header {
 	_Atomic uint32_t subscription_active; /* 1: Redis subscription confirmed and a mark has come
 						 through it lately */
 	_Atomic uint64_t incarnation; /* of this supervisor run; changes with a lost lease */
+	_Atomic uint32_t log_level;   /* enum log_level: in force in all processes */
 };
 
 /* Creates a sealed memfd (F_SEAL_SHRINK | F_SEAL_GROW) with CLOEXEC, zero-filled. *ret_fd is owned

@@ -8,3 +8,9 @@ const struct stat_description stat_descriptions[STAT_COUNT] = {
 #undef STAT_COUNTER
 #undef STAT_GAUGE
 };
+
+const struct stat_description histogram_descriptions[HISTOGRAM_COUNT] = {
+#define HISTOGRAM(name, help) [HISTOGRAM_##name] = {#name, help, false},
+#include "histograms.def"
+#undef HISTOGRAM
+};

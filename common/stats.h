@@ -5,9 +5,9 @@
 #ifndef SYNCDOC_STATS_H
 #define SYNCDOC_STATS_H
 
-#include "base.h"
+#include "histogram.h"
 #include "shm.h"
-#include <stdatomic.h>
+#include <time.h>
 
 enum statistic {
 #define STAT_COUNTER(name, help) STAT_##name,
@@ -18,6 +18,13 @@ enum statistic {
 	STAT_COUNT
 };
 
+enum statistic_histogram {
+#define HISTOGRAM(name, help) HISTOGRAM_##name,
+#include "histograms.def"
+#undef HISTOGRAM
+	HISTOGRAM_COUNT
+};
+
 struct slot {
 	_Atomic uint32_t sleep;        /* odd: asleep; see ring.h */
 	_Atomic uint64_t heartbeat_ms; /* CLOCK_MONOTONIC of the last turn of the worker's loop */
@@ -25,7 +32,11 @@ struct slot {
 		ring_cursor;       /* for the lag in /metrics; the writer does not depend on it */
 	_Atomic uint32_t draining; /* 1: takes no new connections */
 	_Atomic uint32_t pid;
+	/* Which process these figures are of: inherit.h's `process`. Stored last when a new process
+	 * has cleared what the slot's former one left; until then they are nobody's. */
+	_Atomic uint64_t process;
 	_Atomic uint64_t values[STAT_COUNT];
+	struct histogram histograms[HISTOGRAM_COUNT];
 };
 
 _Static_assert(sizeof(struct slot) <= SHM_PAGE, "a slot is one page");
@@ -36,6 +47,7 @@ struct stat_description {
 	bool gauge;
 };
 extern const struct stat_description stat_descriptions[STAT_COUNT];
+extern const struct stat_description histogram_descriptions[HISTOGRAM_COUNT];
 
 /* relaxed: each word has one writer and is only a figure. */
 static inline void stat_add(struct slot *slot, enum statistic stat, uint64_t amount)
@@ -52,6 +64,14 @@ static inline void stat_set(struct slot *slot, enum statistic stat, uint64_t val
 static inline uint64_t stat_read(const struct slot *slot, enum statistic stat)
 {
 	return atomic_load_explicit(&slot->values[stat], memory_order_relaxed);
+}
+
+/* What histograms measure with: CLOCK_MONOTONIC in nanoseconds, the same in all processes. */
+static inline uint64_t stat_clock_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 #endif

@@ -60,6 +60,7 @@ static void on_state(struct redis *redis, enum redis_state state, const char *re
 		return;
 	}
 	lane->is_encoding_known = false; /* another server may come back */
+	snprintf(lane->store->lost_reason, sizeof(lane->store->lost_reason), "%s", reason);
 	if (log_allow(&lost))
 		log_warning("store: redis connection %zu lost: %s, retrying in %lld ms",
 			    (size_t)(lane - lane->store->lanes), reason, (long long)retry_ms);
@@ -142,6 +143,11 @@ bool store_is_ready(const struct store *store)
 		    !store->lanes[i].is_encoding_known)
 			return false;
 	return true;
+}
+
+const char *store_lost_reason(const struct store *store)
+{
+	return store->lost_reason;
 }
 
 uint64_t store_reconnects(const struct store *store)

@@ -25,6 +25,8 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 void store_destroy(
 	struct store *store); /* all callbacks are called with -ECANCELED; NULL is fine */
 bool store_is_ready(const struct store *store); /* connected and the encoding is known */
+/* Why it is not ready, for people; "" while nothing was ever lost. Lives until the loop turns. */
+const char *store_lost_reason(const struct store *store);
 uint64_t store_reconnects(const struct store *store);
 
 /* Read one document. envelope.len 0: there is none. */

@@ -3,6 +3,7 @@
 #include "store_internal.h"
 
 #define DUE_BYTES_MAX "4194304"
+#define FAR_AWAY_MS (INT64_C(1) << 53)
 
 struct due_request {
 	struct store_request base;
@@ -64,10 +65,11 @@ static int due_parse(struct store *store, const struct redisReply *reply, struct
 		if (reply->element[i]->type != REDIS_REPLY_STRING)
 			return -EIO;
 	ret->is_end = store_number(reply->element[0]) == 1;
-	/* A score beyond 2^53 may be printed as 1e+17: still far away. */
-	ret->next_ms = reply->element[1]->type == REDIS_REPLY_STRING
-			       ? (int64_t)strtod(reply->element[1]->str, NULL)
-			       : 0;
+	/* A score beyond 2^53 may be printed as 1e+17, or be inf: still far away. */
+	double next_ms = reply->element[1]->type == REDIS_REPLY_STRING
+				 ? strtod(reply->element[1]->str, NULL)
+				 : 0;
+	ret->next_ms = next_ms < FAR_AWAY_MS ? (int64_t)next_ms : FAR_AWAY_MS;
 	due_collect(store, reply->element + 2, elements / 2 - 1, ret);
 	return 0;
 }
@@ -102,13 +104,13 @@ void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn
 	key_deleted(deleted, SPAN_NONE);
 	/* The key of a document without its names is the prefix and their colon. */
 	size_t prefix_len = key_data(data, SPAN_NONE, SPAN_NONE) - 1;
-	const char *argv[] = {KEY_EXPIRY,    now,   data,  skipped, most,
-			      DUE_BYTES_MAX, index, names, deleted};
+	const char *argv[] = {KEY_EXPIRY, KEY_PURGED,    now,   data,  skipped,
+			      most,       DUE_BYTES_MAX, index, names, deleted};
 	size_t len[ARRAY_LEN(argv)];
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		len[i] = strlen(argv[i]);
-	len[2] = prefix_len;
-	if (store_script(store_lane_of_lists(store), &script_expire, on_due, request, 1,
+	len[3] = prefix_len;
+	if (store_script(store_lane_of_lists(store), &script_expire, on_due, request, 2,
 			 ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);
 }

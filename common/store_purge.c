@@ -54,13 +54,23 @@ void store_purge(struct store *store, int64_t now_ms, uint64_t passed, store_pur
 	data[key_data(data, SPAN_NONE, SPAN_NONE) - 1] = '\0';
 	presence[key_presence(presence, SPAN_NONE, SPAN_NONE) - 1] = '\0';
 	history[key_history(history, SPAN_NONE, SPAN_NONE) - 2] = '\0';
-	const char *argv[] = {
-		KEY_SERVICES, KEY_EXPIRY, now,     skip, PURGE_SERVICES_MAX, PURGE_DOCUMENTS_MAX,
-		index,        names,      deleted, data, presence,           history};
+	const char *argv[] = {KEY_SERVICES,
+			      KEY_EXPIRY,
+			      KEY_PURGED,
+			      now,
+			      skip,
+			      PURGE_SERVICES_MAX,
+			      PURGE_DOCUMENTS_MAX,
+			      index,
+			      names,
+			      deleted,
+			      data,
+			      presence,
+			      history};
 	size_t len[ARRAY_LEN(argv)];
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		len[i] = strlen(argv[i]);
-	if (store_script(store_lane_of_lists(store), &script_purge, on_purge, request, 2,
+	if (store_script(store_lane_of_lists(store), &script_purge, on_purge, request, 3,
 			 ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);
 }

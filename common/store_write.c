@@ -8,7 +8,7 @@
 #define REVISION_ARGUMENTS 8 /* for each */
 #define DIGITS_MAX 24
 
-struct write_request {
+struct script_write {
 	struct store_request base;
 	store_write_fn fn;
 	void *arg;
@@ -23,12 +23,12 @@ struct write_request {
 
 static void write_finish(struct store_request *base, int error)
 {
-	struct write_request *request = CONTAINER_OF(base, struct write_request, base);
+	struct script_write *request = CONTAINER_OF(base, struct script_write, base);
 	request->fn(error, NULL, request->arg);
 	free(request);
 }
 
-static void write_answer(struct write_request *request, const struct store_write_result *result)
+static void write_answer(struct script_write *request, const struct store_write_result *result)
 {
 	struct store *store = request->base.store;
 	request->fn(0, result, request->arg);
@@ -36,14 +36,14 @@ static void write_answer(struct write_request *request, const struct store_write
 	store_scratch_trim(store);
 }
 
-static void sum_remember(struct write_request *request)
+static void sum_remember(struct script_write *request)
 {
 	struct store *store = request->base.store;
 	if (request->is_sum_known && !request->is_large && store->history_max)
 		store->sums[request->after.document % STORE_SUMS] = request->after;
 }
 
-static void write_answer_written(struct write_request *request)
+static void write_answer_written(struct script_write *request)
 {
 	struct store_write_result result = {
 		.answer = STORE_WRITTEN,
@@ -57,7 +57,7 @@ static void write_answer_written(struct write_request *request)
 static void on_wait(const struct redisReply *reply, int error, void *arg)
 {
 	static struct log_limit few;
-	struct write_request *request = arg;
+	struct script_write *request = arg;
 	bool is_enough = !error && reply->type == REDIS_REPLY_INTEGER &&
 			 reply->integer >= (long long)request->base.store->wait_replicas;
 	if (is_enough) {
@@ -71,7 +71,7 @@ static void on_wait(const struct redisReply *reply, int error, void *arg)
 	write_finish(&request->base, error == -ECANCELED ? error : -ETIMEDOUT);
 }
 
-static void write_wait(struct write_request *request)
+static void write_wait(struct script_write *request)
 {
 	char replicas[16], timeout[24];
 	const char *argv[] = {"WAIT", replicas, timeout};
@@ -83,7 +83,7 @@ static void write_wait(struct write_request *request)
 		write_finish(&request->base, -ETIMEDOUT);
 }
 
-static void write_accept(struct write_request *request, uint64_t first_sequence)
+static void write_accept(struct script_write *request, uint64_t first_sequence)
 {
 	request->first_sequence = first_sequence;
 	sum_remember(request);
@@ -116,7 +116,7 @@ static int write_refusal(struct store *store, const struct redisReply *reply,
 	return -EIO;
 }
 
-static bool is_written_with_news(struct write_request *request, const struct redisReply *reply)
+static bool is_written_with_news(struct script_write *request, const struct redisReply *reply)
 {
 	static struct log_limit unlike;
 	if (reply->elements < 3 || !is_word(reply->element[0], "written"))
@@ -134,7 +134,7 @@ static bool is_written_with_news(struct write_request *request, const struct red
 
 static void on_write(const struct redisReply *reply, int error, void *arg)
 {
-	struct write_request *request = arg;
+	struct script_write *request = arg;
 	struct store_write_result result = {0};
 	error = store_error(reply, error, true, "write.lua");
 	if (error) {
@@ -275,7 +275,7 @@ static const struct store_sum *sum_recall(const struct store *store, uint64_t do
 }
 
 /* Counts as write.lua does. */
-static void sum_advance(struct write_request *request, const struct store_batch *batch,
+static void sum_advance(struct script_write *request, const struct store_batch *batch,
 			const struct store_sum *known)
 {
 	const struct store *store = request->base.store;
@@ -300,7 +300,7 @@ static void sum_advance(struct write_request *request, const struct store_batch 
 	};
 }
 
-static int write_send(struct write_request *request, struct store_lane *lane,
+static int write_send(struct script_write *request, struct store_lane *lane,
 		      const struct store_batch *batch)
 {
 	struct store *store = lane->store;
@@ -339,7 +339,7 @@ static int write_send(struct write_request *request, struct store_lane *lane,
 void store_write(struct store *store, const struct store_batch *batch, store_write_fn fn, void *arg)
 {
 	struct store_lane *lane = store_lane_of(store, batch->service, batch->id);
-	struct write_request *request = malloc(sizeof(*request));
+	struct script_write *request = malloc(sizeof(*request));
 	MUST(request && batch->count &&
 	     batch->final.revision == batch->base_revision + batch->count);
 	request->base = (struct store_request){.store = store, .finish = write_finish};

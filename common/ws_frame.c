@@ -15,6 +15,15 @@ size_t ws_frame_header(unsigned char ret[WS_HEADER_MAX], enum ws_opcode opcode,
 	return 2 + len_bytes;
 }
 
+uint64_t ws_frame_len(const unsigned char header[WS_HEADER_MAX])
+{
+	unsigned len_bytes = header[1] <= 125 ? 0 : header[1] == 126 ? 2 : 8;
+	uint64_t payload_len = len_bytes ? 0 : header[1];
+	for (unsigned i = 0; i < len_bytes; i++)
+		payload_len = payload_len << 8 | header[2 + i];
+	return 2 + len_bytes + payload_len;
+}
+
 void ws_frame_append(struct buffer *ret, enum ws_opcode opcode, struct span payload)
 {
 	unsigned char header[WS_HEADER_MAX];

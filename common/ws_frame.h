@@ -38,6 +38,8 @@ enum ws_close_code {
 /* Writes the header of an unmasked, final frame; returns its length (2, 4 or 10). */
 size_t ws_frame_header(unsigned char ret[WS_HEADER_MAX], enum ws_opcode opcode,
 		       uint64_t payload_len);
+/* Of the whole frame that such a header begins. */
+uint64_t ws_frame_len(const unsigned char header[WS_HEADER_MAX]);
 /* Appends a whole frame. */
 void ws_frame_append(struct buffer *ret, enum ws_opcode opcode, struct span payload);
 /* Appends a Close frame; reason (UTF-8) is cut to what fits, at a character border.

@@ -38,8 +38,10 @@ static void fill_inherit(const struct children *children, const struct child *ch
 		.index = child->seat.index,
 		.slot = child->slot,
 		.generation = child->seat.generation,
+		.process = child->fork_number,
 		.ring_fd = children->options.publisher->ring_fd,
 		.slots_fd = children->options.publisher->slots_fd,
+		.page_fd = children->options.publisher->page_fd,
 		.wake_fd = child->wake_fd,
 		.drain_fd = -1,
 	};
@@ -131,6 +133,8 @@ int child_fork(struct children *children, unsigned slot, unsigned index)
 	}
 	child->seat.pid = pid;
 	child->started_ms = clock_monotonic_ms();
+	supervisor_page_seat_take(children->options.publisher->page, slot, child->fork_number,
+				  index, (unsigned)pid, child->seat.generation, child->started_ms);
 	return 0;
 }
 
@@ -148,6 +152,7 @@ void child_close(struct child *child)
 void child_drain(struct child *child)
 {
 	child->seat.draining = true;
+	supervisor_page_seat_drain(child->children->options.publisher->page, child->slot);
 	/* One byte into an empty pipe: there is room; and when the reader is gone, so is the
 	 * worker. */
 	if (write(child->drain_fd, "d", 1) < 0)

@@ -39,6 +39,9 @@ struct children {
 	const struct config *config; /* borrowed: of the running generation */
 	unsigned generation;
 	uint64_t forks;
+	/* Ended processes, for /metrics. */
+	uint64_t exits_drained, exits_crashed, exits_killed;
+	uint64_t fork_failures;
 	bool stopping;
 	struct child_table table;
 	struct child *list;       /* owned, table.count */

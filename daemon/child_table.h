@@ -4,10 +4,10 @@
 #ifndef SYNCDOC_CHILD_TABLE_H
 #define SYNCDOC_CHILD_TABLE_H
 
-#include "base.h"
+#include "supervisor_page.h"
 #include <sys/types.h>
 
-#define CHILD_SLOTS_PER_WORKER 4
+#define CHILD_SLOTS_PER_WORKER SUPERVISOR_SLOTS
 
 /* The part of a child that the table decides on. */
 struct child_seat {

@@ -66,6 +66,18 @@ static void log_exit(const struct child *child, int status, bool asked, const ch
 			  child->killed ? " by the supervisor" : "", next);
 }
 
+static void count_exit(struct children *children, const struct child *child, int status)
+{
+	if (child->killed)
+		children->exits_killed++;
+	else if (status == 0)
+		children->exits_drained++;
+	else
+		children->exits_crashed++;
+	supervisor_page_seat_free(children->options.publisher->page, child->slot,
+				  publisher_slot(children->options.publisher, child->slot));
+}
+
 static void on_child_exit(struct ev_loop *loop, ev_child *watcher, int events)
 {
 	(void)events;
@@ -81,6 +93,7 @@ static void on_child_exit(struct ev_loop *loop, ev_child *watcher, int events)
 		backoff_describe(delay_ms, next, sizeof(next));
 	}
 	log_exit(child, watcher->rstatus, !respawn, next);
+	count_exit(children, child, watcher->rstatus);
 	ev_child_stop(loop, &child->exit);
 	ev_timer_stop(loop, &child->drain_limit);
 	child_close(child);
@@ -109,6 +122,7 @@ static void start_worker(struct children *children, unsigned index)
 		error = child_fork(children, slot, index);
 	if (error) {
 		int64_t delay_ms = backoff_delay_ms(&children->respawns[index].backoff, 0);
+		children->fork_failures++;
 		/* At once would turn a machine without memory or processes into a busy loop. */
 		delay_ms = delay_ms ? delay_ms : BACKOFF_FIRST_MS;
 		log_error("worker %u: cannot fork: %s, trying again in %d ms", index,
@@ -207,6 +221,30 @@ int children_start(struct children *children, const struct config *config)
 	return 0;
 }
 
+static struct child *find_current(struct children *children, unsigned index)
+{
+	FOR_EACH_CHILD(children, child)
+	{
+		if (child->seat.index == index && is_current(child) && !child->killed)
+			return child;
+	}
+	return NULL;
+}
+
+int children_replace(struct children *children, unsigned index, pid_t *ret_pid)
+{
+	struct child *old = find_current(children, index);
+	if (!old)
+		return -ESRCH;
+	if (child_table_free_count(&children->table) <= children->options.workers)
+		return -EAGAIN;
+	pid_t pid = old->seat.pid;
+	start_worker(children, index);
+	drain_child(old);
+	*ret_pid = pid;
+	return 0;
+}
+
 void children_drain_all(struct children *children)
 {
 	children->stopping = true;
@@ -262,6 +300,38 @@ void children_renew_runs(struct children *children, uint64_t incarnation)
 	{
 		child_name_run(child);
 	}
+}
+
+void children_view(const struct children *children,
+		   void (*fn)(const struct child_view *child, void *arg), void *arg)
+{
+	FOR_EACH_CHILD(children, child)
+	{
+		struct child_view view = {
+			.index = child->seat.index,
+			.slot = child->slot,
+			.generation = child->seat.generation,
+			.pid = child->seat.pid,
+			.draining = child->seat.draining,
+			.started_ms = child->started_ms,
+		};
+		fn(&view, arg);
+	}
+}
+
+unsigned children_generation(const struct children *children)
+{
+	return children->generation;
+}
+
+void children_tell_figures(const struct children *children)
+{
+	struct supervisor_page *page = children->options.publisher->page;
+	supervisor_page_set(page, SUPERVISOR_forks, children->forks);
+	supervisor_page_set(page, SUPERVISOR_exits_drained, children->exits_drained);
+	supervisor_page_set(page, SUPERVISOR_exits_crashed, children->exits_crashed);
+	supervisor_page_set(page, SUPERVISOR_exits_killed, children->exits_killed);
+	supervisor_page_set(page, SUPERVISOR_fork_failures, children->fork_failures);
 }
 
 uint64_t children_forks(const struct children *children)

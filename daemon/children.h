@@ -38,6 +38,10 @@ void children_destroy(struct children *children);
  * the former one. If two are draining already, the oldest is killed. -EAGAIN: killed processes are
  * not reaped yet, so that there are too few free slots; call again when one exits. */
 int children_start(struct children *children, const struct config *config);
+/* Starts a new process for one worker and drains the one it has, whose pid is returned. -ESRCH: it
+ * has none at the moment; -EAGAIN: so many processes drain that no room would be left for a reload.
+ */
+int children_replace(struct children *children, unsigned index, pid_t *ret_pid);
 /* Drains all; nothing is started any more. What has not ended by drain_timeout is killed. */
 void children_drain_all(struct children *children);
 void children_kill_all(struct children *children);
@@ -46,8 +50,20 @@ void children_signal_all(struct children *children, int number);
 void children_wake(struct children *children);
 void children_for_each(struct children *children, void (*fn)(const char *run_id, void *arg),
 		       void *arg);
+/* What can be said of a worker process without asking it. */
+struct child_view {
+	unsigned index, slot, generation;
+	pid_t pid;
+	bool draining;
+	int64_t started_ms; /* CLOCK_MONOTONIC */
+};
+void children_view(const struct children *children,
+		   void (*fn)(const struct child_view *child, void *arg), void *arg);
+unsigned children_generation(const struct children *children); /* of the workers that serve */
 /* Run ids are made of this incarnation from here on, those of living processes too. */
 void children_renew_runs(struct children *children, uint64_t incarnation);
+/* What has become of workers, into the supervisor's page. */
+void children_tell_figures(const struct children *children);
 uint64_t children_forks(const struct children *children); /* the highest n in a run id */
 unsigned children_count(const struct children *children);
 

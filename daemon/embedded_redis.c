@@ -31,6 +31,7 @@ struct embedded_redis {
 	struct sockaddr_un address;
 	int lock_fd; /* borrowed: from the caller */
 	pid_t pid;   /* 0: not running */
+	uint64_t starts;
 	int64_t started_ms;
 	struct backoff backoff;
 	ev_child exit;
@@ -143,12 +144,18 @@ static int spawn(struct embedded_redis *embedded)
 	if (error)
 		return error;
 	embedded->pid = pid;
+	embedded->starts++;
 	embedded->started_ms = clock_monotonic_ms();
 	ev_child_init(&embedded->exit, on_server_exit, pid, 0);
 	embedded->exit.data = embedded;
 	ev_child_start(embedded->loop, &embedded->exit);
 	log_info("embedded redis (pid %d): started %s", (int)pid, embedded->binary);
 	return 0;
+}
+
+uint64_t embedded_redis_starts(const struct embedded_redis *embedded)
+{
+	return embedded->starts;
 }
 
 static void schedule_restart(struct embedded_redis *embedded, int64_t delay_ms)
@@ -294,6 +301,11 @@ int embedded_redis_start(struct ev_loop *loop, const char *state_dir, int lock_f
 	}
 	*ret = embedded;
 	return 0;
+}
+
+int embedded_redis_pid(const struct embedded_redis *embedded)
+{
+	return (int)embedded->pid;
 }
 
 const char *embedded_redis_url(const struct embedded_redis *embedded)

@@ -19,6 +19,9 @@ int embedded_redis_start(struct ev_loop *loop, const char *state_dir, int lock_f
 			 struct embedded_redis **ret, char *ret_error, size_t error_len);
 /* unix:///… as redis_create() takes it. Lives as long as the object. */
 const char *embedded_redis_url(const struct embedded_redis *embedded);
+/* 0: it is not running at the moment. */
+int embedded_redis_pid(const struct embedded_redis *embedded);
+uint64_t embedded_redis_starts(const struct embedded_redis *embedded);
 /* SIGTERM, after 10 s SIGKILL; `on_stopped` is called from the loop when it is gone. Not called
  * twice. */
 void embedded_redis_stop(struct embedded_redis *embedded, void (*on_stopped)(void *arg), void *arg);

@@ -16,8 +16,16 @@ static void schedule(struct expiry *expiry, int64_t in_ms)
 	ev_timer_stop(expiry->loop, &expiry->timer);
 	if (expiry->stopped)
 		return;
+	/* libev counts from the start of this turn of the loop. Had the turn taken long, the timer
+	 * would fire early by as much, and the round find nothing due yet. */
+	ev_now_update(expiry->loop);
 	ev_timer_set(&expiry->timer, (double)in_ms / 1000, 0.);
 	ev_timer_start(expiry->loop, &expiry->timer);
+}
+
+int64_t expiry_sooner_ms(int64_t next_ms, int64_t other_ms)
+{
+	return next_ms && next_ms < other_ms ? next_ms : other_ms;
 }
 
 int64_t expiry_sleep_ms(int64_t next_ms, int64_t now_ms)
@@ -110,10 +118,14 @@ static void on_due(int error, const struct store_due *due, void *arg)
 	expiry->next_ms = due->next_ms;
 	expiry->skip += due->bad;
 	expiry->failures += due->bad;
-	/* The clock may have been set back since the question. */
-	for (size_t i = 0; i < due->count; i++)
-		if (document_is_expired(&due->documents[i], now_ms))
-			write_tombstone(expiry, &due->documents[i], now_ms);
+	for (size_t i = 0; i < due->count; i++) {
+		const struct document *document = &due->documents[i];
+		if (document_is_expired(document, now_ms))
+			write_tombstone(expiry, document, now_ms);
+		else /* the clock has been set back since the question */
+			expiry->next_ms =
+				expiry_sooner_ms(expiry->next_ms, document->expires_at_ms);
+	}
 	if (!expiry->writing)
 		end_round(expiry);
 }

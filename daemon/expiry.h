@@ -33,7 +33,10 @@ void expiry_start(struct expiry *expiry, struct ev_loop *loop, struct store *sto
 /* No more rounds; answers that still come are dropped. */
 void expiry_stop(struct expiry *expiry);
 
-/* How long to sleep. Pure. `next_ms` 0: nothing is planned. */
+/* The sooner of two times; `next_ms` 0: nothing is planned. Pure. */
+int64_t expiry_sooner_ms(int64_t next_ms, int64_t other_ms);
+/* How long to sleep, at most EXPIRY_SLEEP_MS: so it does not matter for long when the wall clock is
+ * set while we sleep. Pure. `next_ms` 0: nothing is planned. */
 int64_t expiry_sleep_ms(int64_t next_ms, int64_t now_ms);
 
 #endif

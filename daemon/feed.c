@@ -78,6 +78,7 @@ static void resync_document(struct feed *feed, struct span service, struct span 
 	static struct log_limit limit;
 	const struct event_segments segments = {.name = TOPIC_ANY, .service = service, .id = id};
 	feed->resyncs++;
+	feed->resyncs_rollback += strcmp(reason, "rollback") == 0;
 	if (log_allow(&limit))
 		log_warning("relay: what was missed of %.*s/%.*s cannot be given back (%s), "
 			    "clients are told to fetch it",
@@ -88,6 +89,7 @@ static void resync_document(struct feed *feed, struct span service, struct span 
 static void resync_all(struct feed *feed, const char *reason)
 {
 	feed->resyncs_all++;
+	feed->resyncs_all_rollback += strcmp(reason, "rollback") == 0;
 	log_warning("relay: what was missed cannot be given back (%s), all subscribers are told to "
 		    "fetch anew",
 		    reason);
@@ -247,6 +249,7 @@ static void take_event(struct feed *feed, struct span channel, struct span text,
 {
 	struct event_segments segments;
 	int error = event_parse(text, &feed->scratch, &segments);
+	segments.received_ns = feed->received_ns;
 	bool is_presence = !error && segments.name == TOPIC_PRESENCE;
 	if (is_presence)
 		error = feed->on_presence(&segments, feed->arg);
@@ -283,6 +286,7 @@ void feed_receive_event(struct feed *feed, struct span channel, struct span text
 		hold_or_overflow(feed, HELD_EVENT, channel, text, 0);
 	else
 		take_event(feed, channel, text, true);
+	feed->received_ns = 0;
 }
 
 /* A mark says that everything up to it has passed. While a document waits in a hole that is not so:

@@ -39,15 +39,21 @@ struct feed {
 	TAILQ_HEAD(, hole) holes;
 	size_t hole_count, hole_bytes;
 
+	/* When what is being received came; 0: not known, it waited for something else. Set by the
+	 * relay before feed_receive_event(). */
+	uint64_t received_ns;
+
 	struct json scratch;
 	struct buffer record;
-	uint64_t events;      /* put into the ring as they arrived */
-	uint64_t recovered;   /* put into the ring from the history */
-	uint64_t repeated;    /* dropped: they were in the ring already */
-	uint64_t malformed;   /* dropped: not in the form of an event */
-	uint64_t oversized;   /* published as resync {reason:"large"} */
-	uint64_t resyncs;     /* of one document: gap, rollback */
-	uint64_t resyncs_all; /* gap or rollback, to everybody */
+	uint64_t events;               /* put into the ring as they arrived */
+	uint64_t recovered;            /* put into the ring from the history */
+	uint64_t repeated;             /* dropped: they were in the ring already */
+	uint64_t malformed;            /* dropped: not in the form of an event */
+	uint64_t oversized;            /* published as resync {reason:"large"} */
+	uint64_t resyncs;              /* of one document: gap, rollback */
+	uint64_t resyncs_rollback;     /* of `resyncs` */
+	uint64_t resyncs_all;          /* gap or rollback, to everybody */
+	uint64_t resyncs_all_rollback; /* of `resyncs_all` */
 	uint64_t holes_seen;
 	uint64_t table_full; /* events of documents that the table had no room for */
 };

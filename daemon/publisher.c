@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "publisher.h"
 
+#include "clock.h"
+
 #include <bsd/stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -40,12 +42,29 @@ static int create_slots(struct publisher *publisher, unsigned slot_count)
 	return 0;
 }
 
+static int create_page(struct publisher *publisher, unsigned workers)
+{
+	size_t len = supervisor_page_len(workers);
+	int error = shm_create("syncdoc-figures", len, &publisher->page_fd);
+	void *at;
+	if (!error)
+		error = shm_map(publisher->page_fd, 0, len, true, &at);
+	if (error)
+		return error;
+	publisher->page = at;
+	publisher->page_len = len;
+	supervisor_page_init(publisher->page, workers, clock_real_ms());
+	return 0;
+}
+
 int publisher_init(struct publisher *publisher, size_t ring_size, unsigned slot_count)
 {
-	*publisher = (struct publisher){.ring_fd = -1, .slots_fd = -1};
+	*publisher = (struct publisher){.ring_fd = -1, .slots_fd = -1, .page_fd = -1};
 	int error = create_ring(publisher, ring_size);
 	if (!error)
 		error = create_slots(publisher, slot_count);
+	if (!error)
+		error = create_page(publisher, slot_count / SUPERVISOR_SLOTS);
 	if (error)
 		publisher_fini(publisher);
 	return error;
@@ -57,11 +76,15 @@ void publisher_fini(struct publisher *publisher)
 		munmap(publisher->header, publisher->ring_len);
 	if (publisher->slots)
 		munmap((void *)publisher->slots, (size_t)publisher->slot_count * SHM_PAGE);
+	if (publisher->page)
+		munmap(publisher->page, publisher->page_len);
 	if (publisher->ring_fd >= 0)
 		close(publisher->ring_fd);
 	if (publisher->slots_fd >= 0)
 		close(publisher->slots_fd);
-	*publisher = (struct publisher){.ring_fd = -1, .slots_fd = -1};
+	if (publisher->page_fd >= 0)
+		close(publisher->page_fd);
+	*publisher = (struct publisher){.ring_fd = -1, .slots_fd = -1, .page_fd = -1};
 }
 
 int publisher_publish(struct publisher *publisher, enum event_record_kind kind, struct span record)
@@ -93,6 +116,12 @@ bool publisher_is_active(const struct publisher *publisher)
 {
 	/* relaxed: our own word. */
 	return atomic_load_explicit(&publisher->header->subscription_active, memory_order_relaxed);
+}
+
+void publisher_set_log_level(struct publisher *publisher, unsigned level)
+{
+	/* relaxed: nothing else goes with it. */
+	atomic_store_explicit(&publisher->header->log_level, level, memory_order_relaxed);
 }
 
 void publisher_set_incarnation(struct publisher *publisher, uint64_t incarnation)

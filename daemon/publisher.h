@@ -6,14 +6,17 @@
 #include "event.h"
 #include "ring.h"
 #include "shm.h"
-#include "stats.h"
+#include "supervisor_page.h"
 
 struct publisher {
 	int ring_fd;                  /* owned */
 	int slots_fd;                 /* owned */
+	int page_fd;                  /* owned: of `page` */
 	struct shared_header *header; /* mapped, writable */
 	const char *slots; /* mapped read-only: whatever happens here, no slot is written */
-	size_t ring_len;   /* of the ring segment, header page included */
+	struct supervisor_page *page; /* mapped, writable: our own figures */
+	size_t page_len;
+	size_t ring_len; /* of the ring segment, header page included */
 	unsigned slot_count;
 	struct ring_writer writer;
 	uint64_t epoch;
@@ -21,7 +24,8 @@ struct publisher {
 	uint64_t records;
 };
 
-/* Creates and formats both segments. `slot_count` pages. -errno; nothing is held then. */
+/* Creates and formats all segments. `slot_count` pages, SUPERVISOR_SLOTS for each worker. -errno;
+ * nothing is held then. */
 int publisher_init(struct publisher *publisher, size_t ring_size, unsigned slot_count);
 void publisher_fini(struct publisher *publisher);
 
@@ -35,6 +39,8 @@ bool publisher_take_fresh(struct publisher *publisher);
 void publisher_set_active(struct publisher *publisher, bool active);
 bool publisher_is_active(const struct publisher *publisher);
 void publisher_set_incarnation(struct publisher *publisher, uint64_t incarnation);
+/* Of all workers, at once. */
+void publisher_set_log_level(struct publisher *publisher, unsigned level);
 
 static inline const struct slot *publisher_slot(const struct publisher *publisher, unsigned slot)
 {

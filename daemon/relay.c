@@ -50,9 +50,10 @@ static void on_push(const redisReply *reply, void *arg)
 		return;
 	}
 	struct span kind = element_text(reply, 0);
-	if (span_equals(kind, SPAN("pmessage")))
+	if (span_equals(kind, SPAN("pmessage"))) {
+		relay->feed.received_ns = stat_clock_ns();
 		feed_receive_event(&relay->feed, element_text(reply, 2), element_text(reply, 3));
-	else if (span_equals(kind, SPAN("message")))
+	} else if (span_equals(kind, SPAN("message")))
 		feed_receive_mark(&relay->feed, element_text(reply, 2), clock_monotonic_ms());
 	else if (span_equals(kind, SPAN("psubscribe")) || span_equals(kind, SPAN("subscribe")))
 		on_subscribed(relay, element_text(reply, 1));

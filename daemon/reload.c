@@ -10,19 +10,20 @@ static void log_restart_key(const char *key, void *arg)
 }
 
 struct config *reload_config(const struct config *old, const char *path,
-			     const char *const *overrides, size_t override_count)
+			     const char *const *overrides, size_t override_count, char *ret_error,
+			     size_t error_len)
 {
 	struct config *config;
-	char error[512];
-	if (config_load(path, overrides, override_count, &config, error, sizeof(error))) {
-		log_error("reload: %s; the old configuration stays", error);
+	if (config_load(path, overrides, override_count, &config, ret_error, error_len)) {
+		log_error("reload: %s; the old configuration stays", ret_error);
 		return NULL;
 	}
 	config_needs_restart(old, config, log_restart_key, NULL);
 	/* What stays in force may not go with what is new: no auth.mode, and a public listener. */
-	if (config_carry_over(config, old, error, sizeof(error)) ||
-	    auth_secrets_load(config, &config->auth_secrets, error, sizeof(error))) {
-		log_error("reload: %s; the old configuration stays, keys and tokens too", error);
+	if (config_carry_over(config, old, ret_error, error_len) ||
+	    auth_secrets_load(config, &config->auth_secrets, ret_error, error_len)) {
+		log_error("reload: %s; the old configuration stays, keys and tokens too",
+			  ret_error);
 		config_destroy(config);
 		return NULL;
 	}

@@ -5,10 +5,11 @@
 #include "config.h"
 
 /* Reads the configuration as at the start. Values that need a restart are logged and keep their old
- * value in what is returned, so that whoever reads it sees what is in force. NULL: it is faulty;
- * logged, and `old` goes on. The result is the caller's; `old` too. */
+ * value in what is returned, so that whoever reads it sees what is in force. NULL: it is faulty,
+ * ret_error says how; logged, and `old` goes on. The result is the caller's; `old` too. */
 struct config *reload_config(const struct config *old, const char *path,
-			     const char *const *overrides, size_t override_count);
+			     const char *const *overrides, size_t override_count, char *ret_error,
+			     size_t error_len);
 /* Opens the log anew where the configuration of it has changed. */
 void reload_log(const struct config *old, const struct config *new, bool has_stderr);
 /* Where to log in truth: a daemon has no stderr, and the lines must not be lost for that. */

@@ -5,8 +5,11 @@
 #include "auth_secrets.h"
 #include "child_table.h"
 #include "children.h"
+#include "clock.h"
+#include "control_verbs.h"
 #include "embedded_redis.h"
 #include "expiry.h"
+#include "figures.h"
 #include "keys.h"
 #include "mark_timer.h"
 #include "presence_reaper.h"
@@ -18,6 +21,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
+
+#define ERROR_MAX 512
 
 enum phase {
 	PHASE_RUNNING,
@@ -48,7 +53,12 @@ struct supervisor {
 	struct marks marks;
 	struct mark_timer mark_timer;
 	struct presence_reaper presence_reaper;
+	struct figures figures;
 	struct children *children; /* owned */
+	uint64_t incarnation;
+	int64_t started_ms; /* CLOCK_MONOTONIC */
+	struct control_host control_host;
+	struct control *control; /* owned */
 	ev_signal signals[WATCH_COUNT];
 	ev_prepare wake;
 };
@@ -118,14 +128,32 @@ static void stop(struct supervisor *supervisor, const char *why)
 
 /* ---- signals ---- */
 
-static void reload(struct supervisor *supervisor)
+static void set_log_level(enum log_level level, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	enum log_level former = log_level_in_force();
+	log_set_level(level);
+	publisher_set_log_level(&supervisor->publisher, level);
+	if (level != former)
+		log_notice("log.level is now %s, was %s", log_level_name(level),
+			   log_level_name(former));
+}
+
+/* -EAGAIN: it will be made again when killed workers are gone. -EINVAL: the configuration is
+ * faulty; ret_error and the log say how. */
+static int reload(struct supervisor *supervisor, char *ret_error, size_t error_len)
 {
 	const struct supervisor_options *options = supervisor->options;
-	struct config *config = reload_config(supervisor->config, options->config_path,
-					      options->overrides, options->override_count);
-	if (!config)
-		return;
+	struct config *config =
+		reload_config(supervisor->config, options->config_path, options->overrides,
+			      options->override_count, ret_error, error_len);
+	if (!config) {
+		supervisor->figures.source.reloads_refused++;
+		return -EINVAL;
+	}
 	reload_log(supervisor->config, config, options->has_stderr);
+	/* What syncdocctl loglevel has set ends here: the file is in force again. */
+	set_log_level(config->log_level, supervisor);
 	struct config *old = supervisor->config;
 	supervisor->config = config;
 	supervisor->reload_waits = children_start(supervisor->children, config) == -EAGAIN;
@@ -135,12 +163,21 @@ static void reload(struct supervisor *supervisor)
 		supervisor->config = old;
 		config_destroy(config);
 		log_notice("reload: waiting for killed workers to be gone");
-		return;
+		return -EAGAIN;
 	}
+	supervisor->figures.source.reloads++;
+	figures_tell(&supervisor->figures);
 	stop_store(supervisor);
 	start_store(supervisor);
 	config_destroy(old);
 	log_notice("reload: done, new workers serve, the old ones drain");
+	return 0;
+}
+
+static void reload_and_log(struct supervisor *supervisor)
+{
+	char error[ERROR_MAX];
+	reload(supervisor, error, sizeof(error));
 }
 
 static bool terminal_is_gone(void)
@@ -162,7 +199,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 		if (supervisor->options->ends_with_terminal && terminal_is_gone())
 			stop(supervisor, "the terminal is gone");
 		else if (supervisor->phase == PHASE_RUNNING)
-			reload(supervisor);
+			reload_and_log(supervisor);
 		break;
 	case SIGUSR1:
 		if ((error = log_reopen()))
@@ -209,7 +246,7 @@ static void on_run_exit(const char *run_id, void *arg)
 	(void)run_id; /* known by being no longer among the living */
 	presence_reaper_end_run(&supervisor->presence_reaper);
 	if (supervisor->reload_waits && supervisor->phase == PHASE_RUNNING)
-		reload(supervisor);
+		reload_and_log(supervisor);
 }
 
 static void on_commands_ready(void *arg)
@@ -254,6 +291,7 @@ static void renew_runs(uint64_t incarnation, void *arg)
 static void publish_incarnation(uint64_t incarnation, void *arg)
 {
 	struct supervisor *supervisor = arg;
+	supervisor->incarnation = incarnation;
 	publisher_set_incarnation(&supervisor->publisher, incarnation);
 }
 
@@ -304,6 +342,77 @@ static void open_redis(struct supervisor *supervisor, uint64_t incarnation)
 		   on_confirmed, supervisor);
 	arc4random_buf(&supervisor->hash_seed, sizeof(supervisor->hash_seed));
 	start_store(supervisor);
+}
+
+/* ---- control socket ---- */
+
+static void look(struct control_view *ret, void *arg)
+{
+	static const char *const phases[] = {[PHASE_RUNNING] = "running",
+					     [PHASE_DRAINING] = "draining",
+					     [PHASE_FORGETTING] = "forgetting",
+					     [PHASE_STOPPING] = "stopping"};
+	struct supervisor *supervisor = arg;
+	*ret = (struct control_view){
+		.config = supervisor->config,
+		.config_path = supervisor->options->config_path,
+		.phase = phases[supervisor->phase],
+		.reload_waits = supervisor->reload_waits,
+		.started_ms = supervisor->started_ms,
+		.log_level = log_level_in_force(),
+		.incarnation = supervisor->incarnation,
+		.publisher = &supervisor->publisher,
+		.marks = &supervisor->marks,
+		.commands = &supervisor->commands,
+		.subscription = &supervisor->relay.upstream,
+		.redis_pid = supervisor->embedded ? embedded_redis_pid(supervisor->embedded) : 0,
+		.children = supervisor->children,
+		.control = supervisor->control,
+	};
+}
+
+static int reload_as_ordered(char *ret_error, size_t error_len, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	if (supervisor->phase != PHASE_RUNNING)
+		return -EBUSY;
+	log_notice("control: reload");
+	return reload(supervisor, ret_error, error_len);
+}
+
+static int drain_worker(unsigned index, pid_t *ret_pid, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	if (supervisor->phase != PHASE_RUNNING)
+		return -EBUSY;
+	int error = children_replace(supervisor->children, index, ret_pid);
+	if (!error)
+		log_notice("control: worker %u (pid %d) drains, a new one serves", index,
+			   (int)*ret_pid);
+	return error;
+}
+
+static int drain_all(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	if (supervisor->phase != PHASE_RUNNING)
+		return -EBUSY;
+	stop(supervisor, "control: drain all");
+	return 0;
+}
+
+static int open_control(struct supervisor *supervisor, char *ret_error, size_t error_len)
+{
+	supervisor->control_host = (struct control_host){
+		.look = look,
+		.set_log_level = set_log_level,
+		.reload = reload_as_ordered,
+		.drain_worker = drain_worker,
+		.drain_all = drain_all,
+		.arg = supervisor,
+	};
+	return control_open(supervisor->loop, supervisor->config->state_dir, control_verbs_answer,
+			    &supervisor->control_host, &supervisor->control, ret_error, error_len);
 }
 
 /* ---- start ---- */
@@ -358,7 +467,9 @@ static int start(struct supervisor *supervisor, char *ret_error, size_t error_le
 			 strerror(-error));
 		return error;
 	}
-	return start_redis(supervisor, ret_error, error_len);
+	publisher_set_log_level(&supervisor->publisher, config->log_level);
+	error = start_redis(supervisor, ret_error, error_len);
+	return error ? error : open_control(supervisor, ret_error, error_len);
 }
 
 static void start_children(struct supervisor *supervisor, uint64_t incarnation)
@@ -384,17 +495,36 @@ static void start_children(struct supervisor *supervisor, uint64_t incarnation)
 	ev_prepare_start(supervisor->loop, &supervisor->wake);
 }
 
+static void start_figures(struct supervisor *supervisor)
+{
+	const struct figures_source source = {
+		.publisher = &supervisor->publisher,
+		.children = supervisor->children,
+		.embedded = supervisor->embedded,
+		.commands = &supervisor->commands,
+		.relay = &supervisor->relay,
+		.mark_timer = &supervisor->mark_timer,
+		.presence_reaper = &supervisor->presence_reaper,
+		.expiry = &supervisor->expiry,
+		.purge = &supervisor->purge,
+		.store = &supervisor->store,
+	};
+	figures_start(&supervisor->figures, supervisor->loop, &source);
+}
+
 static void run(struct supervisor *supervisor)
 {
 	uint64_t incarnation;
 	arc4random_buf(&incarnation, sizeof(incarnation));
-	publisher_set_incarnation(&supervisor->publisher, incarnation);
+	publish_incarnation(incarnation, supervisor);
 	start_signals(supervisor);
 	supervisor->options->on_up(supervisor->options->arg);
 	open_redis(supervisor, incarnation);
 	start_children(supervisor, incarnation);
+	start_figures(supervisor);
 	ev_run(supervisor->loop, 0);
 	ev_prepare_stop(supervisor->loop, &supervisor->wake);
+	figures_stop(&supervisor->figures);
 	stop_store(supervisor);
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);
@@ -409,7 +539,8 @@ int supervisor_run(const struct supervisor_options *options, char *ret_error, si
 	struct supervisor supervisor = {
 		.options = options,
 		.config = options->config,
-		.publisher = {.ring_fd = -1, .slots_fd = -1},
+		.publisher = {.ring_fd = -1, .slots_fd = -1, .page_fd = -1},
+		.started_ms = clock_monotonic_ms(),
 		/* The default loop: only that one can watch children and signals. */
 		.loop = ev_default_loop(EVFLAG_AUTO),
 	};
@@ -417,6 +548,7 @@ int supervisor_run(const struct supervisor_options *options, char *ret_error, si
 	int error = start(&supervisor, ret_error, error_len);
 	if (!error)
 		run(&supervisor);
+	control_close(supervisor.control);
 	embedded_redis_destroy(supervisor.embedded);
 	free(supervisor.redis_url);
 	publisher_fini(&supervisor.publisher);

@@ -27,6 +27,17 @@ packages_table() {
 	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
 	curl     command:curl                  curl                     curl
+	deb      command:dpkg-buildpackage     dpkg-dev                 dpkg-dev
+	deb      command:dh                    debhelper                debhelper
+	rpm      command:rpmbuild              rpm                      rpm-build
+	checks   command:shellcheck            shellcheck               ShellCheck
+	checks   command:logrotate             logrotate                logrotate
+	checks   command:rpmspec               rpm                      rpm-build
+	checks   command:systemd-analyze       systemd                  systemd
+	roots    command:debootstrap           debootstrap              debootstrap
+	roots    command:curl                  curl                     curl
+	roots    command:ip                    iproute2                 iproute
+	roots    command:lintian               lintian                  lintian
 	unit     module:criterion:2.4          libcriterion-dev         criterion-devel
 	unit     command:redis-server          redis-server             redis
 	sanitize links:cc:address,undefined    gcc                      libasan,libubsan

@@ -137,6 +137,15 @@ void request_answer(struct request *request, int status, const char *content_typ
 	request_put(request);
 }
 
+void request_answer_constant(struct request *request, int status, const char *content_type,
+			     struct span body)
+{
+	if (end_handler(request))
+		queue_answer(request, status,
+			     create_response(content_type, body, MHD_RESPMEM_PERSISTENT));
+	request_put(request);
+}
+
 static void answer_owned(struct request *request, int status, const char *content_type,
 			 struct buffer *body)
 {

@@ -6,7 +6,7 @@
 #include "config.h"
 #include "inherit.h"
 #include "shm.h"
-#include "stats.h"
+#include "supervisor_page.h"
 #include <ev.h>
 
 struct auth;
@@ -19,6 +19,7 @@ struct worker {
 	struct slot *slot;        /* this worker's page, writable */
 	const struct slot *slots; /* all pages, read-only: slot i is at slots_page(worker, i) */
 	const struct shared_header *shared; /* read-only */
+	const struct supervisor_page *page; /* read-only */
 	uint64_t hash_seed; /* the ring's epoch: hashes in records and in tables here agree */
 
 	struct auth *auth;

@@ -36,6 +36,10 @@ struct fanout {
 	bool mark_came;
 	struct compressed compressed[EVENT_BOTH + 1]; /* the record's frames, by mode */
 
+	/* When the pass's events came to this host: one figure per event, however many get it. */
+	uint64_t received_ns[FANOUT_PASS_RECORDS];
+	size_t received_count;
+
 	struct audience **touched; /* owned; audiences with a batch in this pass */
 	size_t touched_count, touched_cap;
 
@@ -152,6 +156,13 @@ static void on_apart(struct audience *audience, enum event_mode mode, void *arg)
 				 fanout->apart_arg);
 }
 
+static void note_received(struct fanout *fanout, const struct event_record *record)
+{
+	stat_add(fanout->worker->slot, STAT_events_matched, 1);
+	if (record->received_ns && fanout->received_count < FANOUT_PASS_RECORDS)
+		fanout->received_ns[fanout->received_count++] = record->received_ns;
+}
+
 /* False: it is no record of ours. */
 static bool fan_out_record(struct fanout *fanout)
 {
@@ -172,7 +183,7 @@ static bool fan_out_record(struct fanout *fanout)
 	if (fanout->apart)
 		matched += subscription_match(fanout->apart, &record, on_apart, &match);
 	if (matched)
-		stat_add(slot, STAT_events_matched, 1);
+		note_received(fanout, &record);
 	struct fanout_tap *tap;
 	SLIST_FOREACH(tap, &fanout->taps, link)
 	tap->on_record(tap, &record);
@@ -183,6 +194,20 @@ static bool fan_out_record(struct fanout *fanout)
 }
 
 /* --- sending ----------------------------------------------------------------- */
+
+/* All sockets that take something have the pass's events. */
+static void observe_delivery(struct fanout *fanout)
+{
+	struct histogram *histogram = &fanout->worker->slot->histograms[HISTOGRAM_delivery_seconds];
+
+	if (!fanout->received_count)
+		return;
+	uint64_t now_ns = stat_clock_ns();
+	for (size_t i = 0; i < fanout->received_count; i++)
+		if (fanout->received_ns[i] <= now_ns)
+			histogram_observe(histogram, now_ns - fanout->received_ns[i]);
+	fanout->received_count = 0;
+}
 
 static void send_batches(struct fanout *fanout)
 {
@@ -200,6 +225,7 @@ static void send_batches(struct fanout *fanout)
 		batch_put(batch);
 	}
 	fanout->touched_count = 0;
+	observe_delivery(fanout);
 }
 
 /* --- lapped ------------------------------------------------------------------ */
@@ -373,6 +399,9 @@ struct fanout *fanout_create(struct worker *worker, struct subscription_index *i
 		free(fanout);
 		return NULL;
 	}
+	/* relaxed: a figure for /metrics. */
+	atomic_store_explicit(&worker->slot->ring_cursor, fanout->reader.cursor,
+			      memory_order_relaxed);
 	start_watchers(fanout);
 	return fanout;
 }
@@ -399,6 +428,11 @@ void fanout_set_apart(struct fanout *fanout, struct subscription_index *index, f
 	fanout->apart = index;
 	fanout->apart_fn = fn;
 	fanout->apart_arg = arg;
+}
+
+uint64_t fanout_ring_tail(const struct fanout *fanout)
+{
+	return fanout->reader.cursor + ring_reader_lag(&fanout->reader);
 }
 
 struct span fanout_position(const struct fanout *fanout)

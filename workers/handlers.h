@@ -9,6 +9,8 @@ void health_handle_root(struct request *request);
 void health_handle_live(struct request *request);
 void health_handle_ready(struct request *request);
 
+void metrics_handle(struct request *request);
+
 void services_handle(struct request *request);
 
 /* …/documents, …/documents:batchGet, …/documents/{id}, and its …/history and …/restore */

@@ -106,7 +106,9 @@ static int check_limits(struct worker *worker, const struct in6_addr *address,
 {
 	const char *limit;
 
-	if (worker->draining || !worker->websockets) {
+	/* In a drain it is taken: its connection came before, and a goaway is kinder than a
+	 * refusal. */
+	if (worker->stopping || !worker->websockets) {
 		*ret_refusal = outcome_refusal(503, "shutting_down",
 					       "this process is ending; connect again");
 	} else if ((limit = websockets_limit(worker->websockets, address))) {

@@ -3,7 +3,11 @@
 
 #include "http.h"
 #include "media_type.h"
+#include "metrics.h"
+#include "static_handler.h"
 #include "store.h"
+
+#include <stdarg.h>
 
 #ifndef SYNCDOC_VERSION
 #define SYNCDOC_VERSION "0.1.0"
@@ -20,12 +24,25 @@ static bool query_is_fine(struct request *request)
 	return false;
 }
 
+/* People get the Admin UI, programs get to know whom they talk to. */
 void health_handle_root(struct request *request)
 {
-	if (query_is_fine(request))
+	const char *accept = request_header(request, "Accept");
+
+	if (!query_is_fine(request))
+		return;
+	request_set_header(request, "Vary", "Accept");
+	if (request_worker(request)->config->admin_enabled && media_type_html_is_named(accept)) {
+		static_redirect_to_admin(request);
+	} else if (media_type_json_is_accepted(accept)) {
 		request_answer(
 			request, 200, MEDIA_JSON,
 			SPAN("{\"server\":\"syncdoc\",\"version\":\"" SYNCDOC_VERSION "\"}"));
+	} else {
+		struct outcome refusal =
+			outcome_refusal(406, "not_acceptable", "answers are " MEDIA_JSON);
+		request_answer_problem(request, &refusal);
+	}
 }
 
 /* Probes may add a query of their own to get past caches. */
@@ -34,18 +51,111 @@ void health_handle_live(struct request *request)
 	request_answer(request, 200, MEDIA_JSON, SPAN("{\"status\":\"ok\"}"));
 }
 
+/* --- readiness ------------------------------------------------------------- */
+
+/* The supervisor writes its figures four times a second. */
+#define SUPERVISOR_SILENCE_MS 10000
+
+struct readiness {
+	bool redis, subscription, supervisor, draining;
+	double supervisor_age_s;
+};
+
+static struct readiness judge(const struct worker *worker)
+{
+	/* relaxed: a figure; 0: it has not begun, and nothing waits for it. */
+	uint64_t heartbeat_ms =
+		atomic_load_explicit(&worker->page->heartbeat_ms, memory_order_relaxed);
+	int64_t silent_ms = heartbeat_ms ? worker_monotonic_ms() - (int64_t)heartbeat_ms : 0;
+
+	return (struct readiness){
+		.redis = store_is_ready(worker->store),
+		/* acquire: whoever is told "ready" sees what the supervisor wrote before it said
+		 * so. */
+		.subscription = atomic_load_explicit(&worker->shared->subscription_active,
+						     memory_order_acquire) == 1,
+		.supervisor = silent_ms < SUPERVISOR_SILENCE_MS,
+		.draining = worker->draining,
+		.supervisor_age_s = (double)silent_ms / 1000.,
+	};
+}
+
+static void append_condition(struct buffer *ret, const char *name, bool ok, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void append_condition(struct buffer *ret, const char *name, bool ok, const char *format, ...)
+{
+	char reason[256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	if (ret->at[ret->len - 1] != '[')
+		buffer_append_char(ret, ',');
+	buffer_printf(ret, "{\"name\":\"%s\",\"ok\":%s,\"reason\":", name, ok ? "true" : "false");
+	buffer_append_json(ret, span_string(reason));
+	buffer_append_char(ret, '}');
+}
+
+static void append_subscription(struct buffer *ret, const struct supervisor_page *page, bool active)
+{
+	bool catching_up = supervisor_page_get(page, SUPERVISOR_catching_up);
+	uint64_t held = supervisor_page_get(page, SUPERVISOR_held_bytes);
+	double age_s = metrics_mark_age(page, worker_monotonic_ms());
+	const char *reason = active ? "events flow"
+			     : !supervisor_page_get(page, SUPERVISOR_redis_up_relay)
+				     ? "the supervisor is not connected to redis"
+			     : !supervisor_page_get(page, SUPERVISOR_subscription_confirmed)
+				     ? "redis has not confirmed the subscription"
+			     : !supervisor_page_get(page, SUPERVISOR_run_id_known)
+				     ? "redis has not said which primary it is"
+				     : "no mark has come through it";
+
+	append_condition(ret, "subscription", active, "%s", reason);
+	append_condition(ret, "catchup", !catching_up,
+			 catching_up ? "what was missed is being read, %llu bytes of events wait"
+				     : "nothing is missing",
+			 (unsigned long long)held);
+	if (age_s < 0)
+		append_condition(ret, "marks", active, "none has come yet");
+	else
+		append_condition(ret, "marks", active, "the last one came %.1f s ago", age_s);
+}
+
+static void append_conditions(struct buffer *ret, const struct worker *worker,
+			      const struct readiness *readiness)
+{
+	const char *lost = store_lost_reason(worker->store);
+
+	buffer_append_string(ret, ",\"conditions\":[");
+	append_condition(ret, "redis", readiness->redis, "%s",
+			 readiness->redis ? "connected"
+			 : *lost          ? lost
+					  : "connecting");
+	append_subscription(ret, worker->page, readiness->subscription);
+	append_condition(ret, "supervisor", readiness->supervisor, "its last sign is %.1f s old",
+			 readiness->supervisor_age_s);
+	append_condition(ret, "draining", !readiness->draining, "%s",
+			 readiness->draining ? "this process sends its clients elsewhere"
+					     : "takes new clients");
+	buffer_append_char(ret, ']');
+}
+
 void health_handle_ready(struct request *request)
 {
 	const struct worker *worker = request_worker(request);
-	bool redis = store_is_ready(worker->store);
-	/* acquire: whoever is told "ready" sees what the supervisor wrote before it said so. */
-	bool subscription = atomic_load_explicit(&worker->shared->subscription_active,
-						 memory_order_acquire) == 1;
-	bool ready = redis && subscription && !worker->draining;
+	const struct readiness readiness = judge(worker);
+	bool ready = readiness.redis && readiness.subscription && readiness.supervisor &&
+		     !readiness.draining;
 	struct buffer body = {0};
 
-	buffer_printf(&body, "{\"status\":\"%s\",\"redis\":%s,\"subscription\":%s,\"draining\":%s}",
-		      ready ? "ok" : "unavailable", redis ? "true" : "false",
-		      subscription ? "true" : "false", worker->draining ? "true" : "false");
+	buffer_printf(&body, "{\"status\":\"%s\",\"redis\":%s,\"subscription\":%s,\"draining\":%s",
+		      ready ? "ok" : "unavailable", readiness.redis ? "true" : "false",
+		      readiness.subscription ? "true" : "false",
+		      readiness.draining ? "true" : "false");
+	if (request_query(request, "verbose"))
+		append_conditions(&body, worker, &readiness);
+	buffer_append_char(&body, '}');
 	request_answer_owned(request, ready ? 200 : 503, MEDIA_JSON, &body);
 }

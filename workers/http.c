@@ -315,6 +315,7 @@ struct http *http_create(struct worker *worker)
 	MUST(http);
 	http->worker = worker;
 	http->connection_max = connection_max(worker->config);
+	stat_set(worker->slot, STAT_connections_max, http->connection_max);
 	http->daemon = start_daemon(http);
 	if (!http->daemon) {
 		log_error("http: libmicrohttpd does not start: %s", strerror(errno));

@@ -16,6 +16,8 @@ struct http;
 struct http *http_create(struct worker *worker);
 /* Stops accepting; idle keep-alive connections are closed, answers carry `Connection: close`. */
 void http_drain(struct http *http);
+/* TCP and unix connections that MHD has. */
+size_t http_connections(const struct http *http);
 /* Requests under way. */
 size_t http_active(const struct http *http);
 /* All requests must be answered before (operations_destroy() does that). NULL is fine. */
@@ -70,8 +72,7 @@ struct principal *request_principal(const struct request *request);
  * service; service of len 0: RIGHT_ADMIN of the whole server. -EACCES with a 403, counted. */
 int request_access(struct request *request, struct span service, struct span id, unsigned right,
 		   struct outcome *ret_refusal);
-/* Over loopback or a unix socket, and not on behalf of somebody else (no Forwarded or
- * X-Forwarded-For). */
+/* Over loopback or a unix socket, and not on behalf of somebody else. */
 bool request_is_local(const struct request *request);
 
 /* Header added to the answer; both are copied. Before request_answer(). */
@@ -91,6 +92,9 @@ void request_drop_deadline(struct request *request);
  * headers only. */
 void request_answer(struct request *request, int status, const char *content_type,
 		    struct span body);
+/* The same for a body that never changes or goes away: it is not copied. */
+void request_answer_constant(struct request *request, int status, const char *content_type,
+			     struct span body);
 void request_answer_owned(struct request *request, int status, const char *content_type,
 			  struct buffer *body);
 /* application/problem+json from a refusal, with Retry-After, currentRevision… */

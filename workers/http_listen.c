@@ -105,6 +105,18 @@ static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* --- connections ----------------------------------------------------------- */
 
+static bool is_loopback(const struct sockaddr *address)
+{
+	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+	const struct in_addr *v4 = &((const struct sockaddr_in *)address)->sin_addr;
+
+	if (address->sa_family == AF_INET)
+		return ntohl(v4->s_addr) >> 24 == IN_LOOPBACKNET;
+	return address->sa_family == AF_INET6 &&
+	       (IN6_IS_ADDR_LOOPBACK(v6) ||
+		(IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET));
+}
+
 static struct client *client_create(struct http *http, struct MHD_Connection *connection)
 {
 	struct client *client = calloc(1, sizeof(*client));
@@ -114,9 +126,11 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	/* Each answer is copied before the next question: 1.0 gives all of them the same memory. */
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	MUST(info);
+	client->http = http;
 	client->fd = info->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
+	client->loopback = client->local || is_loopback(info->client_addr);
 	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;
 	if (client->next)
@@ -138,6 +152,7 @@ void http_client_meet_deadline(struct deadline *deadline)
 {
 	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
 
+	stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
 	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
@@ -223,6 +238,11 @@ void http_drain(struct http *http)
 	on_drain_sweep(http->worker->loop, &http->drain_sweep, 0);
 	if (http->client_count)
 		ev_timer_again(http->worker->loop, &http->drain_sweep);
+}
+
+size_t http_connections(const struct http *http)
+{
+	return http->client_count;
 }
 
 /* In a drain a connection counts until it is closed: its request may be on the way. */

@@ -13,8 +13,10 @@ struct lingers;
 /* One TCP or unix connection that MHD has. */
 struct client {
 	struct client *previous, *next;
+	struct http *http;        /* borrowed */
 	int fd;                   /* borrowed: MHD closes it */
 	bool local;               /* over a unix socket */
+	bool loopback;            /* over a unix socket or from this machine's own address */
 	bool upgraded;            /* its socket belongs to websocket.c now */
 	int64_t since_ms;         /* monotonic: its start */
 	uint64_t answered;        /* requests that are over */

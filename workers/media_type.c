@@ -113,3 +113,35 @@ bool media_type_event_stream_is_accepted(const char *accept)
 {
 	return is_accepted(accept, MEDIA_EVENT_STREAM, "text/*");
 }
+
+enum named { NAMED_NOT, NAMED_REFUSED, NAMED_ACCEPTED };
+
+static enum named find_named(const char *list, const char *word)
+{
+	struct span rest = span_string(list);
+
+	while (rest.len) {
+		struct span parameters = take_part(&rest, ',');
+		struct span name = take_part(&parameters, ';');
+
+		if (equals_caseless(name, word))
+			return weight_is_zero(parameters) ? NAMED_REFUSED : NAMED_ACCEPTED;
+	}
+	return NAMED_NOT;
+}
+
+bool media_type_html_is_named(const char *accept)
+{
+	return find_named(accept, "text/html") == NAMED_ACCEPTED;
+}
+
+bool media_type_gzip_is_accepted(const char *accept_encoding)
+{
+	enum named gzip = find_named(accept_encoding, "gzip");
+
+	if (gzip == NAMED_NOT)
+		gzip = find_named(accept_encoding, "x-gzip"); /* the same (RFC 9110 8.4.1.3) */
+	if (gzip == NAMED_NOT)
+		gzip = find_named(accept_encoding, "*");
+	return gzip == NAMED_ACCEPTED;
+}

@@ -5,10 +5,7 @@
 #include "request_private.h"
 #include "router.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #define QUERY_NAME "access_token"
 #define CHALLENGE "Bearer realm=\"syncdoc\""
@@ -18,24 +15,15 @@ struct principal *request_principal(const struct request *request)
 	return request->principal;
 }
 
+/* A proxy here says whom it speaks for. */
 bool request_is_local(const struct request *request)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const struct sockaddr *address = info ? info->client_addr : NULL;
-	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+	static const char *const proxied[] = {"X-Forwarded-For", "Forwarded", "X-Real-IP"};
 
-	if (request_header(request, "X-Forwarded-For") || request_header(request, "Forwarded"))
-		return false;
-	if (request->client->local)
-		return true;
-	if (address && address->sa_family == AF_INET)
-		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
-	if (address && address->sa_family == AF_INET6)
-		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127);
-	return false;
+	for (size_t i = 0; i < ARRAY_LEN(proxied); i++)
+		if (request_header(request, proxied[i]))
+			return false;
+	return request->client->loopback;
 }
 
 /* --- the token ------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
 #include "handlers.h"
 #include "host_check.h"
 #include "request_private.h"
+#include "static_files.h"
+#include "static_handler.h"
 #include "stream.h"
 #include "websocket.h"
 
@@ -68,8 +70,25 @@ static const struct route routes[] = {
 	 .upgrade = true},
 	{.pattern = "/livez", .methods = HTTP_GET, .handle = health_handle_live, .open = true},
 	{.pattern = "/readyz", .methods = HTTP_GET, .handle = health_handle_ready, .open = true},
-	{.pattern = "/", .methods = HTTP_GET, .handle = health_handle_root, .open = true},
+	{.pattern = "/metrics",
+	 .methods = HTTP_GET,
+	 .handle = metrics_handle,
+	 .read_right = RIGHT_ADMIN,
+	 .local_open = true,
+	 .any_type = true},
+	{.pattern = "/",
+	 .methods = HTTP_GET,
+	 .handle = health_handle_root,
+	 .open = true,
+	 .any_type = true},
 };
+
+/* The files of workers/web: static_files.h has their paths. */
+static const struct route static_route = {.pattern = "",
+					  .methods = HTTP_GET,
+					  .handle = static_handle,
+					  .open = true,
+					  .any_type = true};
 
 /* --- matching -------------------------------------------------------------- */
 
@@ -114,7 +133,10 @@ const struct route *router_match(const struct target *target, struct span *ret_s
 		*ret_member = member;
 		return &routes[i];
 	}
-	return NULL;
+	if (!static_files_find(target))
+		return NULL;
+	*ret_service = *ret_id = *ret_member = SPAN_NONE;
+	return &static_route;
 }
 
 static unsigned allowed_methods(const struct route *route)
@@ -128,12 +150,11 @@ void router_format_allow(const struct route *route, char ret[ROUTER_ALLOW_MAX])
 {
 	static const char *const names[] = {"GET",   "HEAD",   "POST",   "PUT",
 					    "PATCH", "DELETE", "OPTIONS"};
-	unsigned methods = 0;
+	unsigned methods = route ? allowed_methods(route) : 0;
 	char *at = ret;
 
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		if (!route || route == &routes[i])
-			methods |= allowed_methods(&routes[i]);
+	for (size_t i = 0; i < ARRAY_LEN(routes) && !route; i++)
+		methods |= allowed_methods(&routes[i]);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (!(methods & 1u << i))
 			continue;
@@ -244,8 +265,9 @@ static int check_representation(struct request *request, const struct route *rou
 {
 	const char *accept = request_header(request, MHD_HTTP_HEADER_ACCEPT);
 
-	if (route->stream ? !media_type_event_stream_is_accepted(accept)
-			  : !route->upgrade && !media_type_json_is_accepted(accept)) {
+	if (route->stream
+		    ? !media_type_event_stream_is_accepted(accept)
+		    : !route->upgrade && !route->any_type && !media_type_json_is_accepted(accept)) {
 		*ret = outcome_refusal(406, "not_acceptable", "answers are %s",
 				       route->stream ? MEDIA_EVENT_STREAM : MEDIA_JSON);
 		return -EINVAL;
@@ -285,7 +307,9 @@ static int find_route(struct request *request, const struct route **ret_route, s
 	}
 	*ret_route = router_match(&request->target, &request->path_service, &request->path_id,
 				  &request->path_member);
-	if (*ret_route)
+	/* Switched off, the Admin UI is not there. */
+	if (*ret_route && (*ret_route != &static_route ||
+			   static_is_served(request->http->worker->config, &request->target)))
 		return 0;
 	*ret = outcome_refusal(404, "not_found", "there is no such route");
 	return -EINVAL;

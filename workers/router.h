@@ -24,9 +24,10 @@ struct route {
 	bool local_open;  /* the same for who is on this host (/metrics) */
 	bool token_only;  /* any token will do; the handler shows what it allows */
 	bool token_later; /* without a token too: the handler asks for one (WebSocket) */
+	bool any_type;    /* Accept does not count, or the handler looks at it */
 };
 
-/* Pure. NULL: there is no such route. */
+/* Pure. NULL: there is no such route. All static files share one, whose pattern is "". */
 const struct route *router_match(const struct target *target, struct span *ret_service,
 				 struct span *ret_id, struct span *ret_member);
 /* Value of Allow: `GET, HEAD, OPTIONS`. NULL: of all routes together. Pure. */

@@ -1,5 +1,7 @@
 #include "send_queue.h"
 
+#include "ws_frame.h"
+
 #define FIRST_CAP 4
 #define TAIL_COPY_MAX 4096 /* a few bytes must not keep a large batch in memory */
 #define HELD_MUCH (4 * TAIL_COPY_MAX)
@@ -52,34 +54,42 @@ static void push(struct send_queue *queue, struct batch *batch, bool own)
 	queue->last_is_own = own;
 }
 
-static struct batch *copy_of_rest(const struct batch *batch, size_t offset)
+static size_t first_end(const struct send_queue *queue)
 {
-	char tail[TAIL_COPY_MAX];
+	return queue->end ? queue->end : batch_len(queue->batches[queue->first]);
+}
+
+/* `len` bytes that lie behind `offset`. */
+static void copy_bytes(const struct batch *batch, size_t offset, char *ret, size_t len)
+{
 	struct iovec iov[16];
-	size_t len = batch_len(batch) - offset, at = 0;
+	size_t at = 0;
 
 	while (at < len) {
 		unsigned count = batch_iovec(batch, offset + at, iov, ARRAY_LEN(iov));
 
-		for (unsigned i = 0; i < count; i++) {
-			memcpy(tail + at, iov[i].iov_base, iov[i].iov_len);
-			at += iov[i].iov_len;
+		for (unsigned i = 0; i < count && at < len; i++) {
+			size_t part = iov[i].iov_len < len - at ? iov[i].iov_len : len - at;
+
+			memcpy(ret + at, iov[i].iov_base, part);
+			at += part;
 		}
 	}
-	return batch_of_bytes(span_of(tail, len));
 }
 
 static void copy_short_tail(struct send_queue *queue)
 {
 	struct batch **first = &queue->batches[queue->first];
+	size_t len = first_end(queue) - queue->offset;
+	char tail[TAIL_COPY_MAX];
 
-	if (!queue->offset || batch_len(*first) - queue->offset > TAIL_COPY_MAX ||
-	    batch_held(*first) < HELD_MUCH)
+	if (!queue->offset || len > sizeof(tail) || batch_held(*first) < HELD_MUCH)
 		return;
-	struct batch *copy = copy_of_rest(*first, queue->offset);
+	copy_bytes(*first, queue->offset, tail, len);
 	batch_put(*first);
-	*first = copy;
-	queue->offset = 0;
+	*first = batch_of_bytes(span_of(tail, len));
+	queue->offset = queue->end = 0;
+	queue->headless = true;
 	queue->last_is_own |= queue->count == 1;
 }
 
@@ -124,10 +134,24 @@ void send_queue_add_bytes(struct send_queue *queue, const struct iovec *parts, u
 	}
 	push(queue, batch_of_parts(parts, part_count), true);
 	queue->begun |= begun;
+	queue->headless |= begun;
 }
 
 /* --- sending -----------------------------------------------------------------------------------
  */
+
+/* No more than `len` bytes. */
+static unsigned cut_iovec(struct iovec *iov, unsigned count, size_t len)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (iov[i].iov_len >= len) {
+			iov[i].iov_len = len;
+			return i + 1;
+		}
+		len -= iov[i].iov_len;
+	}
+	return count;
+}
 
 unsigned send_queue_iovec(const struct send_queue *queue, struct iovec *iov, unsigned iov_max)
 {
@@ -138,9 +162,22 @@ unsigned send_queue_iovec(const struct send_queue *queue, struct iovec *iov, uns
 		const struct batch *batch = queue->batches[queue->first + i];
 
 		count += batch_iovec(batch, offset, iov + count, iov_max - count);
+		if (!i)
+			count = cut_iovec(iov, count, first_end(queue) - offset);
 		offset = 0;
 	}
 	return count;
+}
+
+/* The first batch is done. */
+static void shift(struct send_queue *queue)
+{
+	batch_put(queue->batches[queue->first]);
+	queue->offset = queue->end = 0;
+	queue->begun = queue->headless = false;
+	queue->first++;
+	queue->count--;
+	queue->last_is_own &= queue->count != 0;
 }
 
 void send_queue_advance(struct send_queue *queue, size_t sent)
@@ -148,8 +185,7 @@ void send_queue_advance(struct send_queue *queue, size_t sent)
 	MUST(sent <= queue->bytes);
 	queue->bytes -= sent;
 	while (sent) {
-		struct batch *batch = queue->batches[queue->first];
-		size_t left = batch_len(batch) - queue->offset;
+		size_t left = first_end(queue) - queue->offset;
 
 		queue->begun = sent < left;
 		if (sent < left) {
@@ -158,12 +194,39 @@ void send_queue_advance(struct send_queue *queue, size_t sent)
 			return;
 		}
 		sent -= left;
-		queue->offset = 0;
-		queue->first++;
-		queue->count--;
-		queue->last_is_own &= queue->count != 0;
-		batch_put(batch);
+		shift(queue);
 	}
+}
+
+/* Where the frame ends that the socket has taken a part of. The frames are our own: not masked. */
+static size_t frame_end(const struct batch *batch, size_t offset)
+{
+	size_t end = 0;
+
+	while (end < offset) {
+		size_t left = batch_len(batch) - end;
+		unsigned char head[WS_HEADER_MAX] = {0};
+
+		copy_bytes(batch, end, (char *)head, left < sizeof(head) ? left : sizeof(head));
+		end += ws_frame_len(head);
+	}
+	MUST(end <= batch_len(batch));
+	return end;
+}
+
+static void drop_behind_frame(struct send_queue *queue)
+{
+	const struct batch *batch = queue->batches[queue->first];
+
+	if (queue->headless || queue->end)
+		return; /* a single frame, or a few */
+	size_t end = frame_end(batch, queue->offset);
+	queue->bytes -= batch_len(batch) - end;
+	queue->end = end;
+	if (end == queue->offset)
+		shift(queue);
+	else
+		copy_short_tail(queue);
 }
 
 void send_queue_drop_unbegun(struct send_queue *queue)
@@ -176,4 +239,6 @@ void send_queue_drop_unbegun(struct send_queue *queue)
 	}
 	/* The last is another one now, and who else has that is not known. */
 	queue->last_is_own = false;
+	if (queue->count)
+		drop_behind_frame(queue);
 }

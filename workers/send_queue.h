@@ -17,8 +17,10 @@ struct send_queue {
 	uint32_t first, count, cap;
 	uint32_t moved_at_ms; /* when the socket last took something; low bits, monotonic */
 	size_t offset;        /* bytes of the first batch that are gone */
+	size_t end;           /* of the first batch, only so many go out; 0: all */
 	size_t bytes;         /* that wait */
 	bool begun;           /* the first batch may stand in the middle of a frame */
+	bool headless;        /* the first batch begins in the middle of a frame */
 	bool last_is_own;     /* nobody else has the last batch: frames may be added to it */
 };
 
@@ -38,7 +40,8 @@ void send_queue_add_bytes(struct send_queue *queue, const struct iovec *parts, u
 unsigned send_queue_iovec(const struct send_queue *queue, struct iovec *iov, unsigned iov_max);
 /* The socket took `sent` bytes, not more than there were. */
 void send_queue_advance(struct send_queue *queue, size_t sent);
-/* Drops all but the rest of what has begun: without it the peer would see half a frame. */
+/* Drops all but the rest of the frame that has begun: without it the peer would see half of one.
+ * The memory of its batch stays until that rest is gone. */
 void send_queue_drop_unbegun(struct send_queue *queue);
 
 #endif

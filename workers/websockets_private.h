@@ -42,6 +42,7 @@ struct websockets {
 	ev_timer drain_timer;
 	ev_prepare reap;
 	int64_t drain_since_ms, drain_until_ms;
+	size_t drain_count;                 /* connections when the drain began */
 	uint64_t drain_told;                /* goaways sent */
 	struct waiting_subscribes *waiting; /* waiting_subscribes.c */
 	struct replay_set *replays;         /* replay.c */

@@ -101,23 +101,41 @@ static void on_paused_timer(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* --- drain ------------------------------------------------------------------- */
 
+/* What is promised must lie before the end, where everybody is closed. */
 static void send_goaway(struct connection *connection, int64_t now_ms)
 {
+	int64_t left_ms = connection->websockets->drain_until_ms - now_ms;
+	int64_t most_ms = left_ms > 0 && left_ms < GOAWAY_RETRY_MS ? left_ms : GOAWAY_RETRY_MS;
 	char text[80];
 	int len = snprintf(text, sizeof(text), "{\"type\":\"goaway\",\"retryAfterMs\":%d}",
-			   (int)(drand48() * GOAWAY_RETRY_MS));
+			   (int)(drand48() * (double)most_ms));
 
 	connection->flags |= CONNECTION_GOAWAY;
 	connection->close_at_ms = (uint32_t)now_ms + GOAWAY_RETRY_MS + GOAWAY_PATIENCE_MS;
 	connection_send_text(connection, span_of(text, (size_t)len));
 }
 
-/* Goaways that ws.drain_rate allows by now; the first at once. */
+/* By when all must have been told, so that the last have as long as the first to go: what a goaway
+ * promises before the end of the drain, or half of a drain that is too short for that. */
+static uint64_t telling_ms(const struct websockets *websockets)
+{
+	int64_t all_ms = websockets->drain_until_ms - websockets->drain_since_ms;
+	int64_t last_ms = GOAWAY_RETRY_MS + GOAWAY_PATIENCE_MS;
+
+	return (uint64_t)(all_ms > 2 * last_ms ? all_ms - last_ms : all_ms / 2);
+}
+
+/* Goaways to be sent by now, the first at once: at drain_rate, or faster where that would not reach
+ * everybody in time. */
 static uint64_t goaways_due(const struct websockets *websockets, int64_t now_ms)
 {
 	uint64_t passed_ms = (uint64_t)(now_ms - websockets->drain_since_ms);
+	uint64_t by_rate = passed_ms * websockets->worker->config->drain_rate / 1000;
 
-	return passed_ms * websockets->worker->config->drain_rate / 1000 + 1;
+	if (passed_ms >= telling_ms(websockets))
+		return UINT64_MAX; /* those too that came in the meantime */
+	uint64_t by_time = passed_ms * websockets->drain_count / telling_ms(websockets);
+	return (by_rate > by_time ? by_rate : by_time) + 1;
 }
 
 void websockets_drain_step(struct websockets *websockets)
@@ -133,13 +151,13 @@ void websockets_drain_step(struct websockets *websockets)
 
 			if (connection->state != CONNECTION_OPEN)
 				continue;
-			if (over || (told && is_past(connection->close_at_ms, now_ms))) {
-				connection_close(connection, WS_CLOSE_RESTART,
-						 "server is restarting", false);
-			} else if (!told && websockets->drain_told < due) {
+			if (!told && websockets->drain_told < due) {
 				websockets->drain_told++;
 				send_goaway(connection, now_ms);
 			}
+			if (over || (told && is_past(connection->close_at_ms, now_ms)))
+				connection_close(connection, WS_CLOSE_RESTART,
+						 "server is restarting", false);
 		}
 }
 
@@ -155,6 +173,7 @@ void websockets_drain(struct websockets *websockets)
 	websockets->drain_since_ms = worker_monotonic_ms();
 	websockets->drain_until_ms =
 		websockets->drain_since_ms + websockets->worker->config->drain_timeout_ms;
+	websockets->drain_count = websockets->count;
 	ev_timer_again(websockets->worker->loop, &websockets->drain_timer);
 }
 

@@ -8,6 +8,7 @@
 #include "long_poll.h"
 #include "operations.h"
 #include "presence.h"
+#include "process_figures.h"
 #include "ring.h"
 #include "store.h"
 #include "stream.h"
@@ -87,6 +88,19 @@ static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
 	(void)loop;
 }
 
+static void tell_costs(struct worker *worker)
+{
+	struct process_figures figures;
+	size_t sockets = websockets_count(worker->websockets) + http_connections(worker->http);
+
+	process_figures_read(&figures, sockets);
+	stat_set(worker->slot, STAT_cpu_seconds, figures.cpu_us);
+	stat_set(worker->slot, STAT_resident_memory_bytes, figures.resident_bytes);
+	stat_set(worker->slot, STAT_open_fds, figures.open_fds);
+	stat_set(worker->slot, STAT_max_fds, figures.max_fds);
+	stat_set(worker->slot, STAT_http_connections, http_connections(worker->http));
+}
+
 static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker_run *run = CONTAINER_OF(timer, struct worker_run, heartbeat);
@@ -95,6 +109,7 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events; /* its turn of the loop is the sign; see on_turn() */
 	stat_set(worker->slot, STAT_redis_reconnects, store_reconnects(worker->store));
+	tell_costs(worker);
 }
 
 /* --- drain
@@ -131,7 +146,6 @@ static void start_drain(struct worker_run *run)
 	http_drain(worker->http);
 	websockets_drain(worker->websockets);
 	streams_drain(worker->streams);
-	worker->stopping = true;
 	long_polls_end(worker->long_polls);
 	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. +
 			   DRAIN_GRACE_S;
@@ -188,8 +202,9 @@ static void on_signal(struct ev_loop *loop, ev_io *watcher, int events)
 static int map_segments(struct worker *worker)
 {
 	const struct inherit *inherit = worker->inherit;
-	size_t slots_len = (size_t)4 * inherit->config->workers * SHM_PAGE;
-	void *shared, *slots, *slot;
+	unsigned workers = inherit->config->workers;
+	size_t slots_len = (size_t)SUPERVISOR_SLOTS * workers * SHM_PAGE;
+	void *shared, *slots, *slot, *page;
 	int error = shm_map(inherit->ring_fd, 0, SHM_PAGE, false, &shared);
 
 	if (!error)
@@ -197,6 +212,8 @@ static int map_segments(struct worker *worker)
 	if (!error)
 		error = shm_map(inherit->slots_fd, (size_t)inherit->slot * SHM_PAGE, SHM_PAGE, true,
 				&slot);
+	if (!error)
+		error = shm_map(inherit->page_fd, 0, supervisor_page_len(workers), false, &page);
 	if (error) {
 		log_error("shared memory: %s", strerror(-error));
 		return error;
@@ -204,21 +221,27 @@ static int map_segments(struct worker *worker)
 	worker->shared = shared;
 	worker->slots = slots;
 	worker->slot = slot;
+	worker->page = page;
 	worker->hash_seed = worker->shared->epoch;
+	log_follow_level(&worker->shared->log_level);
 	return 0;
 }
 
 /* The page may hold what a former worker left: only its owner writes it, so it is cleared here and
  * not by the supervisor. */
-static void claim_slot(struct slot *slot)
+static void claim_slot(struct slot *slot, uint64_t process)
 {
+	atomic_store(&slot->process, 0);
 	atomic_store(&slot->draining, 0);
 	atomic_store(&slot->ring_cursor, 0);
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		atomic_store(&slot->values[i], 0);
+	memset((void *)slot->histograms, 0, sizeof(slot->histograms));
 	ring_reader_wake(&slot->sleep);
 	atomic_store(&slot->heartbeat_ms, (uint64_t)worker_monotonic_ms());
 	atomic_store(&slot->pid, (uint32_t)getpid());
+	/* seq_cst, and so release: pairs with the acquire of who adds figures up. */
+	atomic_store(&slot->process, process);
 }
 
 /* Not ev_signal: libev keeps its signal table per process, and in a forked child it still names the
@@ -272,6 +295,7 @@ static int start_parts(struct worker *worker)
 /* Operations first: what waits for Redis is answered while there is still somebody to answer. */
 static void stop_parts(struct worker *worker)
 {
+	worker->stopping = true;
 	long_polls_end(worker->long_polls);
 	presence_stop(worker->presence);
 	operations_destroy(worker->operations);
@@ -301,7 +325,7 @@ int worker_main(const struct inherit *inherit)
 		log_error("signalfd: %s", strerror(errno));
 		return 1;
 	}
-	claim_slot(worker->slot);
+	claim_slot(worker->slot, inherit->process);
 	start_watchers(&run);
 	if (start_parts(worker))
 		return 1;

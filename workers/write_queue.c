@@ -37,6 +37,7 @@ static struct write *write_create(const struct write_request *request, operation
 	write->done = done;
 	write->arg = arg;
 	write->deadline_ms = deadline_ms;
+	write->taken_ns = stat_clock_ns();
 	worker_random_name(write->name, REQUEST_NAME_LEN);
 	return write;
 }
@@ -58,6 +59,8 @@ void write_finish(struct document_queue *queue, struct write *write, const struc
 
 	if (outcome->status == 409 || outcome->status == 412)
 		stat_add(slot, STAT_write_conflicts, 1);
+	histogram_observe(&slot->histograms[HISTOGRAM_write_seconds],
+			  stat_clock_ns() - write->taken_ns);
 	queue->queues->pending--;
 	write->done(outcome, write->arg);
 	write_forget_batch(write);

@@ -20,6 +20,7 @@ struct write {
 	operation_done_fn done;
 	void *arg;
 	int64_t deadline_ms;             /* monotonic */
+	uint64_t taken_ns;               /* stat_clock_ns() */
 	char name[REQUEST_NAME_LEN + 1]; /* `req` of the history entry; ours, never the client's */
 	uint64_t arrival;                /* counts the writes of its queue */
 	/* The base was asked for by a script that did not see this write's Idempotency-Key. */

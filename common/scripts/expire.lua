@@ -1,7 +1,7 @@
 -- expire.lua: documents whose time has come, by the schedule, and when the next one is due. The caller makes the tombstones, each
 -- by write.lua, which compares the base given here: of several callers one succeeds.
 --
--- KEYS  1 expiry
+-- KEYS  1 expiry  2 purged
 -- ARGV  1 now in ms   2 data key without service and id
 --       3 due entries to pass over   4 entries to look at, at most   5 bytes after which to stop
 --       keys without the service: 6 index   7 names   8 deleted
@@ -9,7 +9,8 @@
 -- Returns  {is_end, next, then for each document: its member (service:id), its envelope}
 -- is_end 1: no due entry stands behind those looked at. next: time of the first that is not due, or empty. Envelopes as in
 -- write.lua. An entry whose document is deleted, or has no or another time is put right here, so that it is not met again and
--- again; a document that Redis itself has dropped (its net) leaves the indexes. The data keys are not in KEYS: not for Redis Cluster.
+-- again; a document that Redis itself has dropped (its net) leaves the indexes, and counts as purged (changed.lua).
+-- The keys of documents and services are not in KEYS: not for Redis Cluster.
 
 local HEAD = '^{"revision":%d+,"updatedAt":%d+,"createdAt":%d+,"expiresAt":(%d+),"service":'
 
@@ -33,6 +34,21 @@ local function read(key)
   return {text}, time, #text
 end
 
+-- What Redis itself has dropped, without an event. `member` is service:id.
+local function forget(member)
+  local service, id = string.match(member, '^([^:]*):(.*)$')
+  if not service then
+    return
+  end
+  local sequence = tonumber(redis.call('ZSCORE', ARGV[6] .. service, id) or 0)
+  if sequence > tonumber(redis.call('GET', KEYS[2]) or 0) then
+    redis.call('SET', KEYS[2], string.format('%.0f', sequence))
+  end
+  for a = 6, 8 do
+    redis.call('ZREM', ARGV[a] .. service, id)
+  end
+end
+
 local now, limit, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', ARGV[3], ARGV[4])
 local items, bytes = {#found < limit and 1 or 0, ''}, 0
@@ -41,10 +57,7 @@ for i = 1, #found do
   if not envelope then
     redis.call('ZREM', KEYS[1], found[i])
     if redis.call('EXISTS', ARGV[2] .. found[i]) == 0 then
-      local service, id = string.match(found[i], '^([^:]*):(.*)$')
-      for a = 6, service and 8 or 0 do
-        redis.call('ZREM', ARGV[a] .. service, id)
-      end
+      forget(found[i])
     end
   elseif tonumber(time) > now then
     redis.call('ZADD', KEYS[1], time, found[i])

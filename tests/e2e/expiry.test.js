@@ -1,9 +1,10 @@
 // expiry.test.js: documents end by themselves, once, whatever number of hosts look after them.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Daemon, Redis, assertProblem, assertStatus, collectionPath, documentPath, keys, randomOf, until } from './harness.js';
+import { Daemon, Redis, assertProblem, assertStatus, documentPath, keys, randomOf, until } from './harness.js';
 
-const DOCUMENTS = 400, LATE_AT_MOST_MS = 10000;
+// By the server's clock a tombstone is at most a second late (the contract); how long its event then takes is the machine's affair.
+const DOCUMENTS = 1000, LATE_AT_MOST_MS = 1000, PATIENCE_MS = 20000;
 const seed = Number(process.env.SYNCDOC_SEED ?? Date.now() % 1e9);
 let redis, hosts;
 before(async () => {
@@ -20,12 +21,13 @@ after(async () => {
 
 const expiredOf = ws => ws.events.filter(event => event.topic.endsWith('.expired'));
 
-test(`${DOCUMENTS} documents with random times expire once each on both hosts`, async () => {
-	const random = randomOf(seed), subscribers = [];
+test(`${DOCUMENTS} documents with random times expire once each on both hosts`, async t => {
+	const random = randomOf(seed), subscribers = [], writers = [];
 	for (const host of hosts) {
 		const ws = await host.connect();
 		await ws.subscribe({ topic: 'sync.mortal.*', returnMode: 'both' });
 		subscribers.push(ws);
+		writers.push(await host.connect());
 	}
 	const ends = new Map(), arrivals = [];
 	subscribers.forEach((ws, host) => ws.socket.on('message', data => {
@@ -33,22 +35,29 @@ test(`${DOCUMENTS} documents with random times expire once each on both hosts`, 
 		if (topic === 'sync.mortal.expired' && payload)
 			arrivals.push({ host, id: payload.documentId, at: Date.now() });
 	}));
-	await Promise.all(Array.from({ length: DOCUMENTS }, async (_, i) => {
-		const expiresAt = Date.now() + 2000 + random.below(3000);
-		const answer = await hosts[i % 2].rest.post(collectionPath('mortal'), { id: `d${i}`, data: { i }, expiresAt });
-		assertStatus(answer, 201);
+	for (let i = 0; i < DOCUMENTS; i++) { // all at once: the answers come meanwhile
+		const expiresAt = Date.now() + 3000 + random.below(3000);
+		writers[i % 2].send({ type: 'sync.create', service: 'mortal', documentId: `d${i}`, data: { i }, expiresAt, id: i });
 		ends.set(`d${i}`, expiresAt);
-	}));
+	}
+	for (const ws of writers)
+		await until(() => ws.messages.length > DOCUMENTS / 2, PATIENCE_MS, () => `${ws.messages.length - 1} of ${DOCUMENTS / 2} created`);
+	assert.deepEqual([...new Set(writers.flatMap(ws => ws.messages.map(message => message.type)))], ['welcome', 'result']);
 	for (const ws of subscribers)
-		await until(() => expiredOf(ws).length >= DOCUMENTS, 5000 + LATE_AT_MOST_MS, () => `${expiredOf(ws).length} of ${DOCUMENTS} expired`);
-	const lateness = arrivals.map(({ id, at }) => at - ends.get(id)).sort((a, b) => a - b);
-	process.stdout.write(`# late by ms: median ${lateness[lateness.length >> 1]}, 99 % ${lateness[Math.floor(lateness.length * 0.99)]}, most ${lateness.at(-1)}\n`);
+		await until(() => expiredOf(ws).length >= DOCUMENTS, PATIENCE_MS, () => `${expiredOf(ws).length} of ${DOCUMENTS} expired`);
+	const tell = (what, values) => {
+		const sorted = values.sort((a, b) => a - b);
+		t.diagnostic(`${what} late by ms: median ${sorted[sorted.length >> 1]}, 99 % ${sorted[Math.floor(sorted.length * 0.99)]}, most ${sorted.at(-1)}`);
+		return sorted;
+	};
+	tell('events', arrivals.map(({ id, at }) => at - ends.get(id)));
+	const lateness = tell('tombstones', expiredOf(subscribers[0]).map(event => event.timestamp - ends.get(event.payload.documentId)));
 	assert.ok(lateness[0] >= 0, 'none expired before its time');
-	assert.ok(lateness.at(-1) < LATE_AT_MOST_MS);
-	for (const id of ends.keys()) { // so whatever would come twice has come
+	assert.ok(lateness.at(-1) <= LATE_AT_MOST_MS);
+	await Promise.all([...ends.keys()].map(async id => { // so whatever would come twice has come
 		const answer = await hosts[0].rest.get(documentPath('mortal', id));
 		assert.equal(assertProblem(answer, 410, 'document_expired').currentRevision, 2);
-	}
+	}));
 	for (const ws of subscribers) {
 		const ids = expiredOf(ws).map(event => event.payload.documentId);
 		assert.deepEqual([...new Set(ids)].sort(), [...ends.keys()].sort());
@@ -62,6 +71,8 @@ test(`${DOCUMENTS} documents with random times expire once each on both hosts`, 
 		}
 		ws.close();
 	}
+	for (const ws of writers)
+		ws.close();
 	assert.equal(await redis.command('ZCARD', keys.expiry), 0);
 	assert.equal(await redis.command('ZCARD', keys.deleted('mortal')), DOCUMENTS);
 	const [[id, fields]] = await redis.command('XREVRANGE', keys.history('mortal', 'd0'), '+', '-', 'COUNT', '1');
@@ -90,6 +101,9 @@ test('what in the schedule is not true any more is put right, and does not hold 
 	await redis.command('SET', keys.data('stale', 'foreign'), 'not a document');
 	for (const id of ['lives', 'later', 'gone', 'foreign', ...Array.from({ length: 300 }, (_, i) => `gone${i}`)])
 		await redis.command('ZADD', keys.expiry, '1', `stale:${id}`);
+	// Gone by Redis' own TTL: whoever resumes from before its last write cannot be told what became of it.
+	const sequence = Number(await redis.command('GET', 'syncdoc:sequence'));
+	await redis.command('ZADD', keys.index('stale'), String(sequence), 'gone');
 	const ws = await hosts[0].connect();
 	await ws.subscribe({ topic: 'sync.*.expired' });
 	assertStatus(await hosts[0].rest.put(documentPath('stale', 'due'), { data: {}, expiresAt: Date.now() + 100 }), 201);
@@ -97,6 +111,8 @@ test('what in the schedule is not true any more is put right, and does not hold 
 	await until(async () => (await redis.command('ZCARD', keys.expiry)) === 1, undefined, 'a schedule with one entry');
 	assert.equal(Number(await redis.command('ZSCORE', keys.expiry, 'stale:later')), later);
 	assert.equal(expiredOf(ws).length, 1);
+	assert.equal(Number(await redis.command('GET', 'syncdoc:purged')), sequence);
+	assert.equal(await redis.command('ZSCORE', keys.index('stale'), 'gone'), null);
 	assertStatus(await hosts[0].rest.get(documentPath('stale', 'lives')), 200);
 	ws.close();
 });

@@ -9,3 +9,4 @@ export * from './lib/diff.js';
 export * from './lib/stream.js';
 export * from './lib/daemon.js';
 export * from './lib/token.js';
+export * from './lib/metrics.js';

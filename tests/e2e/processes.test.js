@@ -1,6 +1,7 @@
 // processes.test.js: workers and supervisors that are killed, stopped, drained and reloaded.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import net from 'node:net';
 import { test } from 'node:test';
 import {
 	Daemon,
@@ -8,6 +9,7 @@ import {
 	assertStatus,
 	childrenOf,
 	documentPath,
+	handshake,
 	isAlive,
 	startPair,
 	turn,
@@ -180,6 +182,29 @@ test('SIGHUP: a new generation serves without a failed request, old clients get 
 			await until(async () => (await redis.command('SCARD', 'syncdoc:runs')) === 2);
 		},
 	));
+
+test('what has begun to arrive when a drain begins is answered, a WebSocket handshake too', () =>
+	withPair({ settings: { workers: 1, drain_timeout: 30 } }, async ({ daemon }) => {
+		const body = '{"data":{"a":1}}', shake = handshake(daemon.port);
+		const sockets = [
+			`PUT ${documentPath('p', 'late')} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n{`,
+			shake.slice(0, 60),
+		].map(text => {
+			const socket = net.connect(daemon.port, '127.0.0.1');
+			socket.got = '';
+			socket.on('data', data => (socket.got += data.toString('latin1')));
+			socket.write(text);
+			return socket;
+		});
+		await until(async () => (await daemon.readiness()).status === 200); // a later connection: those before are accepted
+		daemon.process.kill('SIGHUP');
+		await until(() => /worker 0.* draining: /.test(daemon.stderr));
+		sockets[0].write(body.slice(1));
+		sockets[1].write(shake.slice(60));
+		await until(() => /^HTTP\/1.1 201 [^]*\r\nConnection: close\r\n/i.test(sockets[0].got), undefined, () => sockets[0].got);
+		await until(() => /^HTTP\/1.1 101 [^]*"welcome"[^]*"goaway"/.test(sockets[1].got), undefined, () => sockets[1].got);
+		for (const socket of sockets) socket.destroy();
+	}));
 
 test('SIGHUP with a broken config changes nothing and says so', () =>
 	withPair({ config: 'hosts = {"old.example"}\n' }, async ({ daemon, rest }) => {

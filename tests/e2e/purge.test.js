@@ -59,6 +59,27 @@ test('what was made alive again stays, and what lives keeps its service', async 
 	assert.notEqual(await redis.command('ZSCORE', keys.services, 'kept'), null);
 });
 
+test('who is present at a tombstone stays so through its purge, and leaves with an event', async () => {
+	const path = documentPath('attended', 'x'), presence = { service: 'attended', documentId: 'x' };
+	const [member, watcher] = [await hosts[0].connect(), await hosts[1].connect()];
+	await watcher.subscribe({ topic: 'sync.attended.*', documentId: 'x' });
+	assertStatus(await rest.put(path, { data: {} }), 201);
+	assert.equal((await member.request({ type: 'presence.join', ...presence, mode: 'viewing' })).type, 'result');
+	await watcher.event(event => event.payload.joined?.length === 1);
+	assertStatus(await rest.delete(path), 200);
+	await until(async () => (await redis.command('EXISTS', keys.data('attended', 'x'))) === 0, 20000, 'it is gone');
+	assert.equal(assertStatus(await rest.get(`${path}/presence`), 200).count, 1);
+	const other = await hosts[1].connect();
+	assert.equal((await other.request({ type: 'presence.join', ...presence, mode: 'editing' })).type, 'result');
+	assert.equal((await watcher.event(event => event.payload.joined?.length === 1)).payload.count, 2);
+	member.close();
+	assert.equal((await watcher.event(event => event.payload.left?.length === 1)).payload.count, 1);
+	other.close();
+	assert.equal((await watcher.event(event => event.payload.left?.length === 1)).payload.count, 0);
+	assert.equal(await redis.command('EXISTS', 'syncdoc:presence:attended:x'), 0);
+	watcher.close();
+});
+
 test('an id can begin anew after its purge, and subscribers are told that revisions begin anew', async () => {
 	const path = documentPath('anew', 'x'), ws = await hosts[0].connect();
 	await ws.subscribe({ topic: 'sync.anew.created' });

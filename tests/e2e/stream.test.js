@@ -15,6 +15,7 @@ import {
 	startPair,
 	until,
 } from './harness.js';
+import { askControl } from './lib/control.js';
 
 const eventsPath = (service, id, query = '') => `${documentPath(service, id)}/events${query}`;
 const topics = (...names) => `/v1/events?${names.map(name => `topic=${encodeURIComponent(name)}`).join('&')}`;
@@ -400,6 +401,8 @@ test('a worker that was overtaken tells its streams, wakes its long polls, and d
 		await until(() => stream.revisions.includes(1));
 		const poll = rest.get(`${path}?wait=2`, { 'If-None-Match': etag });
 		const [worker] = daemon.workers();
+		const ringBytes = async () => (await askControl(daemon, { verb: 'status' })).result.ring.bytes;
+		const before = await ringBytes();
 		process.kill(worker.pid, 'SIGSTOP');
 		try {
 			// Written to the channel as any host would: it is the ring that matters here.
@@ -411,6 +414,8 @@ test('a worker that was overtaken tells its streams, wakes its long polls, and d
 					`{"type":"event","topic":"sync.lap.updated","source":"sync","timestamp":${revision},` +
 						`"payload":{"service":"lap","documentId":"x-other","revision":${revision},"data":${data},"diff":{"added":{},"removed":[],"changed":{}}}}`,
 				);
+			// Redis has taken them; a worker that goes on before the supervisor has them too is not overtaken.
+			await until(async () => (await ringBytes()) - before > 120 * data.length, undefined, 'all in the ring');
 		} finally {
 			process.kill(worker.pid, 'SIGCONT');
 		}

@@ -9,7 +9,7 @@ TestSuite(event_record, .timeout = 30);
 #define POSITION "0123abcd-42"
 #define PREFIX BEFORE ",\"position\":\"" POSITION "\"" AFTER
 #define EPOCH UINT64_C(0x123456789abcdef)
-#define HEAD_LEN 64 /* of a record: struct record_head */
+#define HEAD_LEN 72 /* of a record: struct record_head */
 
 /* The record of an event; `segments` keep pointing into the literal. */
 static void record_of(struct buffer *ret, const struct event_segments *segments)
@@ -70,6 +70,19 @@ Test(event_record, a_record_holds_the_frames_of_all_modes)
 	assert_span(payload_of(&frame), PREFIX DIFF "}}");
 	frame_of(&record, EVENT_BOTH, &frame);
 	assert_span(payload_of(&frame), PREFIX DATA DIFF "}}");
+}
+
+Test(event_record, when_the_event_came_goes_along)
+{
+	CLEANUP(buffer_fini) struct buffer bytes = {0};
+	struct event_segments segments;
+	struct event_record record;
+	cr_assert_eq(parse(SPAN(TEXT), &segments), 0);
+	cr_assert_eq(segments.received_ns, 0, "the text does not know");
+	segments.received_ns = 1234567890123;
+	record_of(&bytes, &segments);
+	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+	cr_assert_eq(record.received_ns, 1234567890123);
 }
 
 Test(event_record, the_full_frame_is_one_run)

@@ -413,6 +413,43 @@ Test(redis, a_reconnect_from_inside_a_reply_resets_the_others)
 	close_all(&seen);
 }
 
+static void ask_until_lost(struct seen *seen, const char *script)
+{
+	for (int i = 0; i < 400 && !seen->lost; i++) {
+		const char *argv[] = {"EVAL", script, "0"};
+		int answers = seen->answered + 2;
+		cr_assert_eq(redis_command(seen->redis, on_answer, seen, 3, argv, NULL), 0);
+		ask(seen, "SET", "k", "v");
+		until_answered(seen, answers);
+		cr_assert_eq(seen->error, 0,
+			     "what was sent is answered before the connection goes");
+		cr_assert(strstr(seen->reply, "READONLY"), "%s", seen->reply);
+		fixture_run_for(&seen->fixture, 10);
+	}
+}
+
+Test(redis, a_primary_that_became_a_replica_is_left_when_all_is_answered_but_not_too_often)
+{
+	struct seen seen = {0};
+	open_with(&seen, NULL, TIMEOUT_MS);
+	until_ready(&seen, 1);
+	fixture_ask(&seen.fixture, "REPLICAOF 127.0.0.1 1");
+	ask(&seen, "SET", "k", "v");
+	until_answered(&seen, 1);
+	cr_assert(strstr(seen.reply, "READONLY"));
+	cr_assert_eq(seen.lost, 0, "it has only just been connected to");
+	ask_until_lost(&seen, "return redis.call('SET', 'k', 'v')");
+	cr_assert_eq(seen.lost, 1);
+	cr_assert_str_eq(seen.reason, "it has become a replica (READONLY)");
+	fixture_ask(&seen.fixture, "REPLICAOF NO ONE");
+	int answers = seen.answered + 1;
+	ask(&seen, "SET", "k", "v");
+	until_answered(&seen, answers);
+	cr_assert_str_eq(seen.reply, "OK");
+	cr_assert_eq(redis_reconnects(seen.redis), 1);
+	close_all(&seen);
+}
+
 static void on_push(const redisReply *reply, void *arg)
 {
 	struct seen *seen = arg;

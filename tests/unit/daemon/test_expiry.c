@@ -17,6 +17,13 @@ Test(expiry, it_sleeps_until_the_next_is_due_but_never_long)
 	cr_assert_eq(expiry_sleep_ms(INT64_MAX, 1000), EXPIRY_SLEEP_MS);
 }
 
+Test(expiry, what_is_no_longer_due_because_the_clock_was_set_back_is_planned_again)
+{
+	cr_assert_eq(expiry_sooner_ms(0, 700), 700);
+	cr_assert_eq(expiry_sooner_ms(900, 700), 700);
+	cr_assert_eq(expiry_sooner_ms(600, 700), 600);
+}
+
 Test(expiry, the_tombstone_is_the_next_revision_and_keeps_data_and_time)
 {
 	const struct document base = {

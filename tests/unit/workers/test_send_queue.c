@@ -2,6 +2,7 @@
 #include "send_queue.h"
 
 #include "random.h"
+#include "ws_frame.h"
 #include <criterion/criterion.h>
 
 TestSuite(send_queue, .timeout = 20);
@@ -119,6 +120,59 @@ Test(send_queue, dropping_keeps_the_rest_of_what_has_begun_and_no_more)
 	cr_assert_eq(queue->bytes, 0);
 	cr_assert_eq(queue->count, 0);
 	send_queue_destroy(queue);
+	buffer_fini(&out);
+}
+
+/* Frames with payloads of `lens`, one behind the other in a batch. */
+static struct batch *batch_of_frames(struct buffer *ret_bytes, const size_t *lens, size_t count)
+{
+	struct buffer payload = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		payload.len = 0;
+		while (payload.len < lens[i])
+			buffer_append_char(&payload, (char)('a' + i));
+		ws_frame_append(ret_bytes, WS_TEXT, buffer_span(&payload));
+	}
+	buffer_fini(&payload);
+	return batch_of_bytes(buffer_span(ret_bytes));
+}
+
+Test(send_queue, dropping_ends_a_begun_batch_with_the_frame_the_peer_has_a_part_of)
+{
+	static const size_t lens[] = {100, 70000, 3000, 0, 125, 50000};
+	static const struct {
+		size_t sent, end;
+	} rows[] = {
+		{1, 102},       {101, 102},     {102, 102},      {103, 70112},
+		{70111, 70112}, {70112, 70112}, {70113, 73116},  {73117, 73118},
+		{73118, 73118}, {73120, 73245}, {73246, 123249}, {123248, 123249},
+	};
+	struct buffer bytes = {0}, out = {0};
+	struct batch *batch = batch_of_frames(&bytes, lens, ARRAY_LEN(lens));
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct send_queue *queue = send_queue_create(NULL);
+		struct iovec last = {"the Close", 9};
+
+		out.len = 0;
+		send_queue_add(queue, batch, rows[i].sent);
+		send_queue_add(queue, batch, 0);
+		send_queue_drop_unbegun(queue);
+		cr_assert_eq(queue->bytes, rows[i].end - rows[i].sent, "row %zu: %zu", i,
+			     queue->bytes);
+		send_queue_drop_unbegun(queue);
+		send_queue_add_bytes(queue, &last, 1, false);
+		while (queue->bytes)
+			take(queue, &out, 999);
+		cr_assert_eq(out.len, rows[i].end - rows[i].sent + 9);
+		cr_assert_eq(memcmp(out.at, bytes.at + rows[i].sent, out.len - 9), 0, "row %zu", i);
+		cr_assert_eq(memcmp(out.at + out.len - 9, "the Close", 9), 0);
+		cr_assert_eq(queue->count, 0);
+		send_queue_destroy(queue);
+	}
+	batch_put(batch);
+	buffer_fini(&bytes);
 	buffer_fini(&out);
 }
 

@@ -1,0 +1,43 @@
+// json_format.js: indents JSON without reading its values: numbers keep their exact text, which JSON.parse would round.
+
+const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+
+// `text` must be valid JSON.
+export function formatJson(text, indent = '  ') {
+	const parts = [], levels = [''];
+	let previous = '';
+	for (const [token] of text.matchAll(TOKEN)) {
+		const level = levels.length - 1;
+		switch (token) {
+			case '{':
+			case '[':
+				if (previous === '{' || previous === '[') parts.push('\n', levels[level]);
+				parts.push(token);
+				levels.push(levels[level] + indent);
+				break;
+			case '}':
+			case ']':
+				levels.pop();
+				if (previous !== '{' && previous !== '[') parts.push('\n', levels[level - 1]);
+				parts.push(token);
+				break;
+			case ',':
+				parts.push(',\n', levels[level]);
+				break;
+			case ':':
+				parts.push(': ');
+				break;
+			default:
+				if (previous === '{' || previous === '[') parts.push('\n', levels[level]);
+				parts.push(token);
+		}
+		previous = token;
+	}
+	return parts.join('');
+}
+
+// The text of `data` in an envelope as the server sends it: the last member, and no name or number before it holds a quote.
+export function dataTextOf(envelopeText) {
+	const at = envelopeText.indexOf('"data":');
+	return at < 0 ? '{}' : envelopeText.slice(at + '"data":'.length, envelopeText.lastIndexOf('}'));
+}

@@ -1,0 +1,177 @@
+// realtime.js: the client of syncdoc, for browsers and Node. README.md shows how to use it.
+import { Connection } from './realtime/connection.js';
+import { LiveDocument } from './realtime/document.js';
+import { Emitter } from './realtime/emitter.js';
+import { RealtimeError, closedError, errorOf } from './realtime/errors.js';
+import { Feeds } from './realtime/feeds.js';
+import { Presence } from './realtime/presence.js';
+import { RestClient } from './realtime/rest.js';
+import { Sync } from './realtime/sync.js';
+import { Tokens } from './realtime/token.js';
+
+export { applyDiff, joinPath, splitPath } from './realtime/diff.js';
+export { AuthError, ConflictError, GoneError, NotFoundError, OfflineError, OutcomeUnknownError, RealtimeError, TimeoutError } from './realtime/errors.js';
+
+const DEFAULTS = {
+	offline: 'reject', // or 'queue': what becomes of writes without a connection
+	timeoutMs: 15000, // of a request
+	connectTimeoutMs: 10000,
+	heartbeatMs: undefined, // of silence, then the server is asked; by itself as often as the server pings
+	pongTimeoutMs: 10000, // to answer that
+	reconnectMinMs: 250, // the first delay is a random one up to this
+	reconnectMaxMs: 30000,
+	queueMax: 1000, // messages, and writes, that may wait
+	messagesPerSecond: 180, // a little less than the server's ws.rate
+	messagesBurst: 300,
+	trackedMax: 10000, // documents whose last revision is remembered, to leave out what comes twice
+	autoConnect: true,
+};
+
+const PATH = '/v1/realtime';
+
+// 'https://host/prefix', 'wss://host/prefix/v1/realtime', '/prefix' in a browser, or nothing there → {base, socket}
+function addressesOf(url) {
+	const parsed = new URL(url ?? '/', globalThis.location?.href);
+	const path = parsed.pathname.replace(/\/+$/, '').replace(new RegExp(`${PATH}$`), ''), secure = parsed.protocol === 'https:' || parsed.protocol === 'wss:';
+	if (!secure && parsed.protocol !== 'http:' && parsed.protocol !== 'ws:') throw new TypeError(`the address must begin with http, https, ws or wss, not ${parsed.protocol}`);
+	return { base: `http${secure ? 's' : ''}://${parsed.host}${path}`, socket: `ws${secure ? 's' : ''}://${parsed.host}${path}${PATH}` };
+}
+
+function optionsOf(given) {
+	const options = { ...DEFAULTS, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
+	options.WebSocket ??= globalThis.WebSocket;
+	options.fetch ??= (...values) => globalThis.fetch(...values);
+	if (!options.WebSocket) throw new TypeError('there is no WebSocket here: give one, as in new Realtime(url, { WebSocket }) with that of the package ws');
+	if (options.offline !== 'reject' && options.offline !== 'queue') throw new TypeError(`offline must be 'reject' or 'queue', not ${JSON.stringify(options.offline)}`);
+	for (const name of ['token', 'getToken']) if (given[name] !== undefined && typeof given[name] !== (name === 'token' ? 'string' : 'function')) throw new TypeError(`${name} must be a ${name === 'token' ? 'text' : 'function'}`);
+	return options;
+}
+
+// Events: 'connecting', 'open', 'reconnecting', 'closed', 'state' (all of them), 'goaway', 'resync', 'subscribed', 'error', 'event:<topic>'.
+export class Realtime extends Emitter {
+	#connection;
+	#network = () => this.#connection.nudge();
+
+	constructor(url, given = {}) {
+		super();
+		const options = optionsOf(given), addresses = addressesOf(url);
+		this.url = addresses.base;
+		this.tokens = new Tokens(options);
+		this.#connection = new Connection({
+			url: addresses.socket,
+			options,
+			tokens: this.tokens,
+			on: { open: () => this.#open(), state: (name, details) => this.#state(name, details), message: message => this.#take(message), error: error => this.report(error) },
+		});
+		const connection = this.#connection, rest = new RestClient({ base: addresses.base, fetch: options.fetch, tokens: this.tokens, timeoutMs: options.timeoutMs });
+		this.sync = new Sync({ connection, rest, options });
+		this.feeds = new Feeds({ connection, options, surface: (name, value) => this.emit(name, value), report: error => this.report(error), listenerFailed: (...values) => this.listenerFailed(...values) });
+		this.presence = new Presence({ realtime: this, connection });
+		if (options.autoConnect) queueMicrotask(() => this.#isStarted || this.#start());
+	}
+
+	#isStarted = false;
+
+	#start() {
+		this.#isStarted = true;
+		// Browsers know when the network is back; elsewhere this is never called.
+		globalThis.addEventListener?.('online', this.#network);
+		this.#connection.start();
+	}
+
+	/* ---- state ---- */
+
+	// 'connecting', 'open', 'reconnecting' or 'closed'
+	get state() {
+		return this.#connection.state;
+	}
+
+	// Of this connection; events carry that of the writer. undefined before the first one is open.
+	get connectionId() {
+		return this.#connection.welcome?.connectionId;
+	}
+
+	// Resolves when the connection is open; rejects when it cannot be: closed, or refused. Begins anew after a close().
+	connect() {
+		const connection = this.#connection;
+		if (connection.isOpen) return Promise.resolve(this);
+		if (!this.#isStarted || connection.isClosed) this.#start();
+		return new Promise((resolve, reject) => {
+			const offs = [
+				this.on('open', () => settle(resolve, this)),
+				this.on('closed', ({ error }) => settle(reject, error ?? closedError())),
+			];
+			const settle = (how, value) => {
+				for (const off of offs) off();
+				how(value);
+			};
+		});
+	}
+
+	// Ends it for good: all that waits is rejected. Subscriptions stay known, for a later connect().
+	close() {
+		globalThis.removeEventListener?.('online', this.#network);
+		this.#connection.close();
+	}
+
+	// Of another sign-in of the same user; proves it to the server at once where there is a connection.
+	setToken(token) {
+		this.tokens.set(token);
+		return this.#connection.isOpen ? this.#connection.refresh() : Promise.resolve();
+	}
+
+	/* ---- what an application asks for ---- */
+
+	// {topic, returnMode, documentId | documentPrefix, snapshot, presence, since | after} → Subscription, at once; also before the connection is open.
+	subscribe(options) {
+		return this.feeds.subscribe(options);
+	}
+
+	// Resolves to a LiveDocument that has been read, also where there is none yet: then its `exists` is false.
+	document(service, id, options) {
+		try {
+			return new LiveDocument(this, service, id, options).ready;
+		} catch (error) {
+			return Promise.reject(error);
+		}
+	}
+
+	/* ---- what the connection says ---- */
+
+	#open() {
+		this.feeds.open();
+		this.presence.open();
+	}
+
+	#state(name, details) {
+		this.emit(name, details);
+		if (name !== 'goaway') this.emit('state', { state: name, ...details });
+		if (name === 'open') this.sync.queue.run();
+		if (name !== 'closed') return;
+		this.sync.queue.rejectAll(() => details.error ?? closedError());
+		this.feeds.closed(details.error ?? closedError());
+	}
+
+	#take(message) {
+		switch (message.type) {
+			case 'event':
+				this.feeds.take(message);
+				break;
+			case 'resync':
+				this.feeds.resync(message);
+				break;
+			case 'error':
+				// An answer that came too late has a number; nobody waits for it any more.
+				if (message.id === undefined) this.report(errorOf(message));
+		}
+	}
+
+	// What belongs to no call.
+	report(error) {
+		if (this.listenerCount('error')) this.emit('error', error);
+		else console.warn(`syncdoc: ${error instanceof RealtimeError ? `${error.code}: ` : ''}${error.message}`);
+	}
+}
+
+export { LiveDocument };
+export default Realtime;

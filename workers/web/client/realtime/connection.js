@@ -1,0 +1,251 @@
+// connection.js: keeps a connection: states, reconnecting with full jitter, tokens. What goes over it is outbox.js.
+import { AuthError, RealtimeError, closedError, errorOf, offlineError } from './errors.js';
+import { LOST, Outbox } from './outbox.js';
+import { Socket } from './socket.js';
+
+const CLOSE_TOKEN_EXPIRED = 4001, CLOSE_FORBIDDEN = 4003, CLOSE_POLICY = 1008, CLOSE_OVERLOAD = 1013;
+const STABLE_MS = 5000; // open that long: the next loss begins with short delays again
+const SLOW_FROM = 4; // attempts: where the server says that there is too much, delays begin long
+const DRAIN_MS = 1000; // what has been sent may be answered before a planned change of connection
+const TOKEN_RETRY_MS = 5000;
+
+export class Connection {
+	state = 'connecting';
+	isOffline = false; // lost, and not by a change of connection that takes a moment
+	#socket;
+	#run = 0; // counts attempts: what belongs to an older one is ignored
+	#failures = 0;
+	#openedAt = 0;
+	#timers = {}; // retry, refresh, goaway
+	#authFailures = 0;
+
+	// on: {open(welcome), state(name, details), message(message), error(error)}
+	constructor({ url, options, tokens, on }) {
+		Object.assign(this, { url, options, tokens, on });
+		this.outbox = new Outbox({
+			send: text => this.#socket.send(text),
+			queueMax: options.queueMax,
+			messagesPerSecond: options.messagesPerSecond,
+			messagesBurst: options.messagesBurst,
+		});
+	}
+
+	get isOpen() {
+		return this.state === 'open';
+	}
+
+	// Closed by the user, or for a reason that trying again does not mend.
+	get isClosed() {
+		return this.state === 'closed';
+	}
+
+	request(message, { timeoutMs = this.options.timeoutMs, ...rest } = {}) {
+		if (this.isClosed) return Promise.reject(this.closedBy ?? closedError());
+		if (!this.isOpen && !this.isOpening && rest.lost === LOST.DROP) return Promise.reject(offlineError());
+		return this.outbox.request(message, { timeoutMs, ...rest });
+	}
+
+	/* ---- opening ---- */
+
+	start() {
+		this.closedBy = undefined;
+		this.#failures = this.#authFailures = 0;
+		this.#setState('connecting', {});
+		this.#attempt();
+	}
+
+	#clearTimers() {
+		for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+		this.#timers = {};
+	}
+
+	async #attempt() {
+		const run = ++this.#run;
+		this.#clearTimers();
+		let token;
+		try {
+			token = await this.tokens.get();
+		} catch (cause) {
+			if (run !== this.#run) return;
+			this.on.error(new RealtimeError('token_failed', `getToken() failed: ${cause?.message ?? cause}`, { cause }));
+			this.#lost({ code: 0, reason: 'no token' });
+			return;
+		}
+		if (run !== this.#run) return;
+		const mine = work => (...values) => run === this.#run && work(...values);
+		const { WebSocket, connectTimeoutMs, heartbeatMs, pongTimeoutMs } = this.options;
+		try {
+			this.#socket = new Socket(
+				{ url: this.url, WebSocket, connectTimeoutMs, heartbeatMs, pongTimeoutMs },
+				{ welcomed: mine(welcome => this.#welcomed(welcome, token)), take: mine(message => this.#take(message)), lost: mine(end => this.#lost(end)) },
+			);
+		} catch (error) {
+			this.#lost({ code: 0, reason: error.message, error });
+		}
+	}
+
+	#welcomed(welcome, token) {
+		this.welcome = welcome;
+		if (token === undefined) {
+			this.#opened();
+			return;
+		}
+		// Before everything else, and not counted: nothing is allowed without it.
+		this.authAnswer = answer => {
+			if (answer.type === 'error') this.#authRefused(errorOf(answer));
+			else this.#opened();
+		};
+		this.#socket.send(JSON.stringify({ type: 'auth', token, id: 'auth' }));
+	}
+
+	#authRefused(error) {
+		if (error.status === 401 || error.status === 403) this.#refused(error);
+		else this.#socket.abandon({ code: 0, reason: error.message, error });
+	}
+
+	// By this token. Another one may do better, once.
+	#refused(error) {
+		this.tokens.forget();
+		if (!this.tokens.renewable || ++this.#authFailures > 1) this.#stop(error);
+		else if (this.#socket) this.#socket.abandon({ code: CLOSE_FORBIDDEN, reason: error.message, error });
+	}
+
+	#opened() {
+		this.#openedAt = Date.now();
+		this.#authFailures = 0;
+		this.isOpening = true;
+		this.isOffline = false;
+		this.state = 'open';
+		this.outbox.start(() => this.on.open(this.welcome));
+		this.isOpening = false;
+		this.on.state('open', { connectionId: this.welcome.connectionId, server: this.welcome.server });
+		this.#planRefresh();
+	}
+
+	#take(message) {
+		if (message.id === 'auth' && this.authAnswer) {
+			const { authAnswer } = this;
+			this.authAnswer = undefined;
+			authAnswer(message);
+		} else if (message.type === 'goaway') {
+			this.#goAway(message);
+		} else if (message.id === undefined || !this.outbox.answer(message)) {
+			this.on.message(message);
+		}
+	}
+
+	/* ---- tokens ---- */
+
+	#planRefresh(inMs = this.tokens.refreshInMs()) {
+		if (inMs !== undefined) this.#timers.refresh = setTimeout(() => this.refresh(), inMs);
+	}
+
+	// Proves anew who this is, before the token ends; the connection stays.
+	async refresh() {
+		const run = this.#run;
+		clearTimeout(this.#timers.refresh);
+		try {
+			const token = this.tokens.renewable ? await this.tokens.renew() : await this.tokens.get();
+			if (run !== this.#run || !this.isOpen || token === undefined) return;
+			await this.request({ type: 'auth', token }, { lost: LOST.DROP });
+			if (run === this.#run) this.#planRefresh();
+		} catch (error) {
+			if (run !== this.#run || !this.isOpen) return;
+			this.on.error(error instanceof RealtimeError ? error : new RealtimeError('token_failed', `getToken() failed: ${error?.message ?? error}`, { cause: error }));
+			// Another user's token, for example, is good for another connection only.
+			if (error instanceof AuthError) this.reconnect('the token was refused');
+			else this.#planRefresh(TOKEN_RETRY_MS);
+		}
+	}
+
+	/* ---- losing, and coming back ---- */
+
+	#lost({ code, reason, error }) {
+		const wasOpen = this.isOpen, { planned } = this;
+		this.#run++;
+		this.#socket = undefined;
+		this.authAnswer = undefined;
+		this.planned = false;
+		this.#clearTimers();
+		if (wasOpen && Date.now() - this.#openedAt > STABLE_MS) this.#failures = 0;
+		this.state = 'reconnecting';
+		this.outbox.lose(new RealtimeError('connection_lost', `the connection was lost: ${code} ${reason}`, { cause: error }));
+		if (code === CLOSE_TOKEN_EXPIRED || (code === CLOSE_FORBIDDEN && !(error instanceof AuthError))) {
+			const refusal = new AuthError(code === CLOSE_TOKEN_EXPIRED ? 'token_expired' : 'forbidden', reason || 'the server closed the connection', { status: code === CLOSE_FORBIDDEN ? 403 : 401 });
+			this.tokens.forget();
+			if (!this.tokens.renewable || ++this.#authFailures > 1) {
+				this.#stop(refusal, code);
+				return;
+			}
+			this.#retry(0, { code, reason, error: refusal });
+			return;
+		}
+		if (code === CLOSE_OVERLOAD || code === CLOSE_POLICY) this.#failures = Math.max(this.#failures, SLOW_FROM);
+		this.isOffline = !planned;
+		if (this.isOffline) this.outbox.rejectOffline(offlineError);
+		this.#retry(planned ? 0 : this.#delayMs(), { code, reason, error });
+	}
+
+	// Full jitter: many clients that lost one server do not come back at one moment.
+	#delayMs() {
+		const { reconnectMinMs, reconnectMaxMs } = this.options;
+		return Math.random() * Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(30, this.#failures++));
+	}
+
+	#retry(delayMs, { code, reason, error }) {
+		const run = this.#run;
+		this.#timers.retry = setTimeout(() => this.#attempt(), delayMs);
+		this.#setState('reconnecting', { delayMs: Math.round(delayMs), attempt: this.#failures, code, reason, error });
+		if (run !== this.#run) clearTimeout(this.#timers.retry); // a listener closed or restarted it
+	}
+
+	#setState(state, details) {
+		this.state = state;
+		this.on.state(state, details);
+	}
+
+	// The server will end. Within the time it names, at a moment of our own, and after what is under way.
+	#goAway({ retryAfterMs = 0 }) {
+		this.on.state('goaway', { retryAfterMs });
+		clearTimeout(this.#timers.goaway);
+		this.#timers.goaway = setTimeout(() => this.reconnect('the server is going away'), Math.random() * retryAfterMs);
+	}
+
+	// Gives up this connection for another one; nothing more is sent over it, and answers may still come for a while.
+	reconnect(reason) {
+		if (!this.isOpen) return;
+		const end = Date.now() + DRAIN_MS, run = this.#run;
+		this.planned = true;
+		this.outbox.open = false;
+		const look = () => {
+			if (run !== this.#run) return;
+			if (!this.outbox.sentCount || Date.now() >= end) this.#socket.close(reason);
+			else setTimeout(look, 10);
+		};
+		look();
+	}
+
+	// The network may have changed: no waiting, no trusting.
+	nudge() {
+		if (this.state === 'reconnecting' && !this.#socket) this.#attempt();
+		else this.#socket?.ping();
+	}
+
+	close(code, reason) {
+		if (!this.isClosed) this.#stop(undefined, code, reason);
+	}
+
+	#stop(error, code = 1000, reason = '') {
+		const socket = this.#socket;
+		this.#run++;
+		this.#socket = undefined;
+		this.authAnswer = undefined;
+		this.planned = false;
+		this.#clearTimers();
+		socket?.close(reason);
+		this.closedBy = error;
+		this.state = 'closed';
+		this.outbox.rejectAll(() => error ?? closedError());
+		this.on.state('closed', { code, reason: reason || error?.message || '', error });
+	}
+}

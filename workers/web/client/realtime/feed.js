@@ -1,0 +1,271 @@
+// feed.js: one subscription of the server: what it asks for, where it resumes, which events are news to it.
+import { LOST } from './outbox.js';
+import { Revisions } from './revisions.js';
+import { topicMatches } from './emitter.js';
+
+const PRESENCE = 'presence';
+const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
+const CALM_MS = 30000; // without a resync: the next one is answered without delay again
+const OVERTAKEN = new Set(['lapped', 'slow']); // reasons after which resuming brings what was missed
+
+export function parseTopic(topic) {
+	const match = /^sync\.([A-Za-z0-9_-]{1,64}|\*)\.(created|updated|deleted|expired|presence|\*)$/.exec(topic);
+	if (!match) throw new TypeError(`topic must be sync.{service}.{created|updated|deleted|expired|presence}, with * for either, not ${JSON.stringify(topic)}`);
+	return { service: match[1], event: match[2] };
+}
+
+export class Feed {
+	subscriptions = new Set();
+	answer; // the last `subscribed`, while it holds on this connection
+	held; // of one document: {createdAt?, revision, updatedAt} of what was last seen
+	wasLive = false;
+	isResuming = false;
+	lastTimestamp = 0;
+	position; // of a topic: where a resume goes on
+	#asking = false;
+	#again = false;
+	#asked; // what the server was last asked for, to see whether that is still enough
+	#force = false;
+	#refusals = 0;
+	#recoveries = 0;
+	#recoveredAt = 0;
+	#timer;
+
+	constructor({ feeds, key, topic, documentId, documentPrefix, since, after }) {
+		Object.assign(this, { feeds, key, topic, documentId, documentPrefix }, parseTopic(topic));
+		this.held = since && { ...since };
+		this.position = after;
+		this.seen = new Revisions(feeds.options.trackedMax);
+	}
+
+	get isNarrow() {
+		return this.documentId !== undefined;
+	}
+
+	// One document of one service: it can be read together with the subscribe, and resumed by revision.
+	get canSnapshot() {
+		return this.isNarrow && this.service !== '*' && this.event !== PRESENCE;
+	}
+
+	get seesAllRevisions() {
+		return this.event === '*';
+	}
+
+	/* ---- who uses it ---- */
+
+	join(subscription) {
+		this.subscriptions.add(subscription);
+		const { answer } = this;
+		this.ask();
+		if (answer) queueMicrotask(() => subscription.isActive && subscription.joinLate(answer));
+	}
+
+	leave(subscription) {
+		this.subscriptions.delete(subscription);
+		if (this.subscriptions.size) this.ask();
+		else this.feeds.drop(this);
+	}
+
+	#any(test) {
+		for (const subscription of this.subscriptions) if (test(subscription)) return true;
+		return false;
+	}
+
+	#wanted() {
+		const modes = new Set([...this.subscriptions].map(one => one.returnMode));
+		return { returnMode: modes.size === 1 ? [...modes][0] : 'both', presence: this.#any(one => one.wantsPresence) };
+	}
+
+	/* ---- asking ---- */
+
+	// After a new connection nothing holds any more.
+	reset() {
+		clearTimeout(this.#timer);
+		this.answer = undefined;
+		this.#asked = undefined;
+		this.#asking = this.#again = this.#force = this.isResuming = false;
+	}
+
+	ask({ force = false } = {}) {
+		if (!this.feeds.connection.isOpen || !this.subscriptions.size) return;
+		if (this.#asking) {
+			this.#again = true;
+			this.#force ||= force;
+			return;
+		}
+		const wanted = this.#wanted(), asked = this.#asked;
+		if (!force && !this.#force && asked && asked.returnMode === wanted.returnMode && asked.presence === wanted.presence) return;
+		this.#force = false;
+		this.#asked = wanted;
+		this.#subscribe(wanted);
+	}
+
+	#resume() {
+		if (!this.isNarrow) return this.position === undefined ? {} : { after: this.position };
+		if (!this.canSnapshot) return {};
+		if (this.held?.createdAt !== undefined) return { since: this.held };
+		return this.wasLive || this.#any(one => one.wantsSnapshot) ? { snapshot: true } : {};
+	}
+
+	#subscribe(wanted) {
+		const { feeds, topic, documentId, documentPrefix } = this, { generation } = feeds, resume = this.#resume();
+		this.#asking = true;
+		// What the server then sends again, or reads, covers what comes until its answer.
+		this.isResuming = Object.keys(resume).length > 0;
+		feeds.connection
+			.request({ type: 'subscribe', topic, documentId, documentPrefix, ...wanted, ...resume }, { lost: LOST.DROP, timeoutMs: 0, onAnswer: answer => this.#subscribed(answer) })
+			.catch(error => generation === feeds.generation && this.#refused(error));
+	}
+
+	#subscribed({ outcome, position, document }) {
+		if (!this.subscriptions.size) return;
+		const renewed = this.answer !== undefined, resumed = this.wasLive, before = this.held;
+		this.#asking = this.isResuming = false;
+		this.#refusals = 0;
+		this.wasLive = true;
+		this.feeds.answeredPositions.add(position);
+		if (!this.isNarrow) this.position = position;
+		this.answer = { outcome, position, document };
+		if (outcome === 'snapshot') this.held = document ? { createdAt: document.createdAt, revision: document.revision, updatedAt: document.updatedAt } : undefined;
+		for (const one of this.#users()) one.subscribed(this.answer, resumed);
+		this.feeds.surface('subscribed', { topic: this.topic, documentId: this.documentId, documentPrefix: this.documentPrefix, outcome, position, document, resumed });
+		if (resumed) this.#surfaceGap({ document, before, renewed });
+		if (outcome === 'snapshot') this.feeds.covered(this, document);
+		if (!this.#again) return;
+		this.#again = false;
+		this.ask();
+	}
+
+	// What lies between could not be told event by event.
+	#surfaceGap({ document, before, renewed }) {
+		const { topic, service, documentId } = this;
+		if (this.answer.outcome === 'snapshot') {
+			if (document?.revision !== before?.revision || document?.updatedAt !== before?.updatedAt) this.#tell({ topic, service, documentId, reason: 'snapshot', document, recovering: false });
+		} else if (this.isNarrow && this.service === '*' && !renewed) {
+			this.#tell({ topic, documentId, reason: 'reconnect', recovering: false });
+		}
+	}
+
+	#refused(error) {
+		const { feeds } = this, { generation } = feeds;
+		this.#asking = this.isResuming = this.#again = false;
+		this.#asked = this.answer = undefined;
+		if (!feeds.connection.isOpen || error.code === 'connection_lost') return; // reset() and the next connection do the rest
+		if (error.status === 503 || error.status === 429) {
+			const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#refusals++);
+			this.#timer = setTimeout(() => generation === feeds.generation && this.ask(), delayMs);
+			return;
+		}
+		for (const one of this.#users()) one.failed(error);
+	}
+
+	// Those who are still there when their turn comes.
+	*#users() {
+		for (const one of [...this.subscriptions]) if (this.subscriptions.has(one)) yield one;
+	}
+
+	/* ---- events ---- */
+
+	matches(service, event, id) {
+		if (this.service !== '*' && this.service !== service) return false;
+		if (this.documentId !== undefined ? this.documentId !== id : this.documentPrefix !== undefined && !id.startsWith(this.documentPrefix)) return false;
+		return event === PRESENCE || this.event === '*' || this.event === event;
+	}
+
+	// True: it was news.
+	take(message, event) {
+		const { payload, timestamp } = message;
+		if (event === PRESENCE) return this.#deliverPresence(message);
+		if (!this.answer || this.isResuming) return false;
+		const fresh = this.isNarrow ? this.#isNextOfDocument(payload, timestamp) : this.#isNextOfTopic(payload);
+		if (!fresh) return false;
+		// One that a replay sends again says where the replay began, not where it is.
+		if (!this.isNarrow && !this.feeds.answeredPositions.has(message.position)) this.position = message.position;
+		this.lastTimestamp = Math.max(this.lastTimestamp, timestamp);
+		for (const one of this.#users()) one.take(message);
+		return true;
+	}
+
+	#deliverPresence(message) {
+		let delivered = false;
+		for (const one of this.#users())
+			if (one.wantsPresence) {
+				one.take(message);
+				delivered = true;
+			}
+		return delivered;
+	}
+
+	#isNextOfDocument({ revision, fromRevision }, timestamp) {
+		const { held } = this;
+		if (revision <= held?.revision) return false;
+		if (held && this.seesAllRevisions && (fromRevision ?? revision - 1) > held.revision) {
+			this.recover('hole');
+			return false;
+		}
+		// The time of the first revision is when the document was created, which resuming needs.
+		this.held = { createdAt: revision === 1 ? timestamp : held?.createdAt, revision, updatedAt: timestamp };
+		return true;
+	}
+
+	#isNextOfTopic({ service, documentId, revision, fromRevision }) {
+		const key = Revisions.key(service, documentId), seen = this.seen.get(key);
+		if (revision <= seen) return false;
+		this.seen.set(key, revision);
+		if (this.seesAllRevisions && (fromRevision ?? revision - 1) > seen) this.#tell({ topic: this.topic, service, documentId, reason: 'hole', recovering: false });
+		return true;
+	}
+
+	/* ---- resync ---- */
+
+	#tell(resync) {
+		for (const one of this.#users()) one.emit('resync', resync);
+		this.feeds.surface('resync', resync);
+	}
+
+	// A document as it is now, instead of events of it that will not come.
+	skipTo(document) {
+		const { service, id: documentId, revision } = document;
+		this.seen.set(Revisions.key(service, documentId), revision);
+		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
+	}
+
+	isMeantBy({ topic, service, documentId, documentPrefix, reason }) {
+		const named = parseTopic(topic);
+		if (documentId !== undefined && this.documentId !== undefined && documentId !== this.documentId) return false;
+		if (documentId !== undefined && this.documentPrefix !== undefined && !documentId.startsWith(this.documentPrefix)) return false;
+		// Those who were overtaken are told subscription by subscription.
+		if (OVERTAKEN.has(reason) && service === undefined) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
+		if (named.event === PRESENCE) return this.#any(one => one.wantsPresence);
+		return (topicMatches(this.service, named.service) || named.service === '*') && (this.event === '*' || named.event === '*' || this.event === named.event);
+	}
+
+	// The server could not send something.
+	resync(message) {
+		const { topic, service, documentId, reason } = message, wholeTopic = documentId === undefined;
+		const isPresence = parseTopic(topic).event === PRESENCE || this.event === PRESENCE;
+		const recovering = !isPresence && (this.isNarrow ? this.canSnapshot : wholeTopic && OVERTAKEN.has(reason));
+		if (!recovering && !isPresence) this.seen.forget(key => wholeTopic || key === Revisions.key(service ?? this.service, documentId));
+		for (const one of this.#users()) if (!isPresence || one.wantsPresence) one.emit('resync', { ...message, recovering });
+		if (recovering) this.recover(reason);
+		return recovering;
+	}
+
+	// Asks for what was missed. Who is too slow again and again is given more and more time.
+	recover(reason) {
+		if (reason === 'hole') this.#tell({ topic: this.topic, service: this.service, documentId: this.documentId, reason, recovering: true });
+		const now = Date.now(), { feeds } = this, { generation } = feeds;
+		if (now - this.#recoveredAt > CALM_MS) this.#recoveries = 0;
+		this.#recoveredAt = now;
+		const delayMs = this.#recoveries ? Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries) : 0;
+		this.#recoveries++;
+		this.isResuming = true; // what comes until then comes again
+		clearTimeout(this.#timer);
+		if (delayMs) this.#timer = setTimeout(() => generation === feeds.generation && this.ask({ force: true }), delayMs);
+		else this.ask({ force: true });
+	}
+
+	stop() {
+		clearTimeout(this.#timer);
+	}
+}

@@ -1,0 +1,130 @@
+// feeds.js: all subscriptions of a client: which server subscription serves whom, and where each event goes.
+import { Feed, parseTopic } from './feed.js';
+import { LOST } from './outbox.js';
+import { Revisions } from './revisions.js';
+import { Subscription } from './subscription.js';
+
+const MODES = new Set(['full', 'diff', 'both']);
+
+function check({ topic, returnMode, documentId, documentPrefix, since, after, snapshot }) {
+	parseTopic(topic);
+	if (returnMode !== undefined && !MODES.has(returnMode)) throw new TypeError(`returnMode must be 'full', 'diff' or 'both', not ${JSON.stringify(returnMode)}`);
+	if (documentId !== undefined && documentPrefix !== undefined) throw new TypeError('documentId and documentPrefix exclude each other');
+	if (since !== undefined && documentId === undefined) throw new TypeError('since needs a documentId; for topics it is after');
+	if (after !== undefined && documentId !== undefined) throw new TypeError('after is for topics; with a documentId it is since');
+	if (snapshot && (documentId === undefined || topic.startsWith('sync.*.'))) throw new TypeError('snapshot needs a documentId, and a topic that names its service');
+}
+
+export class Feeds {
+	generation = 0; // of the connection
+	answeredPositions = new Set(); // of this connection: an event with one of these may be a repeated one
+	#feeds = new Map(); // key → Feed
+	#narrow = new Map(); // documentId → Set of Feed
+	#wide = new Set();
+
+	// surface(name, value), report(error), listenerFailed(error, name): to the application
+	constructor({ connection, options, surface, report, listenerFailed }) {
+		Object.assign(this, { connection, options, surface, report, listenerFailed });
+		this.seen = new Revisions(options.trackedMax);
+	}
+
+	subscribe(options) {
+		check(options);
+		const { topic, documentId, documentPrefix, since, after } = options, key = JSON.stringify([topic, documentId, documentPrefix]);
+		let feed = this.#feeds.get(key);
+		if (feed && (since !== undefined || after !== undefined)) throw new TypeError(`there is a subscription to ${topic} already: since and after are for the first one`);
+		if (!feed) {
+			feed = new Feed({ feeds: this, key, topic, documentId, documentPrefix, since, after });
+			this.#feeds.set(key, feed);
+			this.#indexOf(feed).add(feed);
+		}
+		const subscription = new Subscription({ feeds: this, feed, options });
+		feed.join(subscription);
+		return subscription;
+	}
+
+	#indexOf(feed) {
+		if (!feed.isNarrow) return this.#wide;
+		if (!this.#narrow.has(feed.documentId)) this.#narrow.set(feed.documentId, new Set());
+		return this.#narrow.get(feed.documentId);
+	}
+
+	drop(feed) {
+		const { topic, documentId, documentPrefix } = feed, index = this.#indexOf(feed);
+		feed.stop();
+		this.#feeds.delete(feed.key);
+		index.delete(feed);
+		if (feed.isNarrow && !index.size) this.#narrow.delete(documentId);
+		// Refused (404) if it had not been answered yet and failed: then there is nothing to take back.
+		if (this.connection.isOpen) this.connection.request({ type: 'unsubscribe', topic, documentId, documentPrefix }, { lost: LOST.DROP, timeoutMs: 0 }).catch(() => {});
+	}
+
+	// A new connection: everything is asked for again, from where it was.
+	open() {
+		this.generation++;
+		this.answeredPositions.clear();
+		for (const feed of this.#feeds.values()) {
+			feed.reset();
+			feed.ask();
+		}
+	}
+
+	// For good, or until the application connects again.
+	closed(error) {
+		this.generation++;
+		for (const feed of this.#feeds.values()) for (const one of feed.subscriptions) one.giveUp(error);
+	}
+
+	// null: there is none.
+	async readDocument(service, documentId) {
+		try {
+			return (await this.connection.request({ type: 'sync.get', service, documentId, deleted: true }, { lost: LOST.AGAIN })).document;
+		} catch (error) {
+			if (error.status === 404) return null;
+			throw error;
+		}
+	}
+
+	#concerned(id) {
+		return [...(this.#narrow.get(id) ?? []), ...this.#wide];
+	}
+
+	take(message) {
+		const { topic, payload } = message, [, service, event] = topic.split('.'), id = payload.documentId;
+		let news = false;
+		for (const feed of this.#concerned(id)) if (feed.matches(service, event, id) && feed.take(message, event)) news = true;
+		if (news && this.#isFirst(payload)) this.surface(`event:${topic}`, message);
+	}
+
+	// Two feeds may get the same revision at different times, when one of them resumes.
+	#isFirst({ service, documentId, revision }) {
+		if (revision === undefined) return true;
+		const key = Revisions.key(service, documentId);
+		if (revision <= this.seen.get(key)) return false;
+		this.seen.set(key, revision);
+		return true;
+	}
+
+	resync(message) {
+		const { topic, service, documentId } = message, [, ofTopic] = topic.split('.');
+		const key = documentId && Revisions.key(service ?? ofTopic, documentId), feeds = documentId ? this.#concerned(documentId) : [...this.#feeds.values()];
+		let recovering = true;
+		// Revisions may begin anew.
+		if (message.reason !== 'slow' && message.reason !== 'lapped' && !topic.endsWith('.presence'))
+			this.seen.forget(one => (key ? one === key : ofTopic === '*' || one.startsWith(`${ofTopic}:`)));
+		for (const feed of feeds) if (feed.isMeantBy(message) && !feed.resync(message)) recovering = false;
+		this.surface('resync', { ...message, recovering });
+	}
+
+	// A document was read for one feed: the server then leaves out what others would have got of it until now.
+	covered(by, document) {
+		const { service, documentId } = by, key = Revisions.key(service, documentId);
+		if (!document) return;
+		if (document.revision < this.seen.get(key)) this.seen.set(key, document.revision);
+		for (const feed of this.#wide) {
+			if (!feed.answer || feed.isResuming || !feed.matches(service, feed.event, documentId) || feed.event === 'presence') continue;
+			const seen = feed.seen.get(key);
+			if (seen === undefined ? document.updatedAt > feed.lastTimestamp && feed.lastTimestamp : seen < document.revision) feed.skipTo(document);
+		}
+	}
+}

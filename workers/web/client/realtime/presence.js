@@ -1,0 +1,115 @@
+// presence.js: who is at a document: being there, and seeing the others.
+import { Emitter } from './emitter.js';
+import { AuthError, RealtimeError } from './errors.js';
+import { LOST } from './outbox.js';
+import { Roster } from './roster.js';
+import { Revisions } from './revisions.js';
+
+const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
+
+export class Presence extends Emitter {
+	#joined = new Map(); // 'service:id' → {service, documentId, mode, data}: what is put down again on a new connection
+	#rosters = new Map(); // 'service:id' → Roster
+	#generation = 0;
+
+	constructor({ realtime, connection }) {
+		super();
+		Object.assign(this, { realtime, connection });
+	}
+
+	// Resolves to {service, documentId, member, count}. Options: mode 'viewing' | 'editing', data (up to 1 KiB).
+	async join(service, documentId, { mode = 'viewing', data, ...options } = {}) {
+		const key = Revisions.key(service, documentId), wanted = { service, documentId, mode, data };
+		const before = this.#joined.get(key);
+		this.#joined.set(key, wanted);
+		try {
+			return await this.#ask('join', wanted, options);
+		} catch (error) {
+			// Refused for good: not tried again on the next connection.
+			if (error.status >= 400 && error.status < 500 && this.#joined.get(key) === wanted) this.#remember(key, before);
+			throw error;
+		}
+	}
+
+	#remember(key, wanted) {
+		if (wanted) this.#joined.set(key, wanted);
+		else this.#joined.delete(key);
+	}
+
+	// What is not said stays as it is.
+	async update(service, documentId, { mode, data, ...options } = {}) {
+		const key = Revisions.key(service, documentId), answer = await this.#ask('update', { service, documentId, mode, data }, options), held = this.#joined.get(key);
+		this.#joined.set(key, { service, documentId, mode: mode ?? held?.mode ?? 'viewing', data: data ?? held?.data });
+		return answer;
+	}
+
+	async leave(service, documentId, options = {}) {
+		this.#joined.delete(Revisions.key(service, documentId));
+		return this.#ask('leave', { service, documentId }, options);
+	}
+
+	// Resolves to {service, documentId, count, members}.
+	async list(service, documentId, { timeoutMs } = {}) {
+		return this.#plain(await this.connection.request({ type: 'presence.list', service, documentId }, { timeoutMs, lost: LOST.AGAIN }));
+	}
+
+	// All of these may be done twice: where the connection was lost they are done on the next one.
+	async #ask(verb, members, { timeoutMs }) {
+		return this.#plain(await this.connection.request({ type: `presence.${verb}`, ...members }, { timeoutMs, lost: LOST.AGAIN }));
+	}
+
+	#plain({ type, id, ...answer }) {
+		return answer;
+	}
+
+	// on('session', id, listener): calls it with {joined, updated, left, count, members} at each change, first with those who are there.
+	// Returns a function that ends it. on(name, listener) as everywhere: 'change' of all that are watched, 'error'.
+	on(service, documentId, listener) {
+		if (typeof documentId === 'function') return super.on(service, documentId);
+		if (typeof listener !== 'function') throw new TypeError('presence.on(service, id, listener)');
+		const key = Revisions.key(service, documentId);
+		let roster = this.#rosters.get(key);
+		if (!roster) {
+			roster = new Roster({ presence: this, service, documentId });
+			this.#rosters.set(key, roster);
+		}
+		const entry = change => listener(change);
+		const stop = roster.on('change', entry);
+		if (roster.isKnown) queueMicrotask(() => roster.isKnown && entry(roster.state()));
+		return () => {
+			stop();
+			if (roster.listenerCount('change')) return;
+			roster.stop();
+			if (this.#rosters.get(key) === roster) this.#rosters.delete(key);
+		};
+	}
+
+	/* ---- new connections ---- */
+
+	// Before anything the application asks for there.
+	open() {
+		const generation = ++this.#generation;
+		for (const [key, wanted] of this.#joined) this.#enter(key, wanted, generation, 0);
+	}
+
+	async #enter(key, wanted, generation, failures) {
+		try {
+			await this.connection.request({ type: 'presence.join', ...wanted }, { lost: LOST.DROP, timeoutMs: 0 });
+		} catch (error) {
+			if (generation !== this.#generation || this.#joined.get(key) !== wanted || error.code === 'connection_lost' || error.code === 'closed') return;
+			if (error.status === 503 || error.status === 0) {
+				setTimeout(() => {
+					if (generation === this.#generation && this.#joined.get(key) === wanted && this.connection.isOpen) this.#enter(key, wanted, generation, failures + 1);
+				}, Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures));
+				return;
+			}
+			this.#joined.delete(key);
+			const Class = error instanceof AuthError ? AuthError : RealtimeError;
+			this.realtime.report(new Class(error.code, `presence at ${key} was not put down again: ${error.message}`, { status: error.status, cause: error }));
+		}
+	}
+
+	listenerFailed(error, name) {
+		this.realtime.listenerFailed(error, name);
+	}
+}

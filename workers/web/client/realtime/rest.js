@@ -1,0 +1,62 @@
+// rest.js: the same server over HTTP: what has no message, writes too large for one, and writes that may be repeated.
+import { RealtimeError, TimeoutError, errorOf, unknownError } from './errors.js';
+
+const REPEAT_MIN_MS = 100, REPEAT_MAX_MS = 2000;
+
+export class RestClient {
+	constructor({ base, fetch, tokens, timeoutMs }) {
+		Object.assign(this, { base, fetch, tokens, timeoutMs });
+	}
+
+	documentPath(service, id, rest = '') {
+		return `/v1/services/${encodeURIComponent(service)}/documents${id === undefined ? '' : `/${encodeURIComponent(id)}`}${rest}`;
+	}
+
+	// Resolves to {status, body}. A lost answer to a write with a key is asked for again: the server does it once.
+	async request(method, path, { query = {}, body, contentType = 'application/json', headers = {}, key, timeoutMs = this.timeoutMs } = {}) {
+		const end = Date.now() + timeoutMs;
+		for (let repeats = 0; ; repeats++) {
+			try {
+				return await this.#once(method, path, { query, body, contentType, headers, key, timeoutMs: Math.max(1, end - Date.now()) });
+			} catch (error) {
+				const delayMs = Math.random() * Math.min(REPEAT_MAX_MS, REPEAT_MIN_MS * 2 ** repeats);
+				if (key === undefined || error.code !== 'outcome_unknown' || Date.now() + delayMs >= end) throw error;
+				await new Promise(resolve => setTimeout(resolve, delayMs));
+			}
+		}
+	}
+
+	async #once(method, path, { query, body, contentType, headers, key, timeoutMs }) {
+		const url = new URL(this.base + path), token = await this.tokens.get();
+		for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
+		const all = { Accept: 'application/json, application/problem+json', ...headers };
+		if (body !== undefined) all['Content-Type'] = contentType;
+		if (token !== undefined) all.Authorization = `Bearer ${token}`;
+		if (key !== undefined) all['Idempotency-Key'] = key;
+		const control = new AbortController(), timer = setTimeout(() => control.abort(), timeoutMs);
+		let response, text;
+		try {
+			response = await this.fetch(url.href, { method, headers: all, body, signal: control.signal, cache: 'no-store' });
+			text = await response.text();
+		} catch (cause) {
+			if (method !== 'GET') throw unknownError(cause);
+			if (control.signal.aborted) throw new TimeoutError('timeout', `no answer within ${timeoutMs} ms`, { cause });
+			throw new RealtimeError('unreachable', `the server cannot be reached: ${cause.message}`, { cause });
+		} finally {
+			clearTimeout(timer);
+		}
+		return { status: response.status, body: this.#read(response, text) };
+	}
+
+	#read(response, text) {
+		let body;
+		try {
+			body = text ? JSON.parse(text) : undefined;
+		} catch (cause) {
+			if (response.ok) throw new RealtimeError('invalid_answer', 'the server answered with what is no JSON', { status: response.status, cause });
+		}
+		if (response.ok) return body;
+		// A proxy's own pages have no code.
+		throw errorOf({ code: 'http_error', message: `the server answered ${response.status}`, ...(body?.code ? { message: undefined, ...body } : {}), status: response.status });
+	}
+}

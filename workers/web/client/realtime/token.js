@@ -1,0 +1,73 @@
+// token.js: the token that proves who this is, and when to ask for the next one.
+
+const REFRESH_MS = 60000; // before it ends, at most; a quarter of its life if that is less
+const DELAY_MAX_MS = 2 ** 31 - 1;
+
+// When a JSON Web Token ends, in ms; undefined: it does not say, or is of another kind.
+export function expiryOf(token) {
+	try {
+		const text = atob(String(token).split('.')[1].replace(/-/g, '+').replace(/_/g, '/'));
+		const { exp } = JSON.parse(text);
+		return Number.isFinite(exp) ? exp * 1000 : undefined;
+	} catch {
+		return undefined;
+	}
+}
+
+export class Tokens {
+	#held;
+	#asking;
+
+	constructor({ token, getToken }) {
+		this.#held = token;
+		this.getToken = getToken;
+	}
+
+	get needed() {
+		return this.#held !== undefined || this.getToken !== undefined;
+	}
+
+	// Can another one be had?
+	get renewable() {
+		return this.getToken !== undefined;
+	}
+
+	set(token) {
+		this.#held = token;
+	}
+
+	// What was held is of no use any more.
+	forget() {
+		if (this.getToken) this.#held = undefined;
+	}
+
+	// undefined: none is needed.
+	async get() {
+		const end = expiryOf(this.#held);
+		if (this.getToken && (this.#held === undefined || (end !== undefined && end <= Date.now()))) return this.renew();
+		return this.#held;
+	}
+
+	// All who ask meanwhile get the same one.
+	renew() {
+		this.#asking ??= (async () => {
+			try {
+				const token = await this.getToken();
+				if (typeof token !== 'string' || !token) throw new TypeError('getToken() must give a text');
+				this.#held = token;
+				return token;
+			} finally {
+				this.#asking = undefined;
+			}
+		})();
+		return this.#asking;
+	}
+
+	// ms until the next one should be asked for; undefined: never.
+	refreshInMs() {
+		const end = expiryOf(this.#held);
+		if (end === undefined || !this.getToken) return undefined;
+		const left = end - Date.now();
+		return Math.min(DELAY_MAX_MS, Math.max(0, left - Math.min(REFRESH_MS, left / 4)));
+	}
+}
