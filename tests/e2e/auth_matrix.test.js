@@ -147,7 +147,7 @@ const open = [
 	['GET /readyz', 200],
 	['GET /', 200],
 	['GET /metrics', 200], // on this host
-	['GET /realtime.js', 200],
+	['GET /status', 200],
 ];
 
 async function ask(route, options, kind) {
