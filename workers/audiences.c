@@ -193,7 +193,7 @@ void audience_each_subscription(const struct audience *audience, subscription_ea
 			.topic = {.service = entry->pattern->service,
 				  .event = entry->pattern->event},
 			.id = entry->pattern->id,
-			.prefix = entry->pattern->prefix,
+			.prefix = pattern_asked_prefix(entry->pattern),
 			.mode = (enum event_mode)entry->mode,
 			.presence = entry->presence,
 			.filter = entry->filter,

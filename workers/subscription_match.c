@@ -52,6 +52,16 @@ static void match_pattern(struct subscription_index *index, const struct pattern
 	}
 }
 
+static void match_prefix(struct subscription_index *index, const struct event_record *record,
+			 struct span service, uint64_t service_hash, enum topic_event event,
+			 enum pattern_kind kind, size_t len)
+{
+	struct span prefix = {record->id.at, len};
+	uint64_t hash = pattern_hash(hash_span(service_hash, prefix), event, kind);
+
+	match_pattern(index, pattern_find(index, hash, event, kind, service, prefix), record);
+}
+
 /* All patterns of one service (or `*`) and one event that fit the id: 2 lookups, and one per prefix
  * length in use. */
 static void match_event(struct subscription_index *index, const struct event_record *record,
@@ -60,19 +70,18 @@ static void match_event(struct subscription_index *index, const struct event_rec
 {
 	uint64_t hash = pattern_hash(service_hash, event, PATTERN_ALL);
 
-	match_pattern(index, pattern_find(index, hash, event, service, SPAN_NONE, SPAN_NONE),
+	match_pattern(index, pattern_find(index, hash, event, PATTERN_ALL, service, SPAN_NONE),
 		      record);
 	hash = pattern_hash(id_hash, event, PATTERN_ID);
-	match_pattern(index, pattern_find(index, hash, event, service, record->id, SPAN_NONE),
+	match_pattern(index, pattern_find(index, hash, event, PATTERN_ID, service, record->id),
 		      record);
 	for (size_t len = 1; len <= record->id.len && len <= DOCUMENT_ID_MAX; len++) {
-		struct span prefix = {record->id.at, len};
-
-		if (!index->prefix_lengths[len])
-			continue;
-		hash = pattern_hash(hash_span(service_hash, prefix), event, PATTERN_PREFIX);
-		match_pattern(index, pattern_find(index, hash, event, service, SPAN_NONE, prefix),
-			      record);
+		if (index->prefix_lengths[len])
+			match_prefix(index, record, service, service_hash, event, PATTERN_PREFIX,
+				     len);
+		if (index->narrowed_lengths[len])
+			match_prefix(index, record, service, service_hash, event, PATTERN_NARROWED,
+				     len);
 	}
 }
 

@@ -98,7 +98,8 @@ static bool spec_is_entry(const struct subscription_spec *spec, const struct ent
 
 	return pattern->event == spec->topic.event &&
 	       span_equals(pattern->service, spec->topic.service) &&
-	       span_equals(pattern->id, spec->id) && span_equals(pattern->prefix, spec->prefix);
+	       span_equals(pattern->id, spec->id) &&
+	       span_equals(pattern_asked_prefix(pattern), spec->prefix);
 }
 
 /* Binary search is not possible by what a spec knows; sets are small and this is no hot path. */
@@ -110,16 +111,26 @@ static int64_t find_entry(const struct audience *audience, const struct subscrip
 	return -1;
 }
 
+static bool entry_is_narrowed(const struct audience *audience, int64_t place)
+{
+	return audience->entries[place].pattern->kind == PATTERN_NARROWED;
+}
+
 int subscription_add(struct subscription_index *index, struct audience_member *member,
 		     const struct subscription_spec *spec, unsigned subscription_max)
 {
-	struct audience *audience = member->audience;
-	int64_t replaced = find_entry(audience, spec);
+	int64_t replaced = find_entry(member->audience, spec);
 	uint32_t count;
 
 	MUST(!(spec->id.len && spec->prefix.len) && spec->prefix.len <= DOCUMENT_ID_MAX);
-	if (replaced < 0 && audience_subscription_count(audience) >= subscription_max)
+	if (replaced < 0 && audience_subscription_count(member->audience) >= subscription_max)
 		return -ENOSPC;
+	/* With another filter it may have another pattern. */
+	if (replaced >= 0 && (spec->filter || entry_is_narrowed(member->audience, replaced))) {
+		subscription_remove(index, member, spec);
+		replaced = -1;
+	}
+	struct audience *audience = member->audience;
 	struct entry change = {pattern_get(index, spec), 0, (uint8_t)spec->mode,
 			       (int8_t)spec->presence, spec->filter};
 	uint64_t hash = (audience ? audience->hash : 0) + audience_entry_hash(&change);
