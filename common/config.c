@@ -127,6 +127,7 @@ const struct config_key config_keys[] = {
 	STRING("log.target", log_target, "stderr", config_check_log_target),
 	CHOICE("log.level", log_level, "info", log_levels),
 	CHOICE("log.format", log_format, "text", log_formats),
+	FLAG("log.access", log_access, "no"),
 
 	FLAG("admin.enabled", admin_enabled, "yes"),
 };

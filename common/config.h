@@ -39,7 +39,7 @@ struct config {
 	size_t ring_size;
 
 	char *redis_url; /* "embedded", redis://[user:password@]host[:port][/db],
-			    unix:///path[?db=N] */
+			    unix:///path[?db=N], sentinel://host[:port],…/name[/db] */
 	enum config_encoding redis_encoding;
 	int64_t redis_timeout_ms;
 	char *redis_password_file;
@@ -78,6 +78,7 @@ struct config {
 	char *log_target;
 	enum log_level log_level;
 	enum log_format log_format;
+	bool log_access;
 	bool admin_enabled;
 };
 

@@ -14,6 +14,7 @@
 
 #define LINE_MAX_LEN 4096 /* newline included */
 #define PROCESS_MAX 32
+#define MEMBER_MAX 1100 /* of the access log; all of them fit into a line */
 #define ALLOW_EVERY_MS 60000
 
 enum target { TARGET_STDERR, TARGET_SYSLOG, TARGET_FILE };
@@ -254,8 +255,23 @@ static void format_text(struct buffer *line, enum log_level level, struct span m
 	append_body(line, message, held_back, LINE_MAX_LEN - 1 - line->len);
 }
 
+static void append_members(struct buffer *line, const struct log_member *members, size_t count)
+{
+	CLEANUP(buffer_fini) struct buffer text = {0};
+	for (size_t i = 0; i < count; i++) {
+		buffer_printf(line, ",\"%s\":", members[i].name);
+		text.len = 0;
+		append_message(&text, members[i].text, MEMBER_MAX);
+		if (members[i].number)
+			buffer_append_span(line, buffer_span(&text));
+		else
+			buffer_append_json(line, buffer_span(&text));
+	}
+}
+
+/* One that has members says in them what its message would. */
 static void format_json(struct buffer *line, enum log_level level, struct span message,
-			uint64_t held_back)
+			uint64_t held_back, const struct log_member *members, size_t count)
 {
 	CLEANUP(buffer_fini) struct buffer body = {0};
 	buffer_append_string(line, "{\"time\":\"");
@@ -263,7 +279,9 @@ static void format_json(struct buffer *line, enum log_level level, struct span m
 	buffer_printf(line, "\",\"level\":\"%s\",\"process\":", levels[level].name);
 	append_message(&body, span_string(state.process), PROCESS_MAX * 6);
 	buffer_append_json(line, buffer_span(&body));
-	buffer_printf(line, ",\"pid\":%d,\"message\":", (int)getpid());
+	buffer_printf(line, ",\"pid\":%d", (int)getpid());
+	append_members(line, members, count);
+	buffer_append_string(line, ",\"message\":");
 	body.len = 0;
 	append_body(&body, message, held_back, LINE_MAX_LEN - strlen("\"\"}\n") - line->len);
 	buffer_append_json(line, buffer_span(&body));
@@ -284,6 +302,33 @@ static void write_line(enum log_level level, struct buffer *line)
 		;
 }
 
+static void write_message(enum log_level level, uint64_t held_back,
+			  const struct log_member *members, size_t count, const char *format,
+			  va_list args)
+{
+	char message[LINE_MAX_LEN + 1]; /* longer ones do not fit the line and are cut there */
+	int len = vsnprintf(message, sizeof(message), format, args);
+	CLEANUP(buffer_fini) struct buffer line = {0};
+	if (len < 0)
+		return;
+	if (state.format == LOG_FORMAT_JSON)
+		format_json(&line, level, span_string(message), held_back, members, count);
+	else
+		format_text(&line, level, span_string(message), held_back);
+	write_line(level, &line);
+}
+
+void log_access(const struct log_member *members, size_t count, const char *format, ...)
+{
+	int saved_errno = errno;
+	va_list args;
+	va_start(args, format);
+	write_message(LOG_LEVEL_INFO, 0, members, count,
+		      state.format == LOG_FORMAT_JSON ? "access" : format, args);
+	va_end(args);
+	errno = saved_errno;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	int saved_errno = errno; /* callers log and then return it; `%m` needs it too */
@@ -292,19 +337,10 @@ void log_write(enum log_level level, const char *format, ...)
 	if (level > log_level_in_force())
 		return;
 
-	char message[LINE_MAX_LEN + 1]; /* longer ones do not fit the line and are cut there */
 	va_list args;
 	va_start(args, format);
-	int len = vsnprintf(message, sizeof(message), format, args);
+	write_message(level, held_back, NULL, 0, format, args);
 	va_end(args);
-	CLEANUP(buffer_fini) struct buffer line = {0};
-	if (len >= 0) {
-		if (state.format == LOG_FORMAT_JSON)
-			format_json(&line, level, span_string(message), held_back);
-		else
-			format_text(&line, level, span_string(message), held_back);
-		write_line(level, &line);
-	}
 	errno = saved_errno;
 }
 

@@ -41,6 +41,17 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
+/* A line of the access log, which has a switch of its own: written whatever log.level is, as info.
+ * Where log.format is json the members stand beside the message; as text the message says it all.
+ * Any bytes will do; a number must be one in JSON. */
+struct log_member {
+	const char *name; /* needs no escaping */
+	struct span text;
+	bool number;
+};
+void log_access(const struct log_member *members, size_t count, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* For repeats: `static struct log_limit limit; if (log_allow(&limit)) log_warning(…)`. One line a
  * minute each; the next allowed line of the same limit says how many were held back. */
 struct log_limit {

@@ -4,7 +4,9 @@
 #include "log.h"
 #include "store_internal.h"
 
-#define HEAD 3 /* of the reply, before the documents */
+#define HEAD 3      /* of the reply, before the documents */
+#define COLUMNS 3   /* of each document */
+#define ARGUMENTS 8 /* before the services, KEYS and ARGV together */
 
 struct changed_request {
 	struct store_request base;
@@ -20,13 +22,15 @@ static void changed_finish(struct store_request *base, int error)
 	free(request);
 }
 
-static bool take_document(const struct redisReply *service, const struct redisReply *id,
-			  struct store_since_document *ret)
+static bool take_document(struct redisReply *const *columns, struct store_since_document *ret)
 {
+	const struct redisReply *service = columns[0], *id = columns[1];
+
 	if (service->type != REDIS_REPLY_STRING || id->type != REDIS_REPLY_STRING)
 		return false;
 	ret->service = span_of(service->str, service->len);
 	ret->id = span_of(id->str, id->len);
+	ret->sequence = store_number(columns[2]);
 	return document_service_is_valid(ret->service) && document_id_is_valid(ret->id);
 }
 
@@ -41,9 +45,8 @@ static int changed_parse(const struct redisReply *reply, struct store_since *ret
 	ret->purged = store_number(reply->element[2]);
 	*ret_documents = calloc(reply->elements, sizeof(**ret_documents));
 	MUST(*ret_documents);
-	for (size_t i = HEAD; i + 1 < reply->elements; i += 2)
-		if (take_document(reply->element[i], reply->element[i + 1],
-				  &(*ret_documents)[ret->count]))
+	for (size_t i = HEAD; i + COLUMNS <= reply->elements; i += COLUMNS)
+		if (take_document(reply->element + i, &(*ret_documents)[ret->count]))
 			ret->count++;
 	ret->documents = *ret_documents;
 	return 0;
@@ -75,23 +78,27 @@ void store_since(struct store *store, const struct store_since_query *query, sto
 	request->arg = arg;
 	int after_len = snprintf(after, sizeof(after), "%llu", (unsigned long long)query->after);
 	int most_len = snprintf(most, sizeof(most), "%d", STORE_SINCE_MAX);
-	struct span arguments[] = {
+	struct span arguments[ARGUMENTS + STORE_SINCE_SERVICES_MAX] = {
 		SPAN(KEY_SEQUENCE),
 		SPAN(KEY_SERVICES),
 		SPAN(KEY_PURGED),
 		span_of(after, (size_t)after_len),
 		span_of(index, key_index(index, SPAN_NONE)),
-		query->service,
 		query->prefix,
+		query->id,
 		span_of(most, (size_t)most_len),
 	};
+	MUST(query->service_count <= STORE_SINCE_SERVICES_MAX);
+	for (size_t i = 0; i < query->service_count; i++)
+		arguments[ARGUMENTS + i] = query->services[i];
+	size_t count = ARGUMENTS + query->service_count;
 	const char *argv[ARRAY_LEN(arguments)];
 	size_t len[ARRAY_LEN(arguments)];
-	for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
+	for (size_t i = 0; i < count; i++) {
 		argv[i] = arguments[i].len ? arguments[i].at : "";
 		len[i] = arguments[i].len;
 	}
-	if (store_script(store_lane_of_lists(store), &script_changed, on_changed, request, 3,
-			 ARRAY_LEN(arguments), argv, len))
+	if (store_script(store_lane_of_lists(store), &script_changed, on_changed, request, 3, count,
+			 argv, len))
 		store_defer(&request->base, -EAGAIN);
 }

@@ -5,15 +5,19 @@
 #include "store.h"
 
 #define STORE_SINCE_MAX 10000 /* documents looked at */
+#define STORE_SINCE_SERVICES_MAX 32
 
 struct store_since_query {
-	struct span service; /* len 0: all */
-	struct span prefix;  /* of the id; may be empty */
-	uint64_t after;      /* a sequence */
+	const struct span *services; /* each once; borrowed until store_since() returns */
+	size_t service_count;        /* at most STORE_SINCE_SERVICES_MAX; 0: all services */
+	struct span prefix;          /* of the id; may be empty */
+	struct span id;              /* the only document looked at; empty: all */
+	uint64_t after;              /* a sequence */
 };
 
 struct store_since_document {
 	struct span service, id;
+	uint64_t sequence; /* of its last write */
 };
 
 /* All of one moment. Spans are valid inside the callback. */

@@ -4,23 +4,7 @@
 
 #include "diff.h"
 #include "event.h"
-
-static bool is_tombstone(struct span op)
-{
-	return span_equals(op, SPAN("expire")) || span_equals(op, SPAN("delete"));
-}
-
-/* `after_tombstone`: the revision before it was one. */
-static enum topic_event event_of(struct span op, bool after_tombstone)
-{
-	if (span_equals(op, SPAN("delete")))
-		return TOPIC_DELETED;
-	if (span_equals(op, SPAN("expire")))
-		return TOPIC_EXPIRED;
-	if (span_equals(op, SPAN("create")) || after_tombstone)
-		return TOPIC_CREATED;
-	return TOPIC_UPDATED;
-}
+#include "history_op.h"
 
 /* Entries of revisions that went by, from the newest on; *ret_first is the lowest of those. False:
  * cannot be told. */
@@ -84,30 +68,38 @@ struct rebuild {
 	size_t bytes;
 };
 
-static bool follows_tombstone(const struct rebuild *rebuild, size_t i)
+static enum history_before before_entry(const struct rebuild *rebuild, size_t i)
 {
+	bool tombstone;
+
 	if (i + 1 < rebuild->stored->count)
-		return is_tombstone(rebuild->stored->entries[i + 1].op);
-	return rebuild->known && rebuild->known->deleted;
+		tombstone = history_op_is_tombstone(rebuild->stored->entries[i + 1].op);
+	else if (rebuild->known)
+		tombstone = rebuild->known->deleted;
+	else
+		return HISTORY_BEFORE_UNKNOWN;
+	return tombstone ? HISTORY_BEFORE_TOMBSTONE : HISTORY_BEFORE_LIVING;
 }
 
-/* The text of the revision of entry `i`. -EINVAL: the diff is none. */
+/* The text of the revision of entry `i`. -EINVAL: the diff is none, or the event cannot be told. */
 static int format_event(struct rebuild *rebuild, size_t i, struct buffer *ret)
 {
 	const struct store_missed_entry *entry = &rebuild->stored->entries[i];
 	struct json_fault fault;
+	enum topic_event name;
 	rebuild->client.len = 0;
-	if (json_parse(&rebuild->diff_json, entry->diff, JSON_DEPTH_LIMIT, &fault) ||
+	if (history_op_event(entry->op, before_entry(rebuild, i), &name) ||
+	    json_parse(&rebuild->diff_json, entry->diff, JSON_DEPTH_LIMIT, &fault) ||
 	    diff_client_form(&rebuild->diff_json, &rebuild->client))
 		return -EINVAL;
 	const struct event event = {
-		.name = event_of(entry->op, follows_tombstone(rebuild, i)),
+		.name = name,
 		.service = rebuild->newest.service,
 		.id = rebuild->newest.id,
 		.revision = entry->revision,
 		.timestamp_ms = entry->at_ms,
 		.by = entry->by,
-		.deleted = is_tombstone(entry->op),
+		.deleted = history_op_is_tombstone(entry->op),
 		.data = buffer_span(&rebuild->data),
 		.diff = buffer_span(&rebuild->client),
 	};

@@ -169,6 +169,8 @@ static int reload(struct supervisor *supervisor, char *ret_error, size_t error_l
 	figures_tell(&supervisor->figures);
 	stop_store(supervisor);
 	start_store(supervisor);
+	redis_set_timeout(supervisor->commands.redis, config->redis_timeout_ms);
+	redis_set_timeout(supervisor->relay.upstream.redis, config->redis_timeout_ms);
 	config_destroy(old);
 	log_notice("reload: done, new workers serve, the old ones drain");
 	return 0;
@@ -507,6 +509,7 @@ static void start_figures(struct supervisor *supervisor)
 		.presence_reaper = &supervisor->presence_reaper,
 		.expiry = &supervisor->expiry,
 		.purge = &supervisor->purge,
+		.control = supervisor->control,
 		.store = &supervisor->store,
 	};
 	figures_start(&supervisor->figures, supervisor->loop, &source);

@@ -8,12 +8,13 @@ cd "$root" || exit 1
 # shellcheck source=packaging/packages.sh
 . packaging/packages.sh
 
-ALL_PARTS="unit stress clang fuzz tsan release e2e"
+ALL_PARTS="unit stress clang fuzz tsan release packages e2e"
 BUILD_MAX_S=900 # a part that takes longer than its maximum is ended and has failed
 UNIT_MAX_S=900
 STRESS_MAX_S=300
 STRESS_S=3 # of each stress program under ThreadSanitizer
 FUZZ_S=8   # of each fuzz program, after its seeds
+PACKAGES_MAX_S=120 # each check
 E2E_MAX_S=1200
 CHECKER_S=20     # of tests/e2e/checker.mjs, which checker.test.js runs
 SHOW_LINES=400 # of a failed step's output
@@ -31,6 +32,7 @@ usage() {
 	  fuzz      the same build: libFuzzer on the seeds, and $FUZZ_S s of search each
 	  tsan      gcc, ThreadSanitizer: the ring under stress
 	  release   an optimised build, without warnings
+	  packages  packaging: scripts, unit, file lists (tests/packaging/run.sh tests the packages)
 	  e2e       node:test against the processes of the first build
 
 	Output of each step is kept in build-logs/.
@@ -394,6 +396,16 @@ part_release() {
 	programs_end
 }
 
+part_packages() {
+	programs_begin "packaging, what can be checked without a package"
+	for name in $(sh tests/packaging/quick.sh); do
+		echo "== $name" >>"$step_log"
+		in_session "$PACKAGES_MAX_S" "$step_log" sh tests/packaging/quick.sh "$name"
+		one_program $?
+	done
+	programs_end
+}
+
 # tap_count WORD FILE: from the last lines of node's report.
 tap_count() {
 	sed -n "s/^# $1 \([0-9][0-9]*\)\$/\1/p" "$2" | tail -n 1 | grep . || echo 0
@@ -436,6 +448,7 @@ groups_of() {
 	clang | fuzz) echo build unit clang fuzz ;;
 	tsan) echo build thread ;;
 	release) echo build ;;
+	packages) echo build checks ;;
 	e2e) echo build unit sanitize e2e ;;
 	esac
 }
@@ -445,7 +458,11 @@ install_needed() {
 	# clang before its runtime, whose package is named after the version that it turns out to be.
 	case $groups in *clang*) packages_ensure clang || return 1 ;; esac
 	# shellcheck disable=SC2086 # one word each
-	packages_ensure $groups
+	packages_ensure $groups || return 1
+	# Not everywhere to be had: the tests of the Admin UI then skip, and say so.
+	case $groups in
+	*e2e*) packages_ensure browser || echo "without Chromium: the tests of the Admin UI are skipped" ;;
+	esac
 }
 
 # shellcheck disable=SC2317 # called by the trap
@@ -517,6 +534,7 @@ for part; do
 	fuzz) part_fuzz ;;
 	tsan) part_tsan ;;
 	release) part_release ;;
+	packages) part_packages ;;
 	e2e) part_e2e ;;
 	esac
 done

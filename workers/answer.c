@@ -2,6 +2,7 @@
  * request is answered exactly once. */
 #include "request_private.h"
 
+#include "access_log.h"
 #include "cors.h"
 
 #include <sys/socket.h>
@@ -22,10 +23,13 @@ static void choose_id(struct request *request)
 		worker_random_name(request->id, REQUEST_ID_LEN);
 }
 
-static void count_answer(struct request *request, int status)
+static void count_answer(struct request *request, int status, size_t body_len)
 {
 	struct slot *slot = request->http->worker->slot;
 
+	access_line_answered(
+		request->access, status,
+		request->method == HTTP_HEAD || status == MHD_HTTP_NOT_MODIFIED ? 0 : body_len);
 	stat_add(slot, STAT_requests_total, 1);
 	if (status >= 500)
 		stat_add(slot, STAT_requests_5xx, 1);
@@ -76,8 +80,9 @@ static void refused_by_mhd(struct request *request, int status)
 	shutdown(request->client->fd, SHUT_RDWR);
 }
 
-/* Takes the response. */
-static void queue_answer(struct request *request, int status, struct MHD_Response *response)
+/* Takes the response, whose body has `body_len` bytes, as far as is known. */
+static void queue_answer(struct request *request, int status, struct MHD_Response *response,
+			 size_t body_len)
 {
 	bool suspended = request->state == REQUEST_SUSPENDED;
 	const char *name = NULL, *value = NULL;
@@ -92,7 +97,7 @@ static void queue_answer(struct request *request, int status, struct MHD_Respons
 		refused_by_mhd(request, status);
 	MHD_destroy_response(response);
 	request_set_answered(request);
-	count_answer(request, status);
+	count_answer(request, status, body_len);
 	if (suspended) {
 		MHD_resume_connection(request->connection);
 		http_run_soon(request->http);
@@ -132,7 +137,8 @@ void request_answer(struct request *request, int status, const char *content_typ
 		enum MHD_ResponseMemoryMode mode =
 			body.len ? MHD_RESPMEM_MUST_COPY : MHD_RESPMEM_PERSISTENT;
 		queue_answer(request, status,
-			     create_response(content_type, body.len ? body : SPAN(""), mode));
+			     create_response(content_type, body.len ? body : SPAN(""), mode),
+			     body.len);
 	}
 	request_put(request);
 }
@@ -142,7 +148,7 @@ void request_answer_constant(struct request *request, int status, const char *co
 {
 	if (end_handler(request))
 		queue_answer(request, status,
-			     create_response(content_type, body, MHD_RESPMEM_PERSISTENT));
+			     create_response(content_type, body, MHD_RESPMEM_PERSISTENT), body.len);
 	request_put(request);
 }
 
@@ -153,7 +159,8 @@ static void answer_owned(struct request *request, int status, const char *conten
 
 	buffer_reserve(body, 0);
 	bytes.at = body->at;
-	queue_answer(request, status, create_response(content_type, bytes, MHD_RESPMEM_MUST_FREE));
+	queue_answer(request, status, create_response(content_type, bytes, MHD_RESPMEM_MUST_FREE),
+		     bytes.len);
 	*body = (struct buffer){0};
 }
 
@@ -178,7 +185,7 @@ void request_answer_stream(struct request *request, struct MHD_Response *respons
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, MEDIA_EVENT_STREAM);
 	/* Or nginx keeps the events until it has a buffer full. */
 	MHD_add_response_header(response, "X-Accel-Buffering", "no");
-	queue_answer(request, MHD_HTTP_OK, response);
+	queue_answer(request, MHD_HTTP_OK, response, 0);
 	request_put(request);
 }
 
@@ -187,6 +194,7 @@ void request_answer_stream(struct request *request, struct MHD_Response *respons
 static void format_problem(struct request *request, const struct outcome *outcome,
 			   struct buffer *ret)
 {
+	stat_refuse(request->http->worker->slot, outcome->code);
 	buffer_append_string(ret, "{\"type\":\"" PROBLEM_TYPE);
 	buffer_append_string(ret, outcome->code);
 	buffer_append_string(ret, "\",\"title\":");
@@ -242,7 +250,7 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
 	}
 	MUST(request->state == REQUEST_HANDLING && end_handler(request));
 	request->client->upgraded = true;
-	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response);
+	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response, 0);
 	request_put(request);
 }
 
@@ -281,7 +289,7 @@ void request_answer_unread(struct request *request, const struct outcome *outcom
 		log_debug("http: %d: %s", outcome->status, strerror(errno));
 	shutdown(request->client->fd, SHUT_RDWR);
 	buffer_fini(&answer);
-	count_answer(request, outcome->status);
+	count_answer(request, outcome->status, 0);
 }
 
 /* A 503 other than outcome_unknown promises that nothing was changed, and that is not known of a

@@ -7,7 +7,6 @@
 
 struct auth {
 	const struct config *config; /* borrowed */
-	struct slot *slot;           /* borrowed */
 	struct token_cache *cache;   /* owned; jwt */
 	struct principal **tokens;   /* owned; token: in the order of the secrets' tokens */
 	struct principal *everybody; /* owned reference; NULL: auth.mode is set */
@@ -39,13 +38,12 @@ static void create_token_principals(struct auth *auth)
 						   rights_get(secrets->tokens[i].rights));
 }
 
-struct auth *auth_create(const struct config *config, struct slot *slot)
+struct auth *auth_create(const struct config *config)
 {
 	struct auth *auth = calloc(1, sizeof(*auth));
 
 	MUST(auth);
 	auth->config = config;
-	auth->slot = slot;
 	if (!CONFIG_AUTH_IS_ON(config)) {
 		auth->everybody = create_everybody();
 		return auth;
@@ -125,8 +123,8 @@ static int check_jwt(struct auth *auth, struct span token, const unsigned char *
 	return 0;
 }
 
-static int check_token(struct auth *auth, struct span token, int64_t now_ms, struct principal **ret,
-		       struct outcome *ret_refusal)
+int auth_check(struct auth *auth, struct span token, int64_t now_ms, struct principal **ret,
+	       struct outcome *ret_refusal)
 {
 	unsigned char digest[AUTH_DIGEST_LEN];
 	int error;
@@ -145,14 +143,4 @@ static int check_token(struct auth *auth, struct span token, int64_t now_ms, str
 	principal_put(*ret);
 	*ret_refusal = outcome_refusal(401, "token_revoked", "the token has been revoked");
 	return -EINVAL;
-}
-
-int auth_check(struct auth *auth, struct span token, int64_t now_ms, struct principal **ret,
-	       struct outcome *ret_refusal)
-{
-	int error = check_token(auth, token, now_ms, ret, ret_refusal);
-
-	if (error)
-		stat_add(auth->slot, STAT_auth_refused, 1);
-	return error;
 }

@@ -4,17 +4,16 @@
 
 #include "config.h"
 #include "principal.h"
-#include "stats.h"
 
 struct auth;
 
-/* `config` with its auth_secrets is borrowed, as is the slot. */
-struct auth *auth_create(const struct config *config, struct slot *slot);
+/* `config` with its auth_secrets is borrowed. */
+struct auth *auth_create(const struct config *config);
 void auth_destroy(struct auth *auth); /* NULL is fine */
 
 /* Whom everybody is without auth.mode; NULL: everybody needs a token. */
 struct principal *auth_everybody(const struct auth *auth);
-/* *ret has one reference. -EINVAL: *ret_refusal is a 401; counted. */
+/* *ret has one reference. -EINVAL: *ret_refusal is a 401. */
 int auth_check(struct auth *auth, struct span token, int64_t now_ms, struct principal **ret,
 	       struct outcome *ret_refusal);
 /* 401 unauthorized: there is no token. */

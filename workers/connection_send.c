@@ -136,7 +136,7 @@ void connection_flush(struct connection *connection)
 		websockets_stalled_moved(connection);
 	websockets_check_queue_total(connection->websockets);
 	connection_watch(connection);
-	if (!connection->queue && connection->replays)
+	if (connection->replays)
 		replay_go_on(connection);
 	if (!connection->queue && connection->state == CONNECTION_CLOSING &&
 	    connection->flags & CONNECTION_PEER_CLOSE)

@@ -33,10 +33,11 @@ void fanout_keep_records(struct fanout *fanout, bool keep);
 /* The last mark drained: `position` for `subscribed`; empty before the first one. Valid until the
  * loop turns. */
 struct span fanout_position(const struct fanout *fanout);
-/* Connections that stand apart (replay.h): each event their index matches is handed over one by
- * one, inside the pass. `record` NULL: the ring has overtaken this worker. fn changes no index. */
+/* Clients that stand apart (replay.h): each event their index matches is handed over one by one,
+ * inside the pass. `record` NULL: the ring has overtaken this worker. `kept`: see
+ * fanout_keep_records(), or NULL; borrowed. fn changes no index. */
 typedef void (*fanout_apart_fn)(struct audience_member *member, const struct event_record *record,
-				enum event_mode mode, void *arg);
+				enum event_mode mode, struct kept_record *kept, void *arg);
 void fanout_set_apart(struct fanout *fanout, struct subscription_index *index, fanout_apart_fn fn,
 		      void *arg);
 /* Called by fanout after each pass in which a mark came, so that waiting subscribes go on. */

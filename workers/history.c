@@ -2,6 +2,7 @@
 
 #include "context.h"
 #include "diff.h"
+#include "history_op.h"
 #include "log.h"
 #include "store_history.h"
 
@@ -67,18 +68,13 @@ static int revert(struct rebuild *rebuild, const struct span *diffs, size_t coun
 	return 0;
 }
 
-static bool is_tombstone(struct span op)
-{
-	return span_equals(op, SPAN("delete")) || span_equals(op, SPAN("expire"));
-}
-
 /* The diffs up to this entry have been taken off: the data is that of its revision. */
 static void set_state(struct revision *state, const struct store_history_entry *entry)
 {
 	state->number = entry->revision;
 	state->updated_at_ms = entry->at_ms;
 	state->expires_at_ms = 0;
-	state->deleted = is_tombstone(entry->op);
+	state->deleted = history_op_is_tombstone(entry->op);
 }
 
 /* Entries must follow each other without a hole, from that of the newest revision on. */

@@ -1,4 +1,4 @@
-/* replay.c — the order of a connection's replays, and where its subscriptions are meanwhile. */
+/* replay.c — the order of a client's replays, and when it stands apart. */
 #include "replay_private.h"
 
 #include "fanout.h"
@@ -11,7 +11,7 @@ void replay_set_start(struct websockets *websockets)
 	struct replay_set *set = calloc(1, sizeof(*set));
 
 	MUST(set);
-	set->websockets = websockets;
+	set->worker = websockets->worker;
 	set->apart = subscription_index_create(websockets->worker->hash_seed);
 	TAILQ_INIT(&set->all);
 	TAILQ_INIT(&set->wanting);
@@ -30,7 +30,7 @@ void replay_set_stop(struct websockets *websockets)
 	struct replay_set *set = websockets->replays;
 	struct replay_read *read;
 
-	MUST(TAILQ_EMPTY(&set->all)); /* all connections are gone */
+	MUST(TAILQ_EMPTY(&set->all));
 	TAILQ_FOREACH(read, &set->reads, link)
 	read->set = NULL;
 	subscription_index_destroy(set->apart);
@@ -44,17 +44,6 @@ void replay_set_stop(struct websockets *websockets)
 const struct subscription_index *replay_set_index(const struct websockets *websockets)
 {
 	return websockets->replays->apart;
-}
-
-struct subscription_index *replay_index(const struct connection *connection)
-{
-	return connection->replays ? connection->websockets->replays->apart
-				   : connection->websockets->index;
-}
-
-struct audience_member *replay_member(struct connection *connection)
-{
-	return connection->replays ? &connection->replays->member : &connection->member;
 }
 
 /* --- apart, and back --------------------------------------------------------- */
@@ -71,7 +60,7 @@ static void add_subscription(const struct subscription_spec *spec, void *arg)
 	MUST(!subscription_add(move->to, move->member, spec, UINT_MAX));
 }
 
-static void move_subscriptions(struct subscription_index *from, struct audience_member *old,
+void replay_move_subscriptions(struct subscription_index *from, struct audience_member *old,
 			       struct subscription_index *to, struct audience_member *new)
 {
 	struct move move = {to, new};
@@ -83,56 +72,28 @@ static void move_subscriptions(struct subscription_index *from, struct audience_
 
 static void count_apart(struct replay_set *set, int64_t change)
 {
-	struct slot *slot = set->websockets->worker->slot;
+	struct slot *slot = set->worker->slot;
 
 	stat_set(slot, STAT_replays, stat_read(slot, STAT_replays) + (uint64_t)change);
 }
 
-static struct replays *stand_apart(struct connection *connection)
+struct replays *replays_create(struct replay_set *set, const struct replay_client *client,
+			       void *owner)
 {
-	struct replay_set *set = connection->websockets->replays;
 	struct replays *replays = calloc(1, sizeof(*replays));
 
 	MUST(replays);
-	replays->connection = connection;
+	replays->set = set;
+	replays->client = client;
+	replays->owner = owner;
 	TAILQ_INIT(&replays->list);
 	TAILQ_INIT(&replays->held);
 	TAILQ_INSERT_TAIL(&set->all, replays, all);
-	move_subscriptions(connection->websockets->index, &connection->member, set->apart,
-			   &replays->member);
-	connection->replays = replays;
 	count_apart(set, 1);
 	return replays;
 }
 
-static void replays_free(struct replays *replays)
-{
-	struct connection *connection = replays->connection;
-	struct replay_set *set = connection->websockets->replays;
-
-	if (replays->wants)
-		TAILQ_REMOVE(&set->wanting, replays, wanting);
-	TAILQ_REMOVE(&set->all, replays, all);
-	replay_drop_held(replays);
-	connection->replays = NULL;
-	free(replays);
-	count_apart(set, -1);
-}
-
-static void join_if_idle(struct replays *replays)
-{
-	struct connection *connection = replays->connection;
-
-	if (!TAILQ_EMPTY(&replays->list))
-		return;
-	move_subscriptions(connection->websockets->replays->apart, &replays->member,
-			   connection->websockets->index, &connection->member);
-	replays_free(replays);
-}
-
-/* --- single replays ---------------------------------------------------------- */
-
-static void replay_free(struct replay *replay)
+void replay_destroy(struct replay *replay)
 {
 	struct replays *replays = replay->replays;
 
@@ -143,112 +104,119 @@ static void replay_free(struct replay *replay)
 		replays->waiting--;
 	if (replay->read)
 		replay->read->replay = NULL;
-	replays->connection->websockets->replays->document_count -= replay->count;
+	replay_documents_fini(replay);
+	replay_frames_fini(&replay->frames);
+	if (replay->specs != &replay->subscribe.spec)
+		free((void *)replay->specs);
 	subscribe_fini(&replay->subscribe);
 	buffer_fini(&replay->message_id);
 	buffer_fini(&replay->position);
-	buffer_fini(&replay->names);
-	free(replay->documents);
-	free(replay->table);
 	free(replay);
 }
 
-void replay_abandon(struct replay *replay)
+void replays_destroy(struct replays *replays)
 {
-	struct replays *replays = replay->replays;
-	bool was_running = replays->running == replay;
+	struct replay_set *set = replays->set;
+	struct replay *replay;
 
-	replay_free(replay);
-	if (was_running)
-		replay_flush_held(replays);
+	while ((replay = TAILQ_FIRST(&replays->list)))
+		replay_destroy(replay);
+	subscription_leave(set->apart, &replays->member);
+	if (replays->wants)
+		TAILQ_REMOVE(&set->wanting, replays, wanting);
+	TAILQ_REMOVE(&set->all, replays, all);
+	replay_drop_held(replays);
+	free(replays);
+	count_apart(set, -1);
 }
 
-int replay_subscribe(struct connection *connection, struct subscribe *subscribe,
-		     struct span message_id)
+static void join_if_idle(struct replays *replays)
 {
-	const struct worker *worker = connection->websockets->worker;
-	struct replays *replays = connection->replays;
+	if (!TAILQ_EMPTY(&replays->list) || !replay_holds_nothing(replays))
+		return;
+	replays->client->end(replays);
+	replays_destroy(replays);
+}
 
-	if (replays && replays->waiting >= worker->config->ws_max_subscriptions)
-		return -ENOSPC;
-	if (!replays)
-		replays = stand_apart(connection);
+/* --- single replays ---------------------------------------------------------- */
+
+struct replay *replay_create(struct replays *replays)
+{
 	struct replay *replay = calloc(1, sizeof(*replay));
+
 	MUST(replay);
 	replay->replays = replays;
-	replay->subscribe = *subscribe;
-	*subscribe = (struct subscribe){0};
-	buffer_append_span(&replay->message_id, message_id);
+	replay->specs = &replay->subscribe.spec;
+	replay->spec_count = 1;
 	TAILQ_INSERT_TAIL(&replays->list, replay, link);
 	replays->waiting++;
-	if (replay->subscribe.resume.kind)
-		stat_add(worker->slot, STAT_replays_total, 1);
-	replays_step(replays);
-	return 0;
+	return replay;
 }
-
-bool replay_is_waiting(const struct connection *connection)
-{
-	return connection->replays && connection->replays->waiting;
-}
-
-/* --- steps ------------------------------------------------------------------- */
 
 /* A position of another primary says nothing about this one's writes. */
 static bool is_of_another_run(const struct replay *replay)
 {
-	struct position after;
-
 	return replay->subscribe.resume.kind == RESUME_AFTER &&
-	       !position_parse(buffer_span(&replay->subscribe.after), &after) &&
-	       strcmp(after.run, replay->mark.run) != 0;
+	       strcmp(replay->progress.position.run, replay->mark.run) != 0;
 }
 
 static void begin_run(struct replay *replay)
 {
 	const struct subscribe *subscribe = &replay->subscribe;
-	struct store_since_document one = {subscribe->spec.topic.service, subscribe->spec.id};
+	struct store_since_document one = {subscribe->spec.topic.service, subscribe->spec.id, 0};
 
 	replay->state = REPLAY_RUNNING;
 	replay->replays->running = replay;
-	if (subscribe->resume.kind == RESUME_AFTER)
-		buffer_append_span(&replay->position, buffer_span(&subscribe->after));
-	else
+	if (subscribe->resume.kind != RESUME_AFTER)
 		replay_set_documents(replay, &one, 1);
+}
+
+/* Existing subscriptions of the same names are replaced. */
+static int add_subscriptions(struct replay *replay)
+{
+	struct replays *replays = replay->replays;
+	unsigned most = replay_worker(replay)->config->ws_max_subscriptions;
+	int error = 0;
+
+	if (most < replay->spec_count) /* of a stream, which is limited by itself */
+		most = replay->spec_count;
+	for (unsigned i = 0; i < replay->spec_count && !error; i++) {
+		struct subscription_spec spec = replay->specs[i];
+
+		error = replays->client->narrow(replay, &spec);
+		if (!error)
+			error = subscription_add(replays->set->apart, &replays->member, &spec,
+						 most);
+	}
+	return error;
 }
 
 /* From here on its events come. */
 static void replay_begin(struct replay *replay)
 {
-	struct connection *connection = replay->replays->connection;
-	struct worker *worker = connection->websockets->worker;
+	const struct replay_client *client = replay->replays->client;
+	struct worker *worker = replay_worker(replay);
 	struct span now = fanout_position(worker->fanout);
-	struct subscription_spec narrowed;
-	struct outcome refusal;
 
 	replay->replays->waiting--;
 	replay->state = REPLAY_SETTLING;
-	if (subscribe_narrow(connection, &replay->subscribe, &narrowed, &refusal)) {
-		session_send_error(connection, buffer_span(&replay->message_id), &refusal);
-		replay_free(replay);
-		return;
-	}
-	if (subscription_add(replay_index(connection), replay_member(connection), &narrowed,
-			     worker->config->ws_max_subscriptions)) {
-		subscribe_refuse_too_many(connection, buffer_span(&replay->message_id));
-		replay_free(replay);
+	int error = add_subscriptions(replay);
+	if (error) {
+		if (error == -ENOSPC)
+			client->refuse(replay);
+		replay_destroy(replay);
 		return;
 	}
 	if (position_parse(now, &replay->mark))
 		replay->mark = (struct position){.run = ""};
 	if (!replay->subscribe.resume.kind) {
-		replay_answer(replay, "live", now, NULL);
-		replay_free(replay);
+		client->answer(replay, "live", now, NULL);
+		replay_destroy(replay);
 	} else if (is_of_another_run(replay)) {
 		stat_add(worker->slot, STAT_replay_refusals, 1);
-		replay_answer(replay, "live", now, NULL);
-		replay_send_resync(replay, NULL, "failover");
-		replay_free(replay);
+		client->answer(replay, "live", now, NULL);
+		client->send_resync(replay, NULL, "failover");
+		replay_destroy(replay);
 	} else {
 		if (replay->subscribe.resume.kind != RESUME_AFTER)
 			buffer_append_span(&replay->position, now);
@@ -266,98 +234,121 @@ static struct replay *first_waiting(struct replays *replays)
 	return NULL;
 }
 
-/* One at a time, and each step only when the socket has taken the one before: so what waits for it
- * stays below ws.queue whatever is replayed. False: it waits for something. */
-static bool step(struct replays *replays)
-{
-	struct replay *replay = replays->running;
+/* --- steps ------------------------------------------------------------------- */
 
-	if (!replay) {
-		replay = first_waiting(replays);
-		if (replay)
-			replay_begin(replay);
-		return replay;
+/* What was rebuilt, as far as there is room. False: some is left. */
+static bool send_frames(struct replay *replay)
+{
+	struct replays *replays = replay->replays;
+	struct slot *slot = replays->set->worker->slot;
+	size_t most = replays->set->worker->config->ws_queue / REPLAY_PORTION_SHARE, len;
+
+	while ((len = replay_frames_portion(&replay->frames, most))) {
+		if (!replays->client->has_room(replays, len))
+			return false;
+		struct batch *batch = replay_frames_take(&replay->frames, len);
+		size_t events = batch_events(batch);
+
+		if (replays->client->send(replays, batch)) {
+			stat_add(slot, STAT_replay_events, events);
+			stat_add(slot, STAT_deliveries_total, events);
+		}
+		batch_put(batch);
 	}
-	if (replay->read)
+	replay_frames_fini(&replay->frames);
+	return true;
+}
+
+/* All that the reads contained has come: nothing they cover comes any more. */
+static bool is_drained(const struct replay *replay, const struct position *mark)
+{
+	return mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
+	       strcmp(mark->run, replay->mark.run) != 0;
+}
+
+/* All up to the read that listed the documents has been told; what was not held since is listed
+ * anew. The documents are forgotten, so nothing of them may be in the pipe any more. */
+static void begin_next_round(struct replay *replay, const struct position *mark)
+{
+	if (strcmp(mark->run, replay->mark.run) != 0) {
+		replay->replays->loss = "failover";
+		replay->again = false;
+		return;
+	}
+	replay->progress.position.sequence = replay->listed_at;
+	replay->progress.told = 0;
+	replay_documents_fini(replay);
+	replay->listed = replay->again = replay->relies = false;
+}
+
+/* False: it waits for something. */
+static bool step_running(struct replay *replay)
+{
+	struct replays *replays = replay->replays;
+	struct position mark;
+
+	if (replay->read || replay->retries || !send_frames(replay) ||
+	    !replays->client->has_room(replays, 0))
 		return false;
 	if (!replay->listed || replay->next < replay->count) {
 		replay_read_next(replay);
 		return false;
 	}
+	if (replay->again) {
+		if (position_parse(fanout_position(replays->set->worker->fanout), &mark) ||
+		    !is_drained(replay, &mark))
+			return false;
+		begin_next_round(replay, &mark);
+		return true;
+	}
+	if (!replays->client->has_room(replays, replays->held_bytes))
+		return false;
 	replays->running = NULL;
 	replay->state = REPLAY_SETTLING;
-	replay_flush_held(replays);
+	return true;
+}
+
+/* One at a time, and each step only when the socket has taken what was before it, or nearly: so
+ * what waits for it stays below ws.queue whatever is replayed. False: it waits for something. */
+static bool step(struct replays *replays)
+{
+	if (replays->running)
+		return step_running(replays->running);
+	if (!replay_holds_nothing(replays))
+		return replay_flush_held(replays);
+	struct replay *replay = first_waiting(replays);
+	if (!replay || !replays->client->may_begin(replays) ||
+	    !replays->client->has_room(replays, 0))
+		return false;
+	replay_begin(replay);
 	return true;
 }
 
 void replays_step(struct replays *replays)
 {
-	struct connection *connection = replays->connection;
-
-	while (connection->state == CONNECTION_OPEN && !connection->queue && step(replays))
+	while (replays->client->is_open(replays) && step(replays))
 		;
-	if (connection->state == CONNECTION_OPEN)
+	if (replays->client->is_open(replays))
 		join_if_idle(replays);
 }
 
-void replay_go_on(struct connection *connection)
-{
-	if (connection->replays)
-		replays_step(connection->replays);
-}
+/* --- marks ------------------------------------------------------------------- */
 
-/* --- ends -------------------------------------------------------------------- */
-
-static bool same_subscription(const struct subscription_spec *a, const struct subscription_spec *b)
-{
-	return a->topic.event == b->topic.event &&
-	       span_equals(a->topic.service, b->topic.service) && span_equals(a->id, b->id) &&
-	       span_equals(a->prefix, b->prefix);
-}
-
-bool replay_forget(struct connection *connection, const struct subscription_spec *spec)
-{
-	struct replays *replays = connection->replays;
-	struct replay *replay, *next;
-	bool found = false;
-
-	if (!replays)
-		return false;
-	TAILQ_FOREACH_SAFE(replay, &replays->list, link, next)
-	{
-		if (!same_subscription(&replay->subscribe.spec, spec))
-			continue;
-		if (!replay->answered) {
-			struct outcome refusal = outcome_refusal(
-				409, "unsubscribed", "unsubscribed before it was active");
-			session_send_error(connection, buffer_span(&replay->message_id), &refusal);
-			found = true;
-		}
-		replay_abandon(replay);
-	}
-	replays_step(replays);
-	return found;
-}
-
-void replay_forget_all(struct connection *connection)
-{
-	struct replays *replays = connection->replays;
-	struct replay *replay;
-
-	if (!replays)
-		return;
-	while ((replay = TAILQ_FIRST(&replays->list)))
-		replay_free(replay);
-	subscription_leave(connection->websockets->replays->apart, &replays->member);
-	replays_free(replays);
-}
-
-/* All that the read contained has come: nothing it covers comes any more. */
 static bool is_settled(const struct replay *replay, const struct position *mark)
 {
-	return replay->state == REPLAY_SETTLING &&
-	       (mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
-		strcmp(mark->run, replay->mark.run) != 0);
+	return replay->state == REPLAY_SETTLING && is_drained(replay, mark);
+}
+
+/* What is held is still to be compared with what was replayed. */
+static void free_settled(struct replays *replays, const struct position *mark)
+{
+	struct replay *replay, *next;
+
+	if (!replay_holds_nothing(replays))
+		return;
+	TAILQ_FOREACH_SAFE(replay, &replays->list, link, next)
+	if (is_settled(replay, mark))
+		replay_destroy(replay);
 }
 
 void replay_on_mark(struct websockets *websockets)
@@ -369,12 +360,9 @@ void replay_on_mark(struct websockets *websockets)
 		return;
 	TAILQ_FOREACH_SAFE(replays, &websockets->replays->all, all, next)
 	{
-		struct replay *replay, *after;
-
-		TAILQ_FOREACH_SAFE(replay, &replays->list, link, after)
-		if (is_settled(replay, &mark))
-			replay_free(replay);
-		if (replays->connection->state == CONNECTION_OPEN)
-			join_if_idle(replays);
+		free_settled(replays, &mark);
+		if (replays->running)
+			replays->running->retries = false;
+		replays_step(replays);
 	}
 }

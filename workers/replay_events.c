@@ -1,12 +1,12 @@
-/* replay_events.c — live events of a connection that stands apart: held, dropped or sent. */
+/* replay_events.c — live events of a client that stands apart: held, dropped or sent. */
 #include "replay_private.h"
 
 #include "fanout.h"
 
-bool replay_covers(const struct subscription_spec *spec, struct span service, struct span id)
+/* Not yet sent: who is unsubscribed now gets it by another subscription. */
+static bool is_under_way(const struct replay *replay, const struct replay_document *document)
 {
-	return (!spec->topic.service.len || span_equals(spec->topic.service, service)) &&
-	       (!spec->id.len || span_equals(spec->id, id)) && span_starts_with(id, spec->prefix);
+	return replay->frames.left && document == &replay->documents[replay->next - 1];
 }
 
 /* updatedAt too: a document that was purged and made anew begins at revision 1 again. */
@@ -16,8 +16,8 @@ static bool is_replayed_by(const struct replay *replay, struct span service, enu
 	const struct replay_document *document = replay_find(replay, hash);
 
 	return name < TOPIC_PRESENCE && document && revision <= document->revision &&
-	       timestamp_ms <= document->at_ms &&
-	       topic_matches(&replay->subscribe.spec.topic, service, name);
+	       timestamp_ms <= document->at_ms && !is_under_way(replay, document) &&
+	       replay_matches(replay, service, name);
 }
 
 /* Only what the topic of a replay matches is in that replay; other events of the document are
@@ -34,33 +34,15 @@ static bool is_replayed(const struct replays *replays, struct span service, enum
 	return false;
 }
 
-/* --- resync of all ----------------------------------------------------------- */
-
-struct each_resync {
-	struct connection *connection;
-	const char *reason;
-};
-
-static void send_resync(const struct subscription_spec *spec, void *arg)
+/* Its turn to be read comes later, and what is published already will be in that. */
+static bool will_be_read(const struct replay *replay, const struct event_record *record)
 {
-	const struct each_resync *each = arg;
-	struct buffer *text = session_answer_begin(each->connection, "resync", SPAN_NONE);
-	struct subscription_spec named = *spec;
+	const struct replay_document *document = replay_find(replay, record->document_hash);
+	size_t unread = replay->next + (replay->read ? 1 : 0);
 
-	named.mode = 0; /* none is shown */
-	subscribe_append(text, &named);
-	buffer_printf(text, ",\"reason\":\"%s\"", each->reason);
-	session_answer_end(each->connection);
-	stat_add(each->connection->websockets->worker->slot, STAT_resyncs_sent, 1);
-}
-
-static void send_loss(struct replays *replays)
-{
-	struct each_resync each = {replays->connection, replays->loss};
-
-	replays->loss = NULL;
-	if (replays->member.audience)
-		audience_each_subscription(replays->member.audience, send_resync, &each);
+	return replay->subscribe.resume.kind == RESUME_AFTER && record->name < TOPIC_PRESENCE &&
+	       document && document >= replay->documents + unread &&
+	       replay_matches(replay, record->service, record->name);
 }
 
 /* --- holding ----------------------------------------------------------------- */
@@ -101,16 +83,57 @@ static struct held_event *held_create(const struct event_record *record, const s
 	return event;
 }
 
+static struct span held_service(const struct held_event *event)
+{
+	return span_of(event->bytes + event->frame_len, event->service_len);
+}
+
+/* What the running replay tells in its next round. */
+static bool is_for_next_round(const struct replays *replays, enum event_record_kind kind,
+			      struct span service, enum topic_event name)
+{
+	const struct replay *replay = replays->running;
+
+	return replay && replay->again && kind == EVENT_RECORD_EVENT && name < TOPIC_PRESENCE &&
+	       replay_matches(replay, service, name);
+}
+
+/* Too much for waiting: a replay by position goes another round, which reads it from Redis. */
+static void leave_to_next_round(struct replays *replays)
+{
+	struct held_event *event, *next;
+
+	replays->running->again = true;
+	TAILQ_FOREACH_SAFE(event, &replays->held, link, next)
+	{
+		if (!is_for_next_round(replays, event->kind, held_service(event), event->name))
+			continue;
+		replays->held_bytes -= event->frame_len;
+		TAILQ_REMOVE(&replays->held, event, link);
+		free(event);
+	}
+}
+
+static bool is_too_much(const struct replays *replays, size_t len)
+{
+	return replays->held_bytes &&
+	       replays->held_bytes + len > replays->set->worker->config->ws_queue;
+}
+
 /* As with ws.queue: one may always wait, whatever its size. */
 static void hold(struct replays *replays, const struct event_record *record,
 		 const struct iovec *parts, unsigned count, size_t len)
 {
-	struct worker *worker = replays->connection->websockets->worker;
-
 	if (replays->loss)
 		return;
-	if (replays->held_bytes && replays->held_bytes + len > worker->config->ws_queue) {
-		stat_add(worker->slot, STAT_replay_overflows, 1);
+	if (is_too_much(replays, len)) {
+		stat_add(replays->set->worker->slot, STAT_replay_overflows, 1);
+		if (replays->running && replays->running->subscribe.resume.kind == RESUME_AFTER)
+			leave_to_next_round(replays);
+	}
+	if (is_for_next_round(replays, record->kind, record->service, record->name))
+		return;
+	if (is_too_much(replays, len)) {
 		replay_drop_held(replays);
 		replays->loss = "slow";
 		return;
@@ -120,48 +143,46 @@ static void hold(struct replays *replays, const struct event_record *record,
 	replays->held_bytes += len;
 }
 
-static struct span held_service(const struct held_event *event)
-{
-	return span_of(event->bytes + event->frame_len, event->service_len);
-}
-
-struct wanted {
-	const struct held_event *event;
-	bool found;
-};
-
-static void on_subscription(const struct subscription_spec *spec, void *arg)
-{
-	struct wanted *wanted = arg;
-	const struct held_event *event = wanted->event;
-	struct span service = held_service(event);
-	struct span id = span_of(service.at + service.len, event->id_len);
-
-	bool may_read = !spec->filter || rights_allow(spec->filter, service, id, RIGHT_READ);
-
-	wanted->found |= may_read && replay_covers(spec, service, id) &&
-			 topic_matches(&spec->topic, service, event->name);
-}
-
 /* A subscription may have gone since. */
 static bool is_wanted(const struct replays *replays, const struct held_event *event)
 {
-	struct wanted wanted = {event,
-				event->kind != EVENT_RECORD_EVENT || event->name == TOPIC_PRESENCE};
+	struct span service = held_service(event);
+	struct event_record names = {.kind = event->kind,
+				     .name = event->name,
+				     .service = service,
+				     .id = span_of(service.at + service.len, event->id_len)};
 
-	if (!wanted.found && replays->member.audience)
-		audience_each_subscription(replays->member.audience, on_subscription, &wanted);
-	return wanted.found;
+	/* A notice to everybody names nothing. */
+	if (!service.len)
+		return replays->member.audience;
+	return audience_mode(replays->member.audience, &names);
 }
 
-void replay_flush_held(struct replays *replays)
+bool replay_holds_nothing(const struct replays *replays)
 {
-	struct worker *worker = replays->connection->websockets->worker;
+	return TAILQ_EMPTY(&replays->held) && !replays->loss;
+}
+
+/* A batch of one event of these bytes more. */
+static void batch_add(struct batch *batch, struct span bytes)
+{
+	struct iovec part = {(void *)bytes.at, bytes.len};
+	struct text *arena = bytes.len > BATCH_COPY_MAX ? text_create(bytes) : NULL;
+
+	if (arena)
+		part.iov_base = arena->at;
+	batch_append(batch, &part, 1, arena);
+	text_put(arena);
+}
+
+static struct batch *batch_of_held(const struct replays *replays)
+{
 	struct batch *batch = batch_create();
 	struct held_event *event;
 
 	TAILQ_FOREACH(event, &replays->held, link)
 	{
+		CLEANUP(buffer_fini) struct buffer bytes = {0};
 		struct iovec part = {event->bytes, event->frame_len};
 
 		if ((event->kind == EVENT_RECORD_EVENT &&
@@ -169,67 +190,97 @@ void replay_flush_held(struct replays *replays)
 				 event->revision, event->timestamp_ms)) ||
 		    !is_wanted(replays, event))
 			continue;
-		struct text *arena = part.iov_len > BATCH_COPY_MAX
-					     ? text_create(span_of(part.iov_base, part.iov_len))
-					     : NULL;
-		if (arena)
-			part.iov_base = arena->at;
-		batch_append(batch, &part, 1, arena);
-		text_put(arena);
+		replays->client->append_event(replays, &bytes, SPAN_NONE, &part, 1);
+		batch_add(batch, buffer_span(&bytes));
 	}
-	if (batch_len(batch) && connection_send(replays->connection, batch))
-		stat_add(worker->slot, STAT_deliveries_total, batch_events(batch));
+	return batch;
+}
+
+bool replay_flush_held(struct replays *replays)
+{
+	const char *loss = replays->loss;
+
+	/* Behind what it would not fit, it would be joined with what it cannot be joined with. */
+	if (!replays->client->has_room(replays, replays->held_bytes))
+		return false;
+	struct batch *batch = batch_of_held(replays);
+	if (batch_len(batch) && replays->client->send(replays, batch))
+		stat_add(replays->set->worker->slot, STAT_deliveries_total, batch_events(batch));
 	batch_put(batch);
 	replay_drop_held(replays);
-	if (replays->loss)
-		send_loss(replays);
+	replays->loss = NULL;
+	if (loss)
+		replays->client->send_loss(replays, loss);
+	return true;
 }
 
 /* --- events ------------------------------------------------------------------ */
 
-static void send_now(struct replays *replays, const struct iovec *parts, unsigned count)
+/* `kept`: what a slow client remembers instead of the bytes; NULL: no client is slow. */
+static void send_now(struct replays *replays, const struct iovec *parts, unsigned count,
+		     struct kept_record *kept, enum event_mode mode)
 {
-	struct buffer bytes = {0};
+	CLEANUP(buffer_fini) struct buffer bytes = {0};
+	struct batch *batch = batch_create();
 
-	for (unsigned i = 0; i < count; i++)
-		buffer_append(&bytes, parts[i].iov_base, parts[i].iov_len);
-	struct batch *batch = batch_of_bytes(buffer_span(&bytes));
-	if (connection_send(replays->connection, batch))
-		stat_add(replays->connection->websockets->worker->slot, STAT_deliveries_total, 1);
+	replays->client->append_event(replays, &bytes, SPAN_NONE, parts, count);
+	batch_add(batch, buffer_span(&bytes));
+	if (kept)
+		batch_note(batch, kept, mode);
+	if (replays->client->send(replays, batch))
+		stat_add(replays->set->worker->slot, STAT_deliveries_total, 1);
+	batch_forget_noted(batch);
 	batch_put(batch);
-	buffer_fini(&bytes);
+}
+
+/* What comes behind something held waits behind it. */
+static bool must_wait(const struct replays *replays, const struct event_record *record)
+{
+	if (!replays->running)
+		return !replay_holds_nothing(replays);
+	if (record->kind == EVENT_RECORD_EVENT)
+		return replay_covers(replays->running, record->service, record->id);
+	return record->kind == EVENT_RECORD_RESYNC;
+}
+
+static void on_lapped(struct replays *replays)
+{
+	bool waits = replays->running || !replay_holds_nothing(replays);
+
+	if (waits)
+		replays->loss = "lapped";
+	else
+		replays->client->send_loss(replays, "lapped");
 }
 
 /* Called inside of a pass: changes no index. */
 void replay_on_event(struct audience_member *member, const struct event_record *record,
-		     enum event_mode mode, void *arg)
+		     enum event_mode mode, struct kept_record *kept, void *arg)
 {
 	struct replays *replays = CONTAINER_OF(member, struct replays, member);
 	struct iovec parts[4];
 	size_t len = 0;
 
 	(void)arg;
-	if (replays->connection->state != CONNECTION_OPEN)
+	if (!replays->client->is_open(replays))
 		return;
 	if (!record) { /* the ring has overtaken us */
-		replays->loss = "lapped";
-		if (!replays->running)
-			send_loss(replays);
+		on_lapped(replays);
 		return;
 	}
 	bool is_event = record->kind == EVENT_RECORD_EVENT;
 	if (is_event && is_replayed(replays, record->service, record->name, record->document_hash,
 				    record->revision, record->timestamp_ms))
 		return;
+	if (is_event && replays->running && will_be_read(replays->running, record)) {
+		replays->running->relies = true;
+		return;
+	}
 	unsigned count = event_record_frame(record, mode, parts);
 	for (unsigned i = 0; i < count; i++)
 		len += parts[i].iov_len;
-	bool waits =
-		replays->running && (is_event ? replay_covers(&replays->running->subscribe.spec,
-							      record->service, record->id)
-					      : record->kind == EVENT_RECORD_RESYNC);
-	if (waits)
+	if (must_wait(replays, record))
 		hold(replays, record, parts, count, len);
 	else
-		send_now(replays, parts, count);
+		send_now(replays, parts, count, kept, mode);
 }

@@ -2,12 +2,14 @@
  * the channel: the same text, the same cut. Backwards from the newest, for that is how they can be
  * rebuilt, and what is too much is known before it is done. */
 #include "diff.h"
+#include "history_op.h"
 #include "replay_private.h"
 
 /* Where it stands, and what is the same for all frames. */
 struct walk {
 	struct replay_set *set;
 	const struct replay *replay;
+	const struct replay_document *document;
 	const struct store_history *history;
 	struct buffer data;  /* of the revision it is at; owned */
 	struct buffer diff;  /* scratch; owned */
@@ -15,28 +17,15 @@ struct walk {
 	struct buffer bytes; /* all frames, the newest first; owned */
 };
 
-static bool is_tombstone(struct span op)
-{
-	return span_equals(op, SPAN("delete")) || span_equals(op, SPAN("expire"));
-}
-
-/* A restore makes a tombstone live again, or is one change more: the entry before tells. */
 static int event_of(const struct store_history *history, size_t at, enum topic_event *ret)
 {
-	struct span op = history->entries[at].op;
+	enum history_before before = HISTORY_BEFORE_UNKNOWN;
 
-	*ret = TOPIC_UPDATED;
-	if (span_equals(op, SPAN("create")))
-		*ret = TOPIC_CREATED;
-	else if (span_equals(op, SPAN("delete")))
-		*ret = TOPIC_DELETED;
-	else if (span_equals(op, SPAN("expire")))
-		*ret = TOPIC_EXPIRED;
-	else if (span_equals(op, SPAN("restore")) && at + 1 == history->count)
-		return -ENODATA;
-	else if (span_equals(op, SPAN("restore")) && is_tombstone(history->entries[at + 1].op))
-		*ret = TOPIC_CREATED;
-	return 0;
+	if (at + 1 < history->count)
+		before = history_op_is_tombstone(history->entries[at + 1].op)
+				 ? HISTORY_BEFORE_TOMBSTONE
+				 : HISTORY_BEFORE_LIVING;
+	return history_op_event(history->entries[at].op, before, ret);
 }
 
 /* From the data of a revision to that of the one before. */
@@ -68,8 +57,20 @@ static int client_form(struct walk *walk, struct span reversible)
 	return 0;
 }
 
+/* Who has got the newest of a document, and that is what comes first here, has been told of it. */
+static void append_id(const struct walk *walk, struct buffer *ret)
+{
+	struct progress progress = walk->replay->progress;
+
+	if (!walk->bytes.len)
+		progress.told = walk->document->sequence;
+	progress_append(ret, &progress);
+}
+
 static int append_frame(struct walk *walk, const struct event *event)
 {
+	const struct replays *replays = walk->replay->replays;
+	CLEANUP(buffer_fini) struct buffer id = {0};
 	CLEANUP(buffer_fini) struct buffer ring = {0};
 	struct event_segments segments;
 	struct event_record record;
@@ -81,17 +82,17 @@ static int append_frame(struct walk *walk, const struct event *event)
 		return -ENODATA;
 	event_record_format(&ring, &segments, buffer_span(&walk->replay->position), 0);
 	MUST(!event_record_parse(buffer_span(&ring), &record));
-	unsigned count = event_record_frame(&record, walk->replay->subscribe.spec.mode, parts);
-	for (unsigned i = 0; i < count; i++)
-		buffer_append(&walk->bytes, parts[i].iov_base, parts[i].iov_len);
+	unsigned count = event_record_frame(&record, walk->replay->specs[0].mode, parts);
+	append_id(walk, &id);
+	replays->client->append_event(replays, &walk->bytes, buffer_span(&id), parts, count);
 	return 0;
 }
 
 /* The frame of the entry at which the walk is; *ret_len 0: the topic does not match. */
-static int frame_of(struct walk *walk, size_t at, size_t *ret_len)
+static int frame_of(struct walk *walk, size_t at, uint32_t *ret_len)
 {
 	const struct store_history_entry *entry = &walk->history->entries[at];
-	const struct subscription_spec *spec = &walk->replay->subscribe.spec;
+	enum event_mode mode = walk->replay->specs[0].mode;
 	const struct document *document = &walk->history->document;
 	size_t before = walk->bytes.len;
 	enum topic_event name;
@@ -99,7 +100,7 @@ static int frame_of(struct walk *walk, size_t at, size_t *ret_len)
 	*ret_len = 0;
 	if (event_of(walk->history, at, &name))
 		return -ENODATA;
-	if (!topic_matches(&spec->topic, document->service, name))
+	if (!replay_matches(walk->replay, document->service, name))
 		return 0;
 	if (client_form(walk, entry->reversible))
 		return -ENODATA;
@@ -110,13 +111,13 @@ static int frame_of(struct walk *walk, size_t at, size_t *ret_len)
 		.revision = entry->revision,
 		.timestamp_ms = entry->at_ms,
 		.by = entry->by,
-		.deleted = is_tombstone(entry->op),
-		.data = spec->mode == EVENT_DIFF ? SPAN("{}") : buffer_span(&walk->data),
+		.deleted = history_op_is_tombstone(entry->op),
+		.data = mode == EVENT_DIFF ? SPAN("{}") : buffer_span(&walk->data),
 		.diff = buffer_span(&walk->diff),
 	};
 	if (append_frame(walk, &event))
 		return -ENODATA;
-	*ret_len = walk->bytes.len - before;
+	*ret_len = (uint32_t)(walk->bytes.len - before);
 	return 0;
 }
 
@@ -129,9 +130,9 @@ static bool is_next(const struct store_history *history, size_t at)
 	       (at || entry->at_ms == history->document.updated_at_ms);
 }
 
-static int walk_back(struct walk *walk, size_t count, size_t budget, size_t *lens)
+static int walk_back(struct walk *walk, size_t count, size_t budget, uint32_t *lens)
 {
-	bool needs_data = walk->replay->subscribe.spec.mode != EVENT_DIFF;
+	bool needs_data = walk->replay->specs[0].mode != EVENT_DIFF;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!is_next(walk->history, i))
@@ -147,43 +148,72 @@ static int walk_back(struct walk *walk, size_t count, size_t budget, size_t *len
 	return 0;
 }
 
-/* One batch, the oldest first. */
-static struct batch *batch_backwards(const struct walk *walk, size_t count, const size_t *lens)
+int replay_frames_make(const struct replay *replay, const struct replay_document *document,
+		       const struct store_history *history, size_t count, size_t budget,
+		       struct replay_frames *ret)
 {
-	struct batch *batch = batch_create();
-	struct text *arena = text_create(buffer_span(&walk->bytes));
-	size_t at = walk->bytes.len;
-
-	for (size_t i = count; i-- > 0;) {
-		at -= lens[i];
-		struct iovec part = {arena->at + at, lens[i]};
-
-		if (lens[i])
-			batch_append(batch, &part, 1, arena);
-	}
-	text_put(arena);
-	return batch;
-}
-
-int replay_frames(struct replay_set *set, const struct replay *replay,
-		  const struct store_history *history, size_t count, size_t budget,
-		  struct batch **ret)
-{
-	struct walk walk = {.set = set, .replay = replay, .history = history};
-	size_t lens[REPLAY_REVISIONS_MAX] = {0};
+	struct walk walk = {.set = replay->replays->set,
+			    .replay = replay,
+			    .document = document,
+			    .history = history};
+	uint32_t lens[REPLAY_REVISIONS_MAX] = {0};
 
 	if (count > REPLAY_REVISIONS_MAX)
 		return -E2BIG;
 	if (count > history->count)
 		return -ENODATA;
-	if (replay->subscribe.spec.mode != EVENT_DIFF)
+	if (replay->specs[0].mode != EVENT_DIFF)
 		buffer_append_span(&walk.data, history->document.data);
 	int error = walk_back(&walk, count, budget, lens);
-	if (!error)
-		*ret = batch_backwards(&walk, count, lens);
+	if (!error) {
+		*ret = (struct replay_frames){.text = text_create(buffer_span(&walk.bytes)),
+					      .lens = malloc(sizeof(lens)),
+					      .left = count,
+					      .end = walk.bytes.len};
+		MUST(ret->lens);
+		memcpy(ret->lens, lens, sizeof(lens));
+	}
 	buffer_fini(&walk.data);
 	buffer_fini(&walk.diff);
 	buffer_fini(&walk.text);
 	buffer_fini(&walk.bytes);
 	return error;
+}
+
+/* --- portions ---------------------------------------------------------------- */
+
+size_t replay_frames_portion(const struct replay_frames *frames, size_t most)
+{
+	size_t len = 0;
+
+	for (size_t i = frames->left; i-- > 0;) {
+		if (len && len + frames->lens[i] > most)
+			break;
+		len += frames->lens[i];
+	}
+	return len;
+}
+
+struct batch *replay_frames_take(struct replay_frames *frames, size_t len)
+{
+	struct batch *batch = batch_create();
+
+	while (len) {
+		uint32_t frame_len = frames->lens[--frames->left];
+
+		if (!frame_len) /* the topic does not match */
+			continue;
+		frames->end -= frame_len;
+		len -= frame_len;
+		struct iovec part = {frames->text->at + frames->end, frame_len};
+		batch_append(batch, &part, 1, frames->text);
+	}
+	return batch;
+}
+
+void replay_frames_fini(struct replay_frames *frames)
+{
+	text_put(frames->text);
+	free(frames->lens);
+	*frames = (struct replay_frames){.text = NULL};
 }

@@ -1,158 +1,12 @@
-/* replay_read.c — what a replay reads from Redis, and what the client is told of it. */
+/* replay_read.c — what a replay reads from Redis, and what becomes of it. */
 #include "replay_private.h"
 
 #include "fanout.h"
-#include "hash.h"
-#include "principal.h"
 
-static struct worker *worker_of(const struct replay *replay)
-{
-	return replay->replays->connection->websockets->worker;
-}
-
-/* --- positions --------------------------------------------------------------- */
-
-int position_parse(struct span text, struct position *ret)
-{
-	struct position position = {.run = ""};
-
-	if (text.len < 10 || text.len > 8 + 1 + 19 || text.at[8] != '-')
-		return -EINVAL;
-	for (size_t i = 0; i < 8; i++)
-		if (!(text.at[i] >= '0' && text.at[i] <= '9') &&
-		    !(text.at[i] >= 'a' && text.at[i] <= 'f'))
-			return -EINVAL;
-	memcpy(position.run, text.at, 8);
-	for (size_t i = 9; i < text.len; i++) {
-		if (text.at[i] < '0' || text.at[i] > '9')
-			return -EINVAL;
-		position.sequence = position.sequence * 10 + (uint64_t)(text.at[i] - '0');
-	}
-	*ret = position;
-	return 0;
-}
-
-/* --- the documents of a replay ----------------------------------------------- */
-
-const struct replay_document *replay_find(const struct replay *replay, uint64_t hash)
-{
-	if (!replay->table_size)
-		return NULL;
-	for (uint32_t place = (uint32_t)hash;; place++) {
-		uint32_t number = replay->table[place & (replay->table_size - 1)];
-
-		if (!number)
-			return NULL;
-		if (replay->documents[number - 1].hash == hash)
-			return &replay->documents[number - 1];
-	}
-}
-
-static void put_into_table(struct replay *replay, uint32_t number)
-{
-	uint32_t place = (uint32_t)replay->documents[number].hash;
-
-	while (replay->table[place & (replay->table_size - 1)])
-		place++;
-	replay->table[place & (replay->table_size - 1)] = number + 1;
-}
-
-void replay_set_documents(struct replay *replay, const struct store_since_document *documents,
-			  size_t count)
-{
-	uint64_t seed = worker_of(replay)->hash_seed;
-
-	replay->listed = true;
-	replay->count = (uint32_t)count;
-	replay->documents = calloc(count + 1, sizeof(*replay->documents));
-	for (replay->table_size = 4; replay->table_size < count * 2;)
-		replay->table_size *= 2;
-	replay->table = calloc(replay->table_size, sizeof(*replay->table));
-	MUST(replay->documents && replay->table);
-	for (uint32_t i = 0; i < count; i++) {
-		replay->documents[i] = (struct replay_document){
-			.hash = hash_span(hash_span(seed, documents[i].service), documents[i].id),
-			.name = (uint32_t)replay->names.len,
-			.service_len = (uint8_t)documents[i].service.len,
-			.id_len = (uint8_t)documents[i].id.len,
-		};
-		buffer_append_span(&replay->names, documents[i].service);
-		buffer_append_span(&replay->names, documents[i].id);
-		put_into_table(replay, i);
-	}
-	replay->replays->connection->websockets->replays->document_count += count;
-}
-
-static struct span service_of(const struct replay *replay, const struct replay_document *document)
-{
-	return span_of(replay->names.at + document->name, document->service_len);
-}
-
-static struct span id_of(const struct replay *replay, const struct replay_document *document)
-{
-	return span_of(replay->names.at + document->name + document->service_len, document->id_len);
-}
-
-/* --- answers ----------------------------------------------------------------- */
-
-void replay_answer(struct replay *replay, const char *outcome, struct span position,
-		   const struct span *document)
-{
-	struct connection *connection = replay->replays->connection;
-	struct buffer *text =
-		session_answer_begin(connection, "subscribed", buffer_span(&replay->message_id));
-
-	replay->answered = true;
-	subscribe_append(text, &replay->subscribe.spec);
-	buffer_printf(text, ",\"outcome\":\"%s\",\"position\":", outcome);
-	buffer_append_json(text, position);
-	if (document) {
-		buffer_append_string(text, ",\"document\":");
-		buffer_append_span(text, document->len ? *document : SPAN("null"));
-		stat_add(worker_of(replay)->slot, STAT_replay_snapshots, 1);
-	}
-	session_answer_end(connection);
-}
-
-void replay_send_resync(struct replay *replay, const struct replay_document *document,
-			const char *reason)
-{
-	struct connection *connection = replay->replays->connection;
-	struct buffer *text = session_answer_begin(connection, "resync", SPAN_NONE);
-	struct subscription_spec spec = replay->subscribe.spec;
-
-	spec.mode = 0; /* none is shown */
-	if (document)
-		spec.prefix = SPAN_NONE;
-	subscribe_append(text, &spec);
-	if (document) {
-		buffer_append_string(text, ",\"service\":");
-		buffer_append_json(text, service_of(replay, document));
-		buffer_append_string(text, ",\"documentId\":");
-		buffer_append_json(text, id_of(replay, document));
-	}
-	buffer_printf(text, ",\"reason\":\"%s\"", reason);
-	session_answer_end(connection);
-	stat_add(worker_of(replay)->slot, STAT_resyncs_sent, 1);
-}
-
-static void send_batch(struct replay *replay, struct batch *batch)
-{
-	size_t events = batch_events(batch);
-
-	if (events && connection_send(replay->replays->connection, batch)) {
-		stat_add(worker_of(replay)->slot, STAT_replay_events, events);
-		stat_add(worker_of(replay)->slot, STAT_deliveries_total, events);
-	}
-	batch_put(batch);
-}
-
-/* The answer goes before it into the same queue. */
+/* "More than ws.queue bytes" are too much to be replayed. */
 static size_t frames_budget(const struct replay *replay)
 {
-	size_t most = worker_of(replay)->config->ws_queue;
-
-	return most - most / 8;
+	return replay_worker(replay)->config->ws_queue;
 }
 
 /* --- since ------------------------------------------------------------------- */
@@ -174,27 +28,27 @@ static bool holds_ours(const struct resume *resume, const struct store_history *
 	       history->entries[missed].at_ms == resume->updated_at_ms;
 }
 
-static void answer_since(struct replay *replay, const struct store_history *history)
+static void answer_since(struct replay *replay, const struct replay_document *document,
+			 const struct store_history *history)
 {
 	const struct resume *resume = &replay->subscribe.resume;
 	struct span position = buffer_span(&replay->position);
-	struct batch *batch;
+	const struct replay_client *client = replay->replays->client;
 
 	if (resume->kind == RESUME_SINCE && holds_ours(resume, history)) {
 		size_t missed = history->document.revision - resume->revision;
 
 		if (!missed) {
-			replay_answer(replay, "live", position, NULL);
+			client->answer(replay, "live", position, NULL);
 			return;
 		}
-		if (!replay_frames(replay->replays->connection->websockets->replays, replay,
-				   history, missed, frames_budget(replay), &batch)) {
-			replay_answer(replay, "replayed", position, NULL);
-			send_batch(replay, batch);
+		if (!replay_frames_make(replay, document, history, missed, frames_budget(replay),
+					&replay->frames)) {
+			client->answer(replay, "replayed", position, NULL);
 			return;
 		}
 	}
-	replay_answer(replay, "snapshot", position, &history->envelope);
+	client->answer(replay, "snapshot", position, &history->envelope);
 }
 
 /* --- after ------------------------------------------------------------------- */
@@ -214,31 +68,34 @@ static int count_missed(const struct store_history *history, uint64_t after, siz
 
 static bool may_read(const struct replay *replay, struct span service, struct span id)
 {
-	return principal_allows(replay->replays->connection->principal, service, id, RIGHT_READ);
+	return replay->replays->client->may_read(replay->replays, service, id);
 }
 
 static void replay_document(struct replay *replay, const struct replay_document *document,
 			    const struct store_history *history)
 {
-	struct position after;
-	struct batch *batch;
 	size_t missed;
 
-	MUST(!position_parse(buffer_span(&replay->subscribe.after), &after));
-	if (!may_read(replay, service_of(replay, document), id_of(replay, document)))
-		return; /* a refresh has taken it away since */
-	if (!history->document.revision || count_missed(history, after.sequence, &missed) ||
-	    replay_frames(replay->replays->connection->websockets->replays, replay, history, missed,
-			  frames_budget(replay), &batch))
-		replay_send_resync(replay, document, "history");
-	else
-		send_batch(replay, batch);
+	/* A refresh may have taken it away since. */
+	if (!may_read(replay, replay_service(replay, document), replay_id(replay, document)))
+		return;
+	if (!history->document.revision ||
+	    count_missed(history, replay->progress.position.sequence, &missed) ||
+	    replay_frames_make(replay, document, history, missed, frames_budget(replay),
+			       &replay->frames))
+		replay->replays->client->send_resync(replay, document, "history");
 }
 
-static const char *reason_against(const struct replay *replay, const struct store_since *changed,
-				  uint64_t after)
+/* What of the sequence the client has, in part at least. */
+static uint64_t read_from(const struct replay *replay)
 {
-	const struct replay_set *set = replay->replays->connection->websockets->replays;
+	return replay->progress.told ? replay->progress.told : replay->progress.position.sequence;
+}
+
+static const char *reason_against(const struct replay *replay, const struct store_since *changed)
+{
+	const struct replay_set *set = replay->replays->set;
+	uint64_t after = read_from(replay);
 
 	if (after > changed->sequence)
 		return "rollback";
@@ -263,22 +120,24 @@ static void set_allowed_documents(struct replay *replay, const struct store_sinc
 
 static void answer_after(struct replay *replay, const struct store_since *changed)
 {
-	struct position after;
+	const struct replay_client *client = replay->replays->client;
+	const char *reason = reason_against(replay, changed);
 
-	MUST(!position_parse(buffer_span(&replay->subscribe.after), &after));
-	const char *reason = reason_against(replay, changed, after.sequence);
-	replay->sequence = changed->sequence;
+	replay->sequence = replay->listed_at = changed->sequence;
 	if (reason) {
 		/* From the present on: what the client reads anew now is not older. */
 		replay->listed = true;
-		stat_add(worker_of(replay)->slot, STAT_replay_refusals, 1);
-		replay_answer(replay, "live", fanout_position(worker_of(replay)->fanout), NULL);
-		replay_send_resync(replay, NULL, reason);
+		stat_add(replay_worker(replay)->slot, STAT_replay_refusals, 1);
+		if (!replay->answered)
+			client->answer(replay, "live",
+				       fanout_position(replay_worker(replay)->fanout), NULL);
+		client->send_resync(replay, NULL, reason);
 		return;
 	}
 	set_allowed_documents(replay, changed);
-	replay_answer(replay, replay->count ? "replayed" : "live", buffer_span(&replay->position),
-		      NULL);
+	if (!replay->answered)
+		client->answer(replay, replay->count ? "replayed" : "live",
+			       buffer_span(&replay->position), NULL);
 }
 
 /* --- reads ------------------------------------------------------------------- */
@@ -317,22 +176,20 @@ static void let_next_read(struct replay_set *set)
 	}
 }
 
-static void fail(struct replay *replay, int error)
+static void take_history(struct replay *replay, const struct store_history *history)
 {
-	struct connection *connection = replay->replays->connection;
+	struct replay_document *document = &replay->documents[replay->next++];
 
-	if (replay->answered) {
-		/* The rest of what was missed cannot be told. */
-		replay_send_resync(replay, NULL, "gap");
-		replay->next = replay->count;
-		return;
-	}
-	struct outcome refusal = outcome_of_store_error(error);
-	session_send_error(connection, buffer_span(&replay->message_id), &refusal);
-	replay->answered = true;
-	subscription_remove(replay_index(connection), replay_member(connection),
-			    &replay->subscribe.spec);
-	replay_abandon(replay);
+	if (replay->subscribe.resume.kind == RESUME_AFTER)
+		replay_document(replay, document, history);
+	else
+		answer_since(replay, document, history);
+	document->revision = history->document.revision;
+	document->at_ms = history->document.updated_at_ms;
+	if (document->sequence)
+		replay->progress.told = document->sequence;
+	if (history->sequence > replay->sequence)
+		replay->sequence = history->sequence;
 }
 
 static void on_history(int error, const struct store_history *history, void *arg)
@@ -344,20 +201,10 @@ static void on_history(int error, const struct store_history *history, void *arg
 	if (replay) {
 		struct replays *replays = replay->replays;
 
-		if (error) {
-			fail(replay, error);
-		} else {
-			struct replay_document *document = &replay->documents[replay->next++];
-
-			if (replay->subscribe.resume.kind == RESUME_AFTER)
-				replay_document(replay, document, history);
-			else
-				answer_since(replay, history);
-			document->revision = history->document.revision;
-			document->at_ms = history->document.updated_at_ms;
-			if (history->sequence > replay->sequence)
-				replay->sequence = history->sequence;
-		}
+		if (error)
+			replays->client->fail(replay, error);
+		else
+			take_history(replay, history);
 		replays_step(replays);
 	}
 	let_next_read(set);
@@ -373,7 +220,7 @@ static void on_changed(int error, const struct store_since *changed, void *arg)
 		struct replays *replays = replay->replays;
 
 		if (error)
-			fail(replay, error);
+			replays->client->fail(replay, error);
 		else
 			answer_after(replay, changed);
 		replays_step(replays);
@@ -381,27 +228,46 @@ static void on_changed(int error, const struct store_since *changed, void *arg)
 	let_next_read(set);
 }
 
+/* The services the subscriptions name, each once. 0: all. */
+static size_t services_of(const struct replay *replay, struct span *ret)
+{
+	size_t count = 0;
+
+	for (unsigned i = 0; i < replay->spec_count; i++) {
+		struct span service = replay->specs[i].topic.service;
+		size_t same = 0;
+
+		if (!service.len)
+			return 0;
+		while (same < count && !span_equals(ret[same], service))
+			same++;
+		if (same == count)
+			ret[count++] = service;
+	}
+	return count;
+}
+
 static void read_changed(struct replay *replay)
 {
-	const struct subscription_spec *spec = &replay->subscribe.spec;
-	struct position after;
+	struct span services[STORE_SINCE_SERVICES_MAX];
+	struct store_since_query query = {.services = services,
+					  .service_count = services_of(replay, services),
+					  .prefix = replay->specs[0].prefix,
+					  .id = replay->specs[0].id,
+					  .after = read_from(replay)};
 
-	MUST(!position_parse(buffer_span(&replay->subscribe.after), &after));
-	struct store_since_query query = {
-		.service = spec->topic.service, .prefix = spec->prefix, .after = after.sequence};
-	store_since(worker_of(replay)->store, &query, on_changed, replay->read);
+	store_since(replay_worker(replay)->store, &query, on_changed, replay->read);
 }
 
 static void read_document(struct replay *replay)
 {
 	const struct replay_document *document = &replay->documents[replay->next];
 	const struct resume *resume = &replay->subscribe.resume;
-	struct position after = {.sequence = 0};
 	struct store_history_query query = {
-		.service = service_of(replay, document),
-		.id = id_of(replay, document),
+		.service = replay_service(replay, document),
+		.id = replay_id(replay, document),
 		.count = REPLAY_REVISIONS_MAX + 1, /* and the one before */
-		.bytes = worker_of(replay)->config->ws_queue,
+		.bytes = replay_worker(replay)->config->ws_queue,
 	};
 
 	if (resume->kind == RESUME_SNAPSHOT) {
@@ -410,20 +276,19 @@ static void read_document(struct replay *replay)
 	} else if (resume->kind == RESUME_SINCE) {
 		query.above = resume->revision - 1;
 	} else {
-		MUST(!position_parse(buffer_span(&replay->subscribe.after), &after));
-		query.after = after.sequence;
+		query.after = replay->progress.position.sequence;
 	}
-	store_history(worker_of(replay)->store, &query, on_history, replay->read);
+	store_history(replay_worker(replay)->store, &query, on_history, replay->read);
 }
 
 bool replay_read_next(struct replay *replay)
 {
 	struct replays *replays = replay->replays;
-	struct replay_set *set = replays->connection->websockets->replays;
+	struct replay_set *set = replays->set;
 
 	if (set->read_count >= REPLAY_READS_MAX) {
 		if (!replays->wants) {
-			stat_add(worker_of(replay)->slot, STAT_replay_waits, 1);
+			stat_add(replay_worker(replay)->slot, STAT_replay_waits, 1);
 			replays->wants = true;
 			TAILQ_INSERT_TAIL(&set->wanting, replays, wanting);
 		}

@@ -1,6 +1,7 @@
 /* request.c — life of a request, and what handlers see of it. The answers are in answer.c. */
 #include "request_private.h"
 
+#include "access_log.h"
 #include "request_head.h"
 #include "router.h"
 
@@ -30,6 +31,8 @@ struct request *request_create(struct http *http, struct client *client,
 	deadline_stop(&client->deadline);
 	http_start_deadline(http, HTTP_DEADLINE_ANSWER, &request->deadline);
 	client->request = request;
+	if (http->worker->config->log_access)
+		request->access = access_line_create(target);
 	http->active++;
 	stat_set(http->worker->slot, STAT_requests_active, http->active);
 	return request;
@@ -47,6 +50,7 @@ void request_put(struct request *request)
 	principal_put(request->principal);
 	buffer_fini(&request->headers);
 	buffer_fini(&request->body);
+	access_line_destroy(request->access);
 	free(request);
 }
 
@@ -54,6 +58,7 @@ void request_complete(struct request *request)
 {
 	struct http *http = request->http;
 
+	access_line_finish(request->access, request);
 	deadline_stop(&request->deadline);
 	request->client->request = NULL;
 	request->client->answered++;
@@ -230,6 +235,11 @@ void request_meet_deadline(struct deadline *deadline)
 struct worker *request_worker(const struct request *request)
 {
 	return request->http->worker;
+}
+
+struct access_line *request_access_line(const struct request *request)
+{
+	return request->access;
 }
 
 struct MHD_Connection *request_connection(const struct request *request)

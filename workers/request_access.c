@@ -121,7 +121,6 @@ static int identify(struct request *request, const struct route *route, struct o
 	if (route->token_later)
 		return 0;
 	*ret_refusal = auth_no_token();
-	stat_add(worker->slot, STAT_auth_missing, 1);
 	return -EINVAL;
 }
 
@@ -138,7 +137,6 @@ int request_access(struct request *request, struct span service, struct span id,
 	if (allowed)
 		return 0;
 	*ret_refusal = principal_refusal(service, id, right);
-	stat_add(request->http->worker->slot, STAT_auth_forbidden, 1);
 	set_challenge(request, ret_refusal);
 	return -EACCES;
 }

@@ -55,6 +55,7 @@ struct request {
 	struct buffer headers;        /* of the answer: name NUL value NUL … */
 	struct joined_header *joined; /* values of headers that came more than once */
 	char id[REQUEST_ID_MAX + 1];
+	struct access_line *access; /* owned; NULL: log.access is off */
 
 	struct target target;
 	char memory[]; /* of target */

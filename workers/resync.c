@@ -45,15 +45,21 @@ void resync_append_subscription(struct buffer *ret, const struct subscription_sp
 	buffer_fini(&text);
 }
 
+void resync_format_document(struct buffer *ret, const struct event_record *event,
+			    const char *reason)
+{
+	append_topic(ret, event->service, event->name);
+	append_name(ret, ",\"service\":", event->service);
+	append_name(ret, ",\"documentId\":", event->id);
+	append_reason(ret, reason);
+}
+
 void resync_append_document(struct buffer *ret, const struct event_record *event,
 			    const char *reason)
 {
 	struct buffer text = {0};
 
-	append_topic(&text, event->service, event->name);
-	append_name(&text, ",\"service\":", event->service);
-	append_name(&text, ",\"documentId\":", event->id);
-	append_reason(&text, reason);
+	resync_format_document(&text, event, reason);
 	ws_frame_append(ret, WS_TEXT, buffer_span(&text));
 	buffer_fini(&text);
 }

@@ -34,8 +34,11 @@ void session_answer_end(struct connection *connection)
 	connection_send_text(connection, buffer_span(text));
 }
 
-void session_append_error(struct buffer *text, const struct outcome *outcome)
+void session_append_error(struct connection *connection, const struct outcome *outcome)
 {
+	struct buffer *text = &connection->websockets->text;
+
+	stat_refuse(connection->websockets->worker->slot, outcome->code);
 	buffer_append_string(text, ",\"code\":");
 	buffer_append_json(text, span_string(outcome->code));
 	buffer_append_string(text, ",\"status\":");
@@ -48,7 +51,8 @@ void session_append_error(struct buffer *text, const struct outcome *outcome)
 void session_send_error(struct connection *connection, struct span id,
 			const struct outcome *outcome)
 {
-	session_append_error(session_answer_begin(connection, "error", id), outcome);
+	session_answer_begin(connection, "error", id);
+	session_append_error(connection, outcome);
 	session_answer_end(connection);
 }
 
@@ -177,7 +181,6 @@ static void refuse_unknown(struct connection *connection, struct span id)
 	struct outcome refusal =
 		outcome_refusal(401, "unauthorized", "send {\"type\":\"auth\",\"token\":…} first");
 
-	stat_add(connection->websockets->worker->slot, STAT_auth_missing, 1);
 	session_send_error(connection, id, &refusal);
 }
 

@@ -22,8 +22,9 @@ void session_answer_end(struct connection *connection);
 void session_send_error(struct connection *connection, struct span id,
 			const struct outcome *outcome);
 
-/* Appends `,"code":…,"status":…,"message":…` and what else the outcome has. */
-void session_append_error(struct buffer *text, const struct outcome *outcome);
+/* Appends `,"code":…,"status":…,"message":…` and what else the outcome has to the answer begun;
+ * counts it. */
+void session_append_error(struct connection *connection, const struct outcome *outcome);
 
 /* Decoded string member into `ret` (a buffer of the caller's, replaced). 0, -ENOENT: absent,
  * -EINVAL: no string. */

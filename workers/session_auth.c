@@ -116,7 +116,6 @@ int session_access(struct connection *connection, struct span service, struct sp
 		   : principal_allows_some(principal, service, right))
 		return 0;
 	*ret_refusal = principal_refusal(service, id, right);
-	stat_add(worker_of(connection)->slot, STAT_auth_forbidden, 1);
 	return -EACCES;
 }
 
@@ -182,7 +181,7 @@ static void end_subscription(struct connection *connection, struct subscription_
 	replay_forget(connection, &spec);
 	spec.mode = 0; /* not shown */
 	struct buffer *text = session_answer_begin(connection, "error", SPAN_NONE);
-	session_append_error(text, refusal);
+	session_append_error(connection, refusal);
 	subscribe_append(text, &spec);
 	session_answer_end(connection);
 }
@@ -238,7 +237,6 @@ static void refuse_other_user(struct connection *connection, const struct sessio
 	struct outcome refusal = outcome_refusal(403, "subject_changed",
 						 "a refresh may not change sub; connect again");
 
-	stat_add(worker_of(connection)->slot, STAT_auth_forbidden, 1);
 	session_send_error(connection, message->id, &refusal);
 	connection_close(connection, WS_CLOSE_FORBIDDEN, "a refresh may not change sub", false);
 }

@@ -11,8 +11,8 @@
 
 /* The `auth` message. */
 void session_auth(struct connection *connection, const struct session_message *message);
-/* 0, or -EACCES with a refusal, counted: 401 before there is a token, 403 when it does not allow
- * `right` on the document (id of len 0: on some document of the service). */
+/* 0, or -EACCES with a 403: the token does not allow `right` on the document (id of len 0: on some
+ * document of the service). */
 int session_access(struct connection *connection, struct span service, struct span id,
 		   unsigned right, struct outcome *ret_refusal);
 

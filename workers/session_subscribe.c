@@ -194,11 +194,8 @@ int subscribe_narrow(struct connection *connection, const struct subscribe *subs
 	enum resume_kind kind = subscribe->resume.kind;
 
 	*ret = subscribe->spec;
-	if (!access_narrow(connection->principal, ret,
-			   kind == RESUME_SNAPSHOT || kind == RESUME_SINCE, ret_refusal))
-		return 0;
-	stat_add(connection->websockets->worker->slot, STAT_auth_forbidden, 1);
-	return -EACCES;
+	return access_narrow(connection->principal, ret,
+			     kind == RESUME_SNAPSHOT || kind == RESUME_SINCE, ret_refusal);
 }
 
 /* Nothing of the ring is sent between the entry in the index and the answer: both happen in one
@@ -210,7 +207,7 @@ void subscribe_now(struct connection *connection, struct subscribe *subscribe,
 	struct websockets *websockets = connection->websockets;
 	unsigned most = websockets->worker->config->ws_max_subscriptions;
 
-	if (subscribe->resume.kind || replay_is_waiting(connection)) {
+	if (subscribe->resume.kind || replay_is_before(connection, spec)) {
 		if (replay_subscribe(connection, subscribe, message_id))
 			subscribe_refuse_too_many(connection, message_id);
 		return;

@@ -1,4 +1,11 @@
-/* sse.h — the text of Server-Sent Events (WHATWG HTML, section 9.2). Pure. */
+/* sse.h — the text of Server-Sent Events (WHATWG HTML, section 9.2). Pure.
+ *
+ * `id:` is what a client comes back with (Last-Event-ID), opaque for it: a `progress` of
+ * position.h. Live events carry the host's mark, for streams of one document too: in the index and
+ * the history a position leads to exactly the revisions that were missed, at most the 250 ms since
+ * the mark once more, whereas revision and updatedAt would say nothing of a stream that has had no
+ * event yet. Replayed events carry the position the client came with and how far the replay has
+ * told, so that who loses a long replay goes on with the document at which it broke off. */
 #ifndef SYNCDOC_SSE_H
 #define SYNCDOC_SSE_H
 

@@ -1,5 +1,7 @@
+#include "access_log.h"
 #include "log.h"
 #include "principal.h"
+#include "replay.h"
 #include "resync.h"
 #include "sse.h"
 #include "streams_private.h"
@@ -103,12 +105,13 @@ bool stream_send(struct stream *stream, struct text *text)
 	return true;
 }
 
-static void send_buffer(struct stream *stream, const struct buffer *bytes)
+bool stream_send_bytes(struct stream *stream, struct span bytes)
 {
-	struct text *text = text_create(buffer_span(bytes));
+	struct text *text = text_create(bytes);
+	bool taken = stream_send(stream, text);
 
-	stream_send(stream, text);
 	text_put(text);
+	return taken;
 }
 
 /* MHD_ContentReaderCallback: MHD has room for more. */
@@ -118,6 +121,8 @@ static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
 	size_t len = 0;
 
 	(void)position;
+	if (!stream->ended)
+		replay_stream_go_on(stream);
 	while (len < room && !STAILQ_EMPTY(&stream->queue)) {
 		const struct text *text = STAILQ_FIRST(&stream->queue)->text;
 		size_t part = text->len - stream->taken;
@@ -131,6 +136,7 @@ static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
 	}
 	stream->queue_bytes -= len;
 	stream->moved_at_ms = worker_monotonic_ms();
+	access_line_add_bytes(stream->access, len);
 	if (len)
 		return (ssize_t)len;
 	/* Also for one that is cut: its socket takes no last chunk, so the client sees no good end.
@@ -163,48 +169,79 @@ static void on_free(void *arg)
 	struct stream *stream = arg;
 	struct streams *streams = stream->streams;
 
+	replay_stream_forget(stream);
 	subscription_leave(streams->index, &stream->member);
 	ev_io_stop(streams->worker->loop, &stream->gone);
 	TAILQ_REMOVE(&streams->all, stream, list);
 	stat_set(streams->worker->slot, STAT_streams, --streams->count);
 	drop_queue(stream);
+	principal_put(stream->principal);
 	free(stream);
 }
 
-/* --- opening ----------------------------------------------------------------- */
+/* --- what is no event -------------------------------------------------------- */
+
+struct span stream_position(const struct stream *stream)
+{
+	return stream->resumes ? SPAN_NONE : streams_position(stream->streams);
+}
+
+void stream_send_position(struct stream *stream)
+{
+	CLEANUP(buffer_fini) struct buffer comment = {0};
+
+	sse_append_comment(&comment, stream_position(stream), "position");
+	stream_send_bytes(stream, buffer_span(&comment));
+}
+
+static void send_retry(struct stream *stream, unsigned ms)
+{
+	CLEANUP(buffer_fini) struct buffer text = {0};
+
+	sse_append_retry(&text, stream_position(stream), ms);
+	stream_send_bytes(stream, buffer_span(&text));
+}
 
 struct resync {
 	struct streams *streams;
 	struct buffer text;
 	const char *reason;
+	unsigned left; /* subscriptions */
 };
 
+/* Only who has got all of them comes back with where we are now. */
 static void append_resync(const struct subscription_spec *spec, void *arg)
 {
 	struct resync *resync = arg;
 	CLEANUP(buffer_fini) struct buffer json = {0};
+	bool is_last = !--resync->left;
 
 	resync_format_subscription(&json, spec, resync->reason);
-	sse_append_text(&resync->text, streams_position(resync->streams), buffer_span(&json));
+	sse_append_text(&resync->text, is_last ? streams_position(resync->streams) : SPAN_NONE,
+			buffer_span(&json));
 	stat_add(resync->streams->worker->slot, STAT_resyncs_sent, 1);
 }
 
 void stream_send_resync(struct stream *stream, const char *reason)
 {
-	struct resync resync = {.streams = stream->streams, .reason = reason};
+	const struct audience *audience = replay_stream_member(stream)->audience;
+	struct resync resync = {.streams = stream->streams,
+				.reason = reason,
+				.left = audience_subscription_count(audience)};
 
-	audience_each_subscription(stream->member.audience, append_resync, &resync);
-	send_buffer(stream, &resync.text);
+	if (audience)
+		audience_each_subscription(audience, append_resync, &resync);
+	stream_send_bytes(stream, buffer_span(&resync.text));
 	buffer_fini(&resync.text);
 }
 
-/* A client comes back that has had everything up to `last_event_id`. What it missed is not replayed
- * yet, and it is told so: it reads again, and has lost nothing then. */
-static void stream_resume(struct stream *stream, const char *last_event_id)
+void stream_end_for_drain(struct stream *stream)
 {
-	(void)last_event_id;
-	stream_send_resync(stream, "resume");
+	send_retry(stream, (unsigned)(drand48() * DRAIN_RETRY_MS));
+	stream_end(stream);
 }
+
+/* --- opening ----------------------------------------------------------------- */
 
 static struct stream *stream_create(struct streams *streams, struct MHD_Connection *connection)
 {
@@ -226,32 +263,38 @@ static struct stream *stream_create(struct streams *streams, struct MHD_Connecti
 	return stream;
 }
 
-static void start_feed(struct stream *stream, const char *last_event_id)
+static void start_live(struct stream *stream, const struct subscription_spec *specs,
+		       unsigned spec_count)
 {
 	struct streams *streams = stream->streams;
-	struct buffer text = {0};
 
-	/* A client that loses its connection before the first event shall not come back as if it
-	 * were new. */
-	sse_append_retry(&text, streams_position(streams), RETRY_MS);
-	send_buffer(stream, &text);
-	buffer_fini(&text);
+	for (unsigned i = 0; i < spec_count; i++)
+		MUST(!subscription_add(streams->index, &stream->member, &specs[i], spec_count));
 	stream->unsure = !streams_are_fed(streams);
 	stream->placed = streams_position(streams).len;
 	streams->some_unsettled = streams->some_unsettled || stream->unsure || !stream->placed;
-	if (last_event_id && *last_event_id)
-		stream_resume(stream, last_event_id);
 }
 
-void stream_end_for_drain(struct stream *stream)
+/* What is no position of ours is no reason to refuse: an EventSource would not come back, and not
+ * say why. */
+static void start_feed(struct stream *stream, const struct subscription_spec *specs,
+		       unsigned spec_count, const char *last_event_id)
 {
-	struct buffer text = {0};
+	struct progress from;
 
-	sse_append_retry(&text, streams_position(stream->streams),
-			 (unsigned)(drand48() * DRAIN_RETRY_MS));
-	send_buffer(stream, &text);
-	buffer_fini(&text);
-	stream_end(stream);
+	/* A client that loses its connection before the first event shall not come back as if it
+	 * were new. */
+	send_retry(stream, RETRY_MS);
+	if (!stream->resumes) {
+		start_live(stream, specs, spec_count);
+	} else if (progress_parse(span_string(last_event_id), &from)) {
+		start_live(stream, specs, spec_count);
+		stream_send_resync(stream, "invalid_position");
+		stream->resumes = false;
+	} else {
+		stream->placed = true;
+		replay_stream(stream, specs, spec_count, &from);
+	}
 }
 
 void stream_end_for_token(struct stream *stream)
@@ -265,16 +308,16 @@ void stream_open(struct request *request, const struct subscription_spec *specs,
 {
 	struct streams *streams = request_worker(request)->streams;
 	struct stream *stream = stream_create(streams, request_connection(request));
+	stream->access = request_access_line(request);
 
-	stream->ends_at_ms = request_principal(request)->ends_at_ms;
-	for (unsigned i = 0; i < spec_count; i++)
-		MUST(!subscription_add(streams->index, &stream->member, &specs[i], spec_count));
+	stream->principal = principal_get(request_principal(request));
+	stream->resumes = last_event_id && *last_event_id;
 	/* A browser gives up for good on anything but 200, so in a drain it gets a stream, too,
 	 * with an end. */
 	if (streams->worker->draining)
 		stream_end_for_drain(stream);
 	else
-		start_feed(stream, last_event_id);
+		start_feed(stream, specs, spec_count, last_event_id);
 	struct MHD_Response *response = MHD_create_response_from_callback(
 		MHD_SIZE_UNKNOWN, BLOCK_LEN, on_room, stream, on_free);
 	MUST(response);

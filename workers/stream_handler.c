@@ -59,10 +59,8 @@ static int read_common(const struct request *request, struct subscription_spec *
 static int narrow(const struct request *request, struct stream_wish *wish, struct outcome *fault)
 {
 	for (unsigned i = 0; i < wish->count; i++)
-		if (access_narrow(request_principal(request), &wish->specs[i], false, fault)) {
-			stat_add(request_worker(request)->slot, STAT_auth_forbidden, 1);
+		if (access_narrow(request_principal(request), &wish->specs[i], false, fault))
 			return -EACCES;
-		}
 	return 0;
 }
 

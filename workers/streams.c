@@ -1,5 +1,7 @@
 /* streams.c — the set of a worker's streams: what the fan-out has for them, pings, drain. */
 #include "long_poll.h"
+#include "principal.h"
+#include "replay.h"
 #include "sse.h"
 #include "streams_private.h"
 
@@ -78,7 +80,7 @@ static void on_lost(struct fanout_tap *tap)
 	struct stream *stream;
 
 	TAILQ_FOREACH(stream, &streams->all, list)
-	if (!stream->ended)
+	if (!stream->ended && !stream->replays) /* those have been told */
 		stream_send_resync(stream, "lapped");
 }
 
@@ -100,16 +102,6 @@ static void send_pass(struct streams *streams, struct audience *audience)
 	free(pass);
 }
 
-static void send_position(struct stream *stream)
-{
-	CLEANUP(buffer_fini) struct buffer comment = {0};
-
-	sse_append_comment(&comment, streams_position(stream->streams), "position");
-	struct text *text = text_create(buffer_span(&comment));
-	stream_send(stream, text);
-	text_put(text);
-}
-
 /* What was written while the host had no subscription never reaches us, so who came then reads
  * again now. */
 static void settle(struct streams *streams)
@@ -124,7 +116,7 @@ static void settle(struct streams *streams)
 		if (stream->unsure && !stream->ended)
 			stream_send_resync(stream, "gap");
 		else if (!stream->placed && !stream->ended)
-			send_position(stream);
+			stream_send_position(stream);
 		stream->unsure = false;
 		stream->placed = true;
 	}
@@ -142,37 +134,45 @@ static void on_pass(struct fanout_tap *tap)
 
 /* --- time -------------------------------------------------------------------- */
 
-static void look_after(struct stream *stream, int64_t now_ms, struct text *ping)
+/* `place`: a ping that says where we are; `ping`: one that does not. */
+static void look_after(struct stream *stream, int64_t now_ms, struct text *place, struct text *ping)
 {
 	const struct config *config = stream->streams->worker->config;
 
 	if (stream->cut)
 		return;
-	if (!stream->ended && worker_now_ms() >= stream->ends_at_ms)
+	if (!stream->ended && worker_now_ms() >= stream->principal->ends_at_ms)
 		stream_end_for_token(stream);
 	if (stream->queue_bytes && now_ms - stream->moved_at_ms >= config->ws_stall_timeout_ms) {
 		stream_cut_slow(stream, "ws.stall_timeout is over");
 	} else if (now_ms >= stream->ping_at_ms) {
 		stream->ping_at_ms = now_ms + config->ws_ping_interval_ms;
 		if (!stream->queue_bytes)
-			stream_send(stream, ping);
+			stream_send(stream, stream->resumes ? ping : place);
 	}
+}
+
+static struct text *ping_text(struct span position)
+{
+	CLEANUP(buffer_fini) struct buffer comment = {0};
+
+	sse_append_comment(&comment, position, "ping");
+	return text_create(buffer_span(&comment));
 }
 
 static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct streams *streams = CONTAINER_OF(timer, struct streams, second);
-	CLEANUP(buffer_fini) struct buffer comment = {0};
 	struct stream *stream;
 
 	(void)loop;
 	(void)events;
 	if (!streams->count)
 		return;
-	sse_append_comment(&comment, streams_position(streams), "ping");
-	struct text *ping = text_create(buffer_span(&comment));
+	struct text *place = ping_text(streams_position(streams)), *ping = ping_text(SPAN_NONE);
 	TAILQ_FOREACH(stream, &streams->all, list)
-	look_after(stream, worker_monotonic_ms(), ping);
+	look_after(stream, worker_monotonic_ms(), place, ping);
+	text_put(place);
 	text_put(ping);
 }
 
@@ -243,7 +243,10 @@ void streams_cut(struct streams *streams)
 	struct stream *stream;
 
 	TAILQ_FOREACH(stream, &streams->all, list)
-	stream_cut(stream);
+	{
+		stream_cut(stream);
+		replay_stream_forget(stream);
+	}
 }
 
 void streams_destroy(struct streams *streams)

@@ -17,20 +17,24 @@ struct queued {
 struct stream {
 	struct audience_member member; /* first: the index hands it back */
 	struct streams *streams;
+	struct replays *replays;           /* owned; NULL: it resumes nothing */
 	struct MHD_Connection *connection; /* borrowed: lives longer than the response */
 	int fd;                            /* borrowed: MHD's */
+	struct access_line *access;        /* borrowed: the request's, which ends last; or NULL */
 	ev_io gone;                        /* on fd: the client's end of the connection is closed */
 	TAILQ_ENTRY(stream) list;
 	STAILQ_HEAD(, queued) queue;
 	size_t queue_bytes, taken; /* taken: bytes of the first one that MHD has */
 	int64_t moved_at_ms;       /* when MHD last took something, or the queue began */
 	int64_t ping_at_ms;
-	int64_t ends_at_ms; /* Unix: of its token */
+	struct principal *principal; /* one reference: whose it is, and until when */
 	bool suspended;
-	bool ended;  /* the rest of the queue, then the end */
-	bool cut;    /* not even that */
-	bool unsure; /* opened while the host had no subscription: has to be told to read again */
-	bool placed; /* has had a position to come back with */
+	bool ended;   /* the rest of the queue, then the end */
+	bool cut;     /* not even that */
+	bool unsure;  /* opened while the host had no subscription: has to be told to read again */
+	bool placed;  /* has had a position to come back with */
+	bool resumes; /* what its client came back with is more than it has got since: it keeps that
+		       */
 };
 
 struct streams {
@@ -51,6 +55,9 @@ struct streams {
 /* stream.c. None of them frees a stream or changes the index. */
 /* False: it takes no more. Cuts the stream when ws.queue is exceeded. */
 bool stream_send(struct stream *stream, struct text *text);
+bool stream_send_bytes(struct stream *stream, struct span bytes);
+/* What its client comes back with, without an event. */
+void stream_send_position(struct stream *stream);
 /* One for each subscription: the client reads again what it shows of it. */
 void stream_send_resync(struct stream *stream, const char *reason);
 /* Says when to come back, and ends. */
@@ -65,5 +72,7 @@ void stream_cut_slow(struct stream *stream, const char *why);
  * one. */
 bool streams_are_fed(const struct streams *streams);
 struct span streams_position(const struct streams *streams);
+/* What its client may be given to come back with; empty: it keeps what it has. */
+struct span stream_position(const struct stream *stream);
 
 #endif

@@ -92,6 +92,13 @@ static void member_move(struct subscription_index *index, struct audience_member
 	audience_add_member(index, audience, member);
 }
 
+bool subscription_is_same(const struct subscription_spec *a, const struct subscription_spec *b)
+{
+	return a->topic.event == b->topic.event &&
+	       span_equals(a->topic.service, b->topic.service) && span_equals(a->id, b->id) &&
+	       span_equals(a->prefix, b->prefix);
+}
+
 static bool spec_is_entry(const struct subscription_spec *spec, const struct entry *entry)
 {
 	const struct pattern *pattern = entry->pattern;

@@ -42,6 +42,9 @@ struct audience_member {
 	uint8_t kind;              /* enum audience_kind; set before the first subscription */
 };
 
+/* They have one name: topic, id and prefix. */
+bool subscription_is_same(const struct subscription_spec *a, const struct subscription_spec *b);
+
 struct subscription_index *subscription_index_create(uint64_t hash_seed);
 void subscription_index_destroy(
 	struct subscription_index *index); /* all members must have left; NULL is fine */

@@ -61,13 +61,6 @@ int subscribe_wait(struct connection *connection, struct subscribe *subscribe,
 	return 0;
 }
 
-static bool same_subscription(const struct subscription_spec *a, const struct subscription_spec *b)
-{
-	return a->topic.event == b->topic.event &&
-	       span_equals(a->topic.service, b->topic.service) && span_equals(a->id, b->id) &&
-	       span_equals(a->prefix, b->prefix);
-}
-
 bool subscribe_forget(struct connection *connection, const struct subscription_spec *spec)
 {
 	struct waiting_subscribes *waiting = connection->websockets->waiting;
@@ -78,7 +71,8 @@ bool subscribe_forget(struct connection *connection, const struct subscription_s
 		return false;
 	TAILQ_FOREACH_SAFE(one, &waiting->list, link, next)
 	{
-		if (one->connection != connection || !same_subscription(&one->subscribe.spec, spec))
+		if (one->connection != connection ||
+		    !subscription_is_same(&one->subscribe.spec, spec))
 			continue;
 		struct outcome refusal =
 			outcome_refusal(409, "unsubscribed", "unsubscribed before it was active");

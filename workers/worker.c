@@ -236,6 +236,8 @@ static void claim_slot(struct slot *slot, uint64_t process)
 	atomic_store(&slot->ring_cursor, 0);
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		atomic_store(&slot->values[i], 0);
+	for (unsigned i = 0; i < REFUSAL_COUNT; i++)
+		atomic_store(&slot->refusals[i], 0);
 	memset((void *)slot->histograms, 0, sizeof(slot->histograms));
 	ring_reader_wake(&slot->sleep);
 	atomic_store(&slot->heartbeat_ms, (uint64_t)worker_monotonic_ms());
@@ -280,7 +282,7 @@ static void start_watchers(struct worker_run *run)
 
 static int start_parts(struct worker *worker)
 {
-	worker->auth = auth_create(worker->config, worker->slot);
+	worker->auth = auth_create(worker->config);
 	worker->operations = operations_create(worker);
 	worker->presence = presence_create(worker);
 	worker->websockets = websockets_create(worker);

@@ -1,23 +1,30 @@
 -- changed.lua: the documents whose last write is after a sequence, in the order of those writes.
 --
 -- KEYS  1 sequence  2 services  3 purged
--- ARGV  1 sequence   2 index key without the service   3 service, empty: all   4 prefix of the ids   5 documents, at most
+-- ARGV  1 sequence   2 index key without the service   3 prefix of the ids   4 id of the only one looked at, empty: all
+--       5 documents, at most   6… services; none: all
 --
--- Returns  {sequence, is_too_many, purged, then for each document: service, id}
+-- Returns  {sequence, is_too_many, purged, then for each document: service, id, sequence of its last write}
 -- purged: highest sequence of a tombstone that is gone for good; what was written before it is not known any more. The
 -- indexes are not in KEYS: not for Redis Cluster.
 
-local after, prefix, left = '(' .. ARGV[1], ARGV[4], tonumber(ARGV[5])
-local services = {ARGV[3]}
-if ARGV[3] == '' then
+local after, prefix, only, left = '(' .. ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local services = {unpack(ARGV, 6)}
+if #services == 0 then
   services = redis.call('ZRANGEBYSCORE', KEYS[2], after, '+inf')
 end
 
 local head = {redis.call('GET', KEYS[1]) or '0', 0, redis.call('GET', KEYS[3]) or '0'}
 local found = {}
 for _, service in ipairs(services) do
-  -- Ids that do not match cost as much to look at as those that do.
-  local ids = redis.call('ZRANGEBYSCORE', ARGV[2] .. service, after, '+inf', 'WITHSCORES', 'LIMIT', 0, left + 1)
+  local ids
+  if only == '' then
+    -- Ids that do not match cost as much to look at as those that do.
+    ids = redis.call('ZRANGEBYSCORE', ARGV[2] .. service, after, '+inf', 'WITHSCORES', 'LIMIT', 0, left + 1)
+  else
+    local score = redis.call('ZSCORE', ARGV[2] .. service, only)
+    ids = score and tonumber(score) > tonumber(ARGV[1]) and {only, score} or {}
+  end
   left = left - #ids / 2
   if left < 0 then
     head[2] = 1
@@ -25,14 +32,15 @@ for _, service in ipairs(services) do
   end
   for i = 1, #ids, 2 do
     if prefix == '' or string.sub(ids[i], 1, #prefix) == prefix then
-      found[#found + 1] = {tonumber(ids[i + 1]), service, ids[i]}
+      found[#found + 1] = {tonumber(ids[i + 1]), service, ids[i], ids[i + 1]}
     end
   end
 end
 
 table.sort(found, function(a, b) return a[1] < b[1] end)
 for i = 1, #found do
-  head[#head + 1] = found[i][2]
-  head[#head + 1] = found[i][3]
+  for column = 2, 4 do
+    head[#head + 1] = found[i][column]
+  end
 end
 return head

@@ -582,7 +582,9 @@ describe('with one key', () => {
 
 	test('what was refused, and what ended, is counted', async () => {
 		const { text } = await rest.get('/metrics');
-		for (const name of ['auth_refused', 'auth_missing', 'auth_forbidden', 'auth_ended', 'auth_timeouts'])
+		for (const name of ['auth_ended', 'auth_timeouts'])
 			assert.match(text, new RegExp(`^syncdoc_${name}(_total)?\\{[^}]*\\} [1-9]`, 'm'), name);
+		for (const code of ['unauthorized', 'invalid_token', 'token_expired', 'forbidden', 'subject_changed'])
+			assert.match(text, new RegExp(`^syncdoc_refus\\w+\\{[^}]*code="${code}"[^}]*\\} [1-9]`, 'm'), code);
 	});
 });

@@ -2,13 +2,16 @@
 // chaos.mjs: subscribers and writers go on while workers, the supervisor, the subscription and Redis are killed, stopped and restarted:
 // is anything lost, twice, out of order, or left behind?
 //
-//   node chaos.mjs [seconds=60] [--seed N] [--subscribers 200] [--documents 50] [--writers 8]
+//   node chaos.mjs [seconds=60] [--seed N] [--subscribers 200] [--documents 50] [--writers 8] [--client 1]
+//
+// --client 1: the subscribers are made of the JavaScript client (workers/web/client).
 //
 // Starts a redis-server (AOF, appendfsync always) and a syncdocd of its own. Ends with one line and 0, or with what is wrong and 1.
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { Daemon, Redis, Rest, assertNoSanitizerReport, assertStatus, documentPath, isAlive, randomOf, turn, until } from './harness.js';
 import { SERVICE, Subscriber } from './lib/chaos.js';
+import { ClientSubscriber } from './lib/chaos_client.js';
 
 const SHOWN_MAX = 20,
 	FAULT_EVERY_MS = 5000,
@@ -21,8 +24,8 @@ const SHOWN_MAX = 20,
 	SETTINGS = { workers: 2, 'ws.rate': 100000, 'ws.burst': 100000, 'history.max': 10000, 'history.max_bytes': '64MiB' };
 
 class Run {
-	constructor({ seconds, seed, subscribers, documents, writers }) {
-		Object.assign(this, { seconds, seed });
+	constructor({ seconds, seed, subscribers, documents, writers, client = 0 }) {
+		Object.assign(this, { seconds, seed, Subscriber: client ? ClientSubscriber : Subscriber });
 		this.random = randomOf(seed);
 		this.counts = { subscribers, writers };
 		this.ids = Array.from({ length: documents }, (_, i) => `d${i}`);
@@ -92,7 +95,7 @@ class Run {
 		this.subscribers = Array.from({ length: this.counts.subscribers }, (_, index) => {
 			const wide = index % 20 === 7, random = randomOf(this.seed * 1000 + index), ids = new Set();
 			while (ids.size < Math.min(4, this.ids.length)) ids.add(ids.size ? random.pick(this.ids) : this.ids[index % this.ids.length]);
-			return new Subscriber({
+			return new this.Subscriber({
 				index, wide, random,
 				url: this.daemon.url,
 				ids: wide ? this.ids : [...ids],
@@ -319,7 +322,7 @@ export function chaos(options) {
 }
 
 function parseArguments(words) {
-	const options = { seconds: 60, seed: Date.now() % 1e6, subscribers: 200, documents: 50, writers: 8 };
+	const options = { seconds: 60, seed: Date.now() % 1e6, subscribers: 200, documents: 50, writers: 8, client: 0 };
 	for (let i = 0; i < words.length; i++) {
 		const name = words[i].replace(/^--/, '');
 		if (name === words[i]) options.seconds = Number(name);
@@ -327,7 +330,7 @@ function parseArguments(words) {
 		else options.seconds = NaN;
 	}
 	if (!Object.values(options).every(Number.isFinite) || options.seconds <= 0)
-		throw new Error('usage: chaos.mjs [seconds] [--seed N] [--subscribers N] [--documents N] [--writers N]');
+		throw new Error('usage: chaos.mjs [seconds] [--seed N] [--subscribers N] [--documents N] [--writers N] [--client 0|1]');
 	return options;
 }
 

@@ -208,26 +208,6 @@ describe('streams', () => {
 		assert.deepEqual(stream.events, []);
 	});
 
-	test('who comes back with Last-Event-ID is told to read again, and then gets what is new', async () => {
-		const path = documentPath('resume', 'x');
-		const first = await open(eventsPath('resume', 'x'));
-		assertStatus(await rest.put(path, { data: { n: 1 } }), 201);
-		await first.waitFor(1);
-		first.close();
-		assertStatus(await rest.put(path, { data: { n: 2 } }), 200);
-		const headers = { 'Last-Event-ID': first.events[0].id };
-		const second = await open(`${topics('sync.resume.*', 'sync.else.created')}&documentPrefix=x`, { headers });
-		await second.waitFor(2);
-		assertStatus(await rest.put(path, { data: { n: 3 } }), 200);
-		await second.waitFor(3);
-		const resyncs = second.messages.slice(0, 2).sort((a, b) => (a.topic < b.topic ? -1 : 1));
-		assert.deepEqual(resyncs, [
-			{ type: 'resync', topic: 'sync.else.created', documentPrefix: 'x', reason: 'resume' },
-			{ type: 'resync', topic: 'sync.resume.*', documentPrefix: 'x', reason: 'resume' },
-		]);
-		assert.deepEqual(second.revisions, [3]);
-	});
-
 	test('HEAD has the head only, OPTIONS and 405 say what is allowed', async () => {
 		for (const path of [eventsPath('head', 'x'), topics('sync.*.*')]) {
 			const head = await open(path, { method: 'HEAD' });

@@ -19,25 +19,32 @@ second() {
 	deb_package '*upgrade*' | sed "s,^$root_dir,,"
 }
 
+# No init has brought this host to a runlevel, so invoke-rc.d needs to be told what may run: 104 yes, 101 no.
+allow_start() {
+	policy=$root_dir/usr/sbin/policy-rc.d
+	# shellcheck disable=SC2016 # for that script
+	printf '#!/bin/sh\n[ "$1" = syncdocd ] && exit 104\nexit 101\n' >"$policy" && chmod 755 "$policy"
+}
+
 apt_install() {
-	in_root apt-get -o APT::Install-Recommends=true install -y "$@"
+	in_root apt-get install -y --no-install-recommends "$@"
 }
 
 download() {
-	apt_install --download-only "$(first)"
+	apt_install --download-only "$(first)" logrotate
 }
 
 if [ "${SYNCDOC_OFFLINE:-no}" = no ]; then
 	mount -t proc proc "$root_dir/proc"
+	allow_start
 	if ! check "what it depends on can be had" download; then
 		finish
 	fi
 fi
 go_offline "$0" "$@"
-passed=1 # before we went offline
 
 installs() {
-	apt_install "$(first)" && in_root getent passwd syncdoc | grep '/var/lib/syncdoc:.*nologin'
+	apt_install "$(first)" logrotate && in_root getent passwd syncdoc | grep '/var/lib/syncdoc:.*nologin'
 }
 
 version_is() {
@@ -59,6 +66,13 @@ log_is_rotated() {
 	log=$root_dir/var/log/syncdoc/syncdocd.log
 	in_root logrotate -f /etc/logrotate.d/syncdoc && [ -s "$log.1" ] && service reload &&
 		until_ok grep -q reload "$log" && mode_is 640 syncdoc:adm /var/log/syncdoc/syncdocd.log
+}
+
+# By the host's node: it needs nothing else of the root.
+client_can_be_imported() {
+	client=$(find "$root_dir/packages" -name 'node-syncdoc-client_*upgrade*.deb')
+	in_root dpkg -i "${client#"$root_dir"}" && import_client "$root_dir/usr/share/nodejs/syncdoc-client" &&
+		in_root dpkg -P node-syncdoc-client
 }
 
 # The old one goes on, and the package is installed all the same.
@@ -109,6 +123,7 @@ check "upgrades to a higher version, into a new process" upgrades
 check "the document is still there" has_document
 check "the changed configuration is still there" answers_as renamed.example
 check "a configuration with a mistake stops neither package nor server" survives_broken_configuration
+check "the JavaScript client can be installed and imported" client_can_be_imported
 check "stops" status 0 service stop
 check "nothing of it runs any more" none_runs
 check "stop of what does not run" status 0 service stop

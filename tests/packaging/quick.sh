@@ -45,6 +45,8 @@ check_versions() {
 		fail "packaging/debian/changelog does not begin with $version of meson.build"
 	grep -q "^Version: *$version\$" packaging/rpm/syncdoc.spec ||
 		fail "packaging/rpm/syncdoc.spec: not the version $version of meson.build"
+	grep -q "^	\"version\": \"$version\",\$" workers/web/client/package.json ||
+		fail "workers/web/client/package.json: not the version $version of meson.build"
 }
 
 # What packages.sh installs for a build is what the packages say they need for one; but what Debian's

@@ -8,7 +8,7 @@ WAIT_S=60
 URL=http://127.0.0.1:8080
 DOCUMENT=$URL/v1/services/packages/documents/kept
 
-passed=0
+passed=${SYNCDOC_PASSED:-0} # before we went offline
 failed=0
 
 in_root() {
@@ -53,7 +53,7 @@ status() {
 # until_ok COMMAND…
 until_ok() {
 	until_s=$(($(date +%s) + WAIT_S))
-	until "$@"; do
+	until "$@" 2>/dev/null; do
 		[ "$(date +%s)" -lt "$until_s" ] || return 1
 		sleep 0.1
 	done
@@ -70,7 +70,7 @@ answers() {
 }
 
 is_ready() {
-	until_ok answers "$URL/readyz"
+	until_ok answers "$URL/readyz" || answers "$URL/readyz"
 }
 
 write_document() {
@@ -148,7 +148,7 @@ reload_applies() {
 # go_offline SCRIPT ARGUMENT…: once more from the beginning, in a network that is only a loopback.
 go_offline() {
 	[ "${SYNCDOC_OFFLINE:-no}" = no ] || return 0
-	SYNCDOC_OFFLINE=yes exec unshare --net sh -c 'ip link set lo up && exec sh "$@"' sh "$@"
+	SYNCDOC_OFFLINE=yes SYNCDOC_PASSED=$passed exec unshare --net sh -c 'ip link set lo up && exec sh "$@"' sh "$@"
 }
 
 # The .deb of the first version, or the one with that pattern in its version.
@@ -158,4 +158,12 @@ deb_package() {
 	else
 		find "$root_dir/packages" -name "syncdoc_$1.deb"
 	fi
+}
+
+# import_client DIRECTORY, as its package.json says.
+import_client() {
+	import=$root_dir/packages/import
+	mkdir -p "$import/node_modules" && ln -sfn "$1" "$import/node_modules/syncdoc-client" &&
+		(cd "$import" && node --input-type=module -e \
+			"import { Realtime } from 'syncdoc-client'; if (typeof Realtime !== 'function') process.exit(1)")
 }

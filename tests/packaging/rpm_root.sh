@@ -12,9 +12,9 @@ title=rpm
 [ "${SYNCDOC_OFFLINE:-no}" = yes ] || mount -t proc proc "$root_dir/proc"
 go_offline "$0" "$@"
 
-# --nodeps: the libraries are there, but rpm has not installed them.
+# The libraries are there, but rpm has not installed them: hence --nodeps.
 rpm_in_root() {
-	rpm --root "$root_dir" --dbpath /var/lib/rpm --nodeps --nosignature "$@"
+	rpm --root "$root_dir" --dbpath /var/lib/rpm --nosignature "$@"
 }
 
 package() {
@@ -28,11 +28,24 @@ plain() {
 }
 
 same_files() {
-	deb=$(deb_package)
+	deb=$(find "$root_dir/packages" -name 'syncdoc_*.deb' ! -name '*upgrade*')
 	dpkg-deb --fsys-tarfile "$deb" | tar -t | grep -v '/$' | sed 's,^\.,,' | plain >"$root_dir/deb.list"
 	rpm -qp --nosignature --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$(package 1)" |
 		sed -n 's/^[^d][^ ]* //p' | plain >"$root_dir/rpm.list"
 	[ -s "$root_dir/deb.list" ] && diff "$root_dir/deb.list" "$root_dir/rpm.list"
+}
+
+client_has_same_files() {
+	deb=$(find "$root_dir/packages" -name 'node-syncdoc-client_*.deb' ! -name '*upgrade*')
+	dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's,^\./usr/share/nodejs/\(.*[^/]\)$,\1,p' | sort >"$root_dir/deb.list"
+	rpm -qlp --nosignature "$root_dir"/packages/nodejs-syncdoc-client-*-1.1.*.rpm |
+		sed -n 's,^/usr/lib/node_modules/\(.*\..*\)$,\1,p' | sort >"$root_dir/rpm.list"
+	[ -s "$root_dir/deb.list" ] && diff "$root_dir/deb.list" "$root_dir/rpm.list"
+}
+
+client_can_be_imported() {
+	rpm_in_root --nodeps -i "$root_dir"/packages/nodejs-syncdoc-client-*-1.1.*.rpm &&
+		import_client "$root_dir/usr/lib/node_modules/syncdoc-client"
 }
 
 configuration_is_kept_on_upgrade() {
@@ -51,13 +64,13 @@ empty_root() {
 
 installs() {
 	in_root userdel syncdoc
-	! in_root getent passwd syncdoc && rpm_in_root -i "$(package 1)" &&
+	! in_root getent passwd syncdoc && rpm_in_root --nodeps -i "$(package 1)" &&
 		in_root getent passwd syncdoc | grep '/var/lib/syncdoc:.*nologin' && none_runs
 }
 
 upgrades() {
 	old=$(daemon_pid)
-	rpm_in_root -U "$(package 2)" && [ "$(rpm_in_root -q --qf '%{RELEASE}' syncdoc)" = 1.2 ] && is_ready &&
+	rpm_in_root --nodeps -U "$(package 2)" && [ "$(rpm_in_root -q --qf '%{RELEASE}' syncdoc)" = 1.2 ] && is_ready &&
 		[ "$(daemon_pid)" != "$old" ]
 }
 
@@ -68,14 +81,15 @@ erase_keeps() {
 }
 
 comes_back() {
-	rpm_in_root -i "$(package 2)" && service start && has_document && service stop
+	rpm_in_root --nodeps -i "$(package 2)" && service start && has_document && service stop
 }
 
 check "the files are those of the .deb" same_files
+check "those of the JavaScript client too" client_has_same_files
 check "an edited configuration is not overwritten" configuration_is_kept_on_upgrade
 check "installs into an empty root without scripts" empty_root
 check "installs, makes the user, and starts nothing" installs || finish
-check "all files are as in the package" rpm_in_root -V syncdoc
+check "all files are as in the package" rpm_in_root --nodeps -V syncdoc
 check "starts" status 0 service start
 check "serves" is_ready || finish
 check "its processes run as syncdoc and can get no more rights" run_as_user
@@ -85,6 +99,7 @@ check "reload applies a changed configuration" reload_applies
 check "upgrades to a higher release, into a new process" upgrades
 check "the document is still there" has_document
 check "the changed configuration is still there" answers_as renamed.example
+check "the JavaScript client can be installed and imported" client_can_be_imported
 check "erase stops it, and keeps documents and logs" erase_keeps
 check "installed again, it has the document" comes_back
 finish

@@ -54,6 +54,7 @@ static void expect_default_numbers(const struct config *config)
 	EXPECT_NUMBER(auth_mode, CONFIG_AUTH_UNSET);
 	EXPECT_NUMBER(log_level, LOG_LEVEL_INFO);
 	EXPECT_NUMBER(log_format, LOG_FORMAT_TEXT);
+	EXPECT_NUMBER(log_access, false);
 	EXPECT_NUMBER(admin_enabled, true);
 }
 
@@ -183,6 +184,7 @@ static const struct setting settings[] = {
 	{"log", "target", "\"/var/log/s\"", "/var/log/s"},
 	{"log", "level", "\"warning\"", "warning"},
 	{"log", "format", "json", "json"},
+	{"log", "access", "yes", "yes"},
 	{"admin", "enabled", "no", "no"},
 };
 
@@ -238,6 +240,7 @@ static void expect_set_numbers(const struct config *config)
 	EXPECT_NUMBER(auth_mode, CONFIG_AUTH_NONE);
 	EXPECT_NUMBER(log_level, LOG_LEVEL_WARNING);
 	EXPECT_NUMBER(log_format, LOG_FORMAT_JSON);
+	EXPECT_NUMBER(log_access, true);
 	EXPECT_NUMBER(admin_enabled, false);
 }
 

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <regex.h>
+#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -94,6 +95,104 @@ Test(log, json_line_has_the_same_as_members)
 	expect_match(read_file(path), pattern);
 }
 
+/* ---- the access log ---- */
+
+Test(log, access_line_is_written_whatever_the_level_is)
+{
+	const struct log_member none[1] = {{"a", SPAN("b"), false}};
+	open_as(LOG_FORMAT_TEXT);
+	log_set_level(LOG_LEVEL_ERROR);
+	log_access(none, 1, "access: %s", "GET");
+	cr_assert_str_eq(read_message(), "access: GET");
+}
+
+Test(log, access_line_has_its_members_in_json)
+{
+	const struct log_member members[] = {
+		{"path", SPAN("/\xff\"\n\x01"), false},
+		{"status", SPAN("200"), true},
+	};
+	open_as(LOG_FORMAT_JSON);
+	log_access(members, ARRAY_LEN(members), "access: %s", "not in json");
+	cr_assert(strstr(read_file(path), "\"path\":\"/\xef\xbf\xbd\\\"\\n\\u0001\",\"status\":200,"
+					  "\"message\":\"access\"}\n"),
+		  "%s", read_file(path));
+}
+
+Test(log, access_line_of_long_members_is_still_one_json_object)
+{
+	char long_path[1024];
+	memset(long_path, 1, sizeof(long_path));
+	struct log_member members[] = {
+		{"path", span_of(long_path, sizeof(long_path)), false},
+		{"status", SPAN("200"), true},
+		{"requestId",
+		 SPAN("0123456789012345678901234567890123456789012345678901234567890123"), false},
+	};
+	open_as(LOG_FORMAT_JSON);
+	log_access(members, ARRAY_LEN(members), "x");
+	const char *text = read_file(path);
+	cr_assert_leq(strlen(text), 4096);
+	cr_assert(strstr(text, "...\",\"status\":200,\"requestId\":\"0123"), "%s", text);
+	cr_assert(strstr(text, "\"message\":\"access\"}\n"));
+}
+
+/* ---- syslog ---- */
+
+static struct {
+	int count, priority;
+	char line[256];
+} sent;
+
+/* What follows stands in for the C library's, which knows one socket only: /dev/log. Not from
+ * <syslog.h>, which may bring bodies of its own. */
+static void take_line(int priority, const char *format, va_list args)
+{
+	sent.count++;
+	sent.priority = priority;
+	vsnprintf(sent.line, sizeof(sent.line), format, args);
+}
+
+void syslog(int priority, const char *format, ...);
+void syslog(int priority, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	take_line(priority, format, args);
+	va_end(args);
+}
+
+void __syslog_chk(int priority, int flag, const char *format, ...);
+void __syslog_chk(int priority, int flag, const char *format, ...)
+{
+	va_list args;
+	(void)flag;
+	va_start(args, format);
+	take_line(priority, format, args);
+	va_end(args);
+}
+
+Test(log, syslog_gets_each_level_as_its_priority)
+{
+	static const int priorities[] = {3, 4, 5, 6, 7};
+	cr_assert_eq(log_open("syslog", LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT), 0);
+	log_set_process("worker 3");
+	for (size_t i = 0; i < ARRAY_LEN(priorities); i++) {
+		log_write((enum log_level)i, "100%% of %s\n", "it");
+		cr_assert_eq(sent.count, (int)i + 1);
+		cr_assert_eq(sent.priority, priorities[i]);
+		cr_assert_str_eq(sent.line, "worker 3: 100% of it\\n");
+	}
+}
+
+Test(log, syslog_may_get_json_too)
+{
+	cr_assert_eq(log_open("syslog", LOG_LEVEL_INFO, LOG_FORMAT_JSON), 0);
+	log_info("x");
+	cr_assert_eq(sent.count, 1);
+	expect_match(sent.line, "^\\{\"time\":.*\"message\":\"x\"\\}$");
+}
+
 Test(log, lines_below_the_level_are_not_written)
 {
 	open_as(LOG_FORMAT_TEXT);
@@ -105,6 +204,23 @@ Test(log, lines_below_the_level_are_not_written)
 	log_set_level(LOG_LEVEL_DEBUG);
 	log_debug("yes");
 	expect_match(read_file(path), "debug: yes\n$");
+}
+
+Test(log, a_level_that_is_followed_is_in_force_at_once_whatever_was_set)
+{
+	static _Atomic uint32_t word = LOG_LEVEL_ERROR;
+	open_as(LOG_FORMAT_TEXT);
+	log_follow_level(&word);
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_warning("no");
+	cr_assert_str_eq(read_file(path), "");
+	word = LOG_LEVEL_DEBUG;
+	log_debug("yes");
+	expect_match(read_file(path), "debug: yes\n$");
+	/* Nonsense in shared memory is no reason to say nothing, or to read beside the table. */
+	word = 77;
+	cr_assert_eq(log_level_in_force(), LOG_LEVEL_DEBUG);
+	cr_assert_str_eq(log_level_name(log_level_in_force()), "debug");
 }
 
 Test(log, message_cannot_forge_a_line)

@@ -1,9 +1,6 @@
 /* test_replay.c — resume over a real ring and a socket pair; the store answers when a test says so.
  */
-#include "replay.h"
-#include "store_since.h"
-#include "store_history.h"
-#include "websocket_fixture.h"
+#include "replay_fixture.h"
 
 static void open_all(void)
 {
@@ -12,118 +9,9 @@ static void open_all(void)
 
 TestSuite(replay, .init = open_all, .fini = fixture_fini, .timeout = 20);
 
-#define RUN "0123abcd"
-#define ENTRIES_MAX 4
-
-/* --- a store ----------------------------------------------------------------- */
-
-static struct {
-	size_t asked, answered;
-	struct {
-		store_history_fn history;
-		store_since_fn changed;
-		void *arg;
-		uint64_t above, after;
-	} reads[64];
-} store;
-
-void store_history(struct store *unused, const struct store_history_query *query,
-		   store_history_fn fn, void *arg)
-{
-	(void)unused;
-	cr_assert_lt(store.asked, ARRAY_LEN(store.reads));
-	store.reads[store.asked].history = fn;
-	store.reads[store.asked].arg = arg;
-	store.reads[store.asked].above = query->above;
-	store.reads[store.asked++].after = query->after;
-}
-
-void store_since(struct store *unused, const struct store_since_query *query, store_since_fn fn,
-		 void *arg)
-{
-	(void)unused;
-	store.reads[store.asked].changed = fn;
-	store.reads[store.asked].arg = arg;
-	store.reads[store.asked++].after = query->after;
-}
-
-/* Document s:d with `revision` revisions, n being the revision; the newest entries of its history.
- */
-static void answer_revision(uint64_t revision, uint64_t sequence)
-{
-	static char data[32], texts[ENTRIES_MAX][96];
-	static struct store_history_entry entries[ENTRIES_MAX];
-	size_t count = revision < ENTRIES_MAX ? revision : ENTRIES_MAX;
-
-	snprintf(data, sizeof(data), "{\"n\":%d}", (int)revision);
-	for (size_t i = 0; i < count; i++) {
-		int number = (int)(revision - i);
-
-		snprintf(texts[i], sizeof(texts[i]),
-			 number == 1 ? "{\"added\":{\"n\":%d},\"removed\":{},\"changed\":{}}"
-				     : "{\"added\":{},\"removed\":{},\"changed\":{\"n\":{\"from\":"
-				       "%d,\"to\":%d}}}",
-			 number == 1 ? 1 : number - 1, number);
-		entries[i] = (struct store_history_entry){.revision = revision - i,
-							  .at_ms = 100 + number,
-							  .sequence = sequence - i,
-							  .op = number == 1 ? SPAN("create")
-									    : SPAN("replace"),
-							  .has_diff = true,
-							  .reversible = span_string(texts[i])};
-	}
-	struct store_history history = {.document = {.revision = revision,
-						     .updated_at_ms = 100 + (int64_t)revision,
-						     .created_at_ms = 101,
-						     .service = SPAN("s"),
-						     .id = SPAN("d"),
-						     .data = span_string(data)},
-					.envelope = SPAN("{\"stored\":true}"),
-					.sequence = sequence,
-					.entries = entries,
-					.count = count};
-	cr_assert_lt(store.answered, store.asked);
-	size_t at = store.answered++;
-	store.reads[at].history(0, &history, store.reads[at].arg);
-}
-
-static void answer_error(int error)
-{
-	size_t at = store.answered++;
-
-	store.reads[at].history(error, NULL, store.reads[at].arg);
-}
-
-static void answer_changed(uint64_t sequence, const struct store_since_document *documents,
-			   size_t count)
-{
-	struct store_since changed = {.sequence = sequence, .documents = documents, .count = count};
-	size_t at = store.answered++;
-
-	store.reads[at].changed(0, &changed, store.reads[at].arg);
-}
-
-/* --- tests ------------------------------------------------------------------- */
-
-#define SUBSCRIBE(more) "{\"type\":\"subscribe\",\"topic\":\"sync.s.*\"" more "}"
-#define SNAPSHOT SUBSCRIBE(",\"documentId\":\"d\",\"snapshot\":true,\"id\":1")
-
-static struct peer start(void)
-{
-	fixture_start();
-	fixture_activate(RUN "-10");
-	return peer_connect(0);
-}
-
-static void subscribe(struct peer *peer, const char *text)
-{
-	peer_send_text(peer, text);
-	fixture_turn();
-}
-
 Test(replay, events_wait_for_the_snapshot_and_those_it_has_are_dropped)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
 	fixture_publish("d", 4, SPAN("{}"));
@@ -142,7 +30,7 @@ Test(replay, events_wait_for_the_snapshot_and_those_it_has_are_dropped)
 
 Test(replay, the_connection_stands_apart_until_the_mark_of_the_read)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
 	answer_revision(5, 12);
@@ -162,7 +50,7 @@ Test(replay, the_connection_stands_apart_until_the_mark_of_the_read)
 
 Test(replay, a_mark_of_another_run_ends_the_waiting_too)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
 	answer_revision(5, 12);
@@ -175,7 +63,7 @@ Test(replay, a_mark_of_another_run_ends_the_waiting_too)
 
 Test(replay, other_documents_are_not_kept_waiting)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SUBSCRIBE(""));
 	peer_expect_part(&peer, "\"subscribed\"");
@@ -190,13 +78,9 @@ Test(replay, other_documents_are_not_kept_waiting)
 	peer_fini(&peer);
 }
 
-#define SINCE(revision, updated)                                                                   \
-	SUBSCRIBE(",\"documentId\":\"d\",\"since\":{\"createdAt\":101,\"revision\":" revision      \
-			  updated "},\"returnMode\":\"both\"")
-
 Test(replay, missed_revisions_are_rebuilt_and_come_in_order_before_the_live_ones)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SINCE("3", ",\"updatedAt\":103"));
 	fixture_publish("d", 6, SPAN("{}"));
@@ -216,7 +100,7 @@ Test(replay, missed_revisions_are_rebuilt_and_come_in_order_before_the_live_ones
 
 Test(replay, another_updated_at_or_a_hole_in_the_history_is_a_snapshot)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SINCE("3", ",\"updatedAt\":99"));
 	answer_revision(5, 12);
@@ -230,12 +114,10 @@ Test(replay, another_updated_at_or_a_hole_in_the_history_is_a_snapshot)
 	peer_fini(&peer);
 }
 
-#define AFTER(position) SUBSCRIBE(",\"after\":\"" position "\"")
-
 Test(replay, after_reads_the_changed_documents_one_by_one_and_holds_the_topic)
 {
-	struct peer peer = start();
-	struct store_since_document documents[] = {{SPAN("s"), SPAN("d")}};
+	struct peer peer = replay_start(0);
+	struct store_since_document documents[] = {{SPAN("s"), SPAN("d"), 9}};
 
 	subscribe(&peer, AFTER(RUN "-8"));
 	cr_assert_eq(store.reads[0].after, 8);
@@ -257,7 +139,7 @@ Test(replay, after_reads_the_changed_documents_one_by_one_and_holds_the_topic)
 
 Test(replay, a_position_of_another_run_or_of_the_future_is_a_resync)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, AFTER("ffffffff-8"));
 	peer_expect_part(&peer, "\"outcome\":\"live\",\"position\":\"" RUN "-10\"");
@@ -273,7 +155,7 @@ Test(replay, a_position_of_another_run_or_of_the_future_is_a_resync)
 Test(replay, held_events_are_bounded_and_what_is_dropped_is_said)
 {
 	fixture.config->ws_queue = 4096;
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 	char data[2048] = "{\"text\":\"";
 
 	memset(data + strlen(data), 'x', sizeof(data) - 16);
@@ -293,7 +175,7 @@ Test(replay, held_events_are_bounded_and_what_is_dropped_is_said)
 
 Test(replay, a_connection_that_dies_during_a_read_leaves_nothing)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
 	fixture_publish("d", 6, SPAN("{}"));
@@ -308,7 +190,7 @@ Test(replay, a_connection_that_dies_during_a_read_leaves_nothing)
 Test(replay, only_so_many_read_at_once_and_the_next_goes_on_when_one_has)
 {
 	struct peer peers[REPLAY_READS_MAX + 2];
-	peers[0] = start();
+	peers[0] = replay_start(0);
 
 	for (size_t i = 1; i < ARRAY_LEN(peers); i++)
 		peers[i] = peer_connect(0);
@@ -328,7 +210,7 @@ Test(replay, only_so_many_read_at_once_and_the_next_goes_on_when_one_has)
 
 Test(replay, a_failed_read_is_an_error_and_no_subscription)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
 	fixture_publish("d", 6, SPAN("{}"));
@@ -343,7 +225,7 @@ Test(replay, a_failed_read_is_an_error_and_no_subscription)
 
 Test(replay, unsubscribe_during_a_read_ends_it)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
 	fixture_publish("d", 6, SPAN("{}"));
@@ -358,7 +240,7 @@ Test(replay, unsubscribe_during_a_read_ends_it)
 
 Test(replay, subscribes_behind_a_replay_keep_their_order)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
 	subscribe(&peer, SUBSCRIBE(",\"documentId\":\"d\",\"snapshot\":true,\"id\":2"));
@@ -376,7 +258,7 @@ Test(replay, subscribes_behind_a_replay_keep_their_order)
 
 Test(replay, a_lapped_ring_during_a_read_is_said_after_the_answer)
 {
-	struct peer peer = start();
+	struct peer peer = replay_start(0);
 	struct buffer large = {0};
 
 	buffer_append_string(&large, "{\"x\":\"");

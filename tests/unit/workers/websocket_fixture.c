@@ -141,7 +141,7 @@ void fixture_init(void)
 		.hash_seed = EPOCH,
 	};
 	MUST(fixture.worker.loop && fixture.worker.slot);
-	fixture.worker.auth = auth_create(fixture.config, fixture.worker.slot);
+	fixture.worker.auth = auth_create(fixture.config);
 }
 
 void fixture_start(void)
@@ -208,6 +208,21 @@ void fixture_publish(const char *id, uint64_t revision, struct span data)
 	struct json scratch = {0};
 
 	event_format(&text, &event);
+	MUST(!event_parse(buffer_span(&text), &scratch, &segments));
+	event_record_format(&record, &segments, SPAN("p-1"), EPOCH);
+	publish(&record);
+	buffer_fini(&text);
+	json_fini(&scratch);
+}
+
+void fixture_publish_presence(const char *id)
+{
+	struct event_presence presence = {SPAN("[]"), SPAN("[]"), SPAN("[]"), 1};
+	struct buffer text = {0}, record = {0};
+	struct event_segments segments;
+	struct json scratch = {0};
+
+	event_format_presence(&text, SPAN("s"), span_string(id), 1, &presence);
 	MUST(!event_parse(buffer_span(&text), &scratch, &segments));
 	event_record_format(&record, &segments, SPAN("p-1"), EPOCH);
 	publish(&record);

@@ -55,6 +55,8 @@ void fixture_activate(const char *position);
 void fixture_mark(const char *position);
 /* Puts an event `updated` of service `s` into the ring; `data` is a JSON object. */
 void fixture_publish(const char *id, uint64_t revision, struct span data);
+/* The same for `presence`. */
+void fixture_publish_presence(const char *id);
 
 /* sndbuf 0: as it comes. */
 struct peer peer_connect(int sndbuf);

@@ -111,13 +111,14 @@ export class Realtime extends Emitter {
 	// Ends it for good: all that waits is rejected. Subscriptions stay known, for a later connect().
 	close() {
 		globalThis.removeEventListener?.('online', this.#network);
+		this.#isStarted = true; // it shall not begin after its end
 		this.#connection.close();
 	}
 
 	// Of another sign-in of the same user; proves it to the server at once where there is a connection.
 	setToken(token) {
 		this.tokens.set(token);
-		return this.#connection.isOpen ? this.#connection.refresh() : Promise.resolve();
+		return this.#connection.isOpen ? this.#connection.refresh(token) : Promise.resolve();
 	}
 
 	/* ---- what an application asks for ---- */
@@ -162,7 +163,7 @@ export class Realtime extends Emitter {
 				break;
 			case 'error':
 				// An answer that came too late has a number; nobody waits for it any more.
-				if (message.id === undefined) this.report(errorOf(message));
+				if (message.id === undefined && !this.feeds.ended(message, errorOf(message))) this.report(errorOf(message));
 		}
 	}
 

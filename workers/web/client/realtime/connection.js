@@ -4,9 +4,11 @@ import { LOST, Outbox } from './outbox.js';
 import { Socket } from './socket.js';
 
 const CLOSE_TOKEN_EXPIRED = 4001, CLOSE_FORBIDDEN = 4003, CLOSE_POLICY = 1008, CLOSE_OVERLOAD = 1013;
+const AUTH = 'auth'; // the id of that message
 const STABLE_MS = 5000; // open that long: the next loss begins with short delays again
 const SLOW_FROM = 4; // attempts: where the server says that there is too much, delays begin long
 const DRAIN_MS = 1000; // what has been sent may be answered before a planned change of connection
+const FORBIDDEN = 403;
 const TOKEN_RETRY_MS = 5000;
 
 export class Connection {
@@ -41,7 +43,7 @@ export class Connection {
 
 	request(message, { timeoutMs = this.options.timeoutMs, ...rest } = {}) {
 		if (this.isClosed) return Promise.reject(this.closedBy ?? closedError());
-		if (!this.isOpen && !this.isOpening && rest.lost === LOST.DROP) return Promise.reject(offlineError());
+		if (!this.isOpen && rest.lost === LOST.DROP) return Promise.reject(offlineError());
 		return this.outbox.request(message, { timeoutMs, ...rest });
 	}
 
@@ -77,56 +79,70 @@ export class Connection {
 		try {
 			this.#socket = new Socket(
 				{ url: this.url, WebSocket, connectTimeoutMs, heartbeatMs, pongTimeoutMs },
-				{ welcomed: mine(welcome => this.#welcomed(welcome, token)), take: mine(message => this.#take(message)), lost: mine(end => this.#lost(end)) },
+				{ opened: mine(() => this.#authenticate(token)), welcomed: mine(welcome => this.#welcomed(welcome)), take: mine(message => this.#take(message)), lost: mine(end => this.#lost(end)) },
 			);
 		} catch (error) {
 			this.#lost({ code: 0, reason: error.message, error });
 		}
 	}
 
-	#welcomed(welcome, token) {
+	// Before everything else: nothing is allowed without it.
+	#authenticate(token) {
+		this.provenToken = token;
+		this.isProven = token === undefined;
+		if (!this.isProven) this.#socket.send(JSON.stringify({ type: 'auth', token, id: AUTH }));
+	}
+
+	#welcomed(welcome) {
 		this.welcome = welcome;
-		if (token === undefined) {
-			this.#opened();
+		this.isWelcome = true;
+		if (this.isProven) this.#opened();
+	}
+
+	#authenticated(answer) {
+		if (answer.type === 'error') {
+			this.#authRefused(errorOf(answer));
 			return;
 		}
-		// Before everything else, and not counted: nothing is allowed without it.
-		this.authAnswer = answer => {
-			if (answer.type === 'error') this.#authRefused(errorOf(answer));
-			else this.#opened();
-		};
-		this.#socket.send(JSON.stringify({ type: 'auth', token, id: 'auth' }));
+		this.isProven = true;
+		this.endsAt = answer.expiresAt;
+		if (this.isWelcome) this.#opened();
 	}
 
 	#authRefused(error) {
-		if (error.status === 401 || error.status === 403) this.#refused(error);
+		if (error instanceof AuthError && !this.#mayTryAnother()) this.#stop(error);
 		else this.#socket.abandon({ code: 0, reason: error.message, error });
 	}
 
-	// By this token. Another one may do better, once.
-	#refused(error) {
-		this.tokens.forget();
-		if (!this.tokens.renewable || ++this.#authFailures > 1) this.#stop(error);
-		else if (this.#socket) this.#socket.abandon({ code: CLOSE_FORBIDDEN, reason: error.message, error });
+	// Another token may do better; once.
+	#mayTryAnother() {
+		const isOther = this.tokens.held !== undefined && this.tokens.held !== this.provenToken;
+		if (!isOther) this.tokens.forget();
+		return (isOther || this.tokens.renewable) && ++this.#authFailures <= 1;
 	}
 
 	#opened() {
+		this.#socket.settled();
 		this.#openedAt = Date.now();
 		this.#authFailures = 0;
-		this.isOpening = true;
 		this.isOffline = false;
 		this.state = 'open';
-		this.outbox.start(() => this.on.open(this.welcome));
-		this.isOpening = false;
+		this.outbox.start(() => this.on.open(this.welcome), this.welcome.maxMessage);
 		this.on.state('open', { connectionId: this.welcome.connectionId, server: this.welcome.server });
-		this.#planRefresh();
+		this.#planRefresh(this.tokens.refreshInMs(this.endsAt));
 	}
 
 	#take(message) {
-		if (message.id === 'auth' && this.authAnswer) {
-			const { authAnswer } = this;
-			this.authAnswer = undefined;
-			authAnswer(message);
+		try {
+			this.#dispatch(message);
+		} catch (cause) {
+			this.on.error(new RealtimeError('invalid_message', `the server sent what makes no sense: ${cause.message}`, { cause }));
+		}
+	}
+
+	#dispatch(message) {
+		if (message.id === AUTH) {
+			if (!this.isOpen) this.#authenticated(message);
 		} else if (message.type === 'goaway') {
 			this.#goAway(message);
 		} else if (message.id === undefined || !this.outbox.answer(message)) {
@@ -136,25 +152,25 @@ export class Connection {
 
 	/* ---- tokens ---- */
 
-	#planRefresh(inMs = this.tokens.refreshInMs()) {
+	#planRefresh(inMs) {
 		if (inMs !== undefined) this.#timers.refresh = setTimeout(() => this.refresh(), inMs);
 	}
 
-	// Proves anew who this is, before the token ends; the connection stays.
-	async refresh() {
+	// Proves anew who this is, by that token or another one of getToken(); the connection stays.
+	async refresh(given) {
 		const run = this.#run;
 		clearTimeout(this.#timers.refresh);
 		try {
-			const token = this.tokens.renewable ? await this.tokens.renew() : await this.tokens.get();
+			const token = given ?? (await this.tokens.renew());
 			if (run !== this.#run || !this.isOpen || token === undefined) return;
-			await this.request({ type: 'auth', token }, { lost: LOST.DROP });
-			if (run === this.#run) this.#planRefresh();
+			const { expiresAt } = await this.request({ type: 'auth', token }, { lost: LOST.DROP, onAnswer: () => (this.provenToken = token) });
+			if (run === this.#run) this.#planRefresh(this.tokens.refreshInMs(expiresAt));
 		} catch (error) {
 			if (run !== this.#run || !this.isOpen) return;
 			this.on.error(error instanceof RealtimeError ? error : new RealtimeError('token_failed', `getToken() failed: ${error?.message ?? error}`, { cause: error }));
-			// Another user's token, for example, is good for another connection only.
-			if (error instanceof AuthError) this.reconnect('the token was refused');
-			else this.#planRefresh(TOKEN_RETRY_MS);
+			// Another user's token is good for another connection only; with one that is not good at all this connection goes on until its end.
+			if (error.status === FORBIDDEN) this.reconnect('another user');
+			else if (this.tokens.renewable) this.#planRefresh(TOKEN_RETRY_MS);
 		}
 	}
 
@@ -164,20 +180,20 @@ export class Connection {
 		const wasOpen = this.isOpen, { planned } = this;
 		this.#run++;
 		this.#socket = undefined;
-		this.authAnswer = undefined;
-		this.planned = false;
+		this.isWelcome = this.planned = false;
 		this.#clearTimers();
 		if (wasOpen && Date.now() - this.#openedAt > STABLE_MS) this.#failures = 0;
 		this.state = 'reconnecting';
 		this.outbox.lose(new RealtimeError('connection_lost', `the connection was lost: ${code} ${reason}`, { cause: error }));
-		if (code === CLOSE_TOKEN_EXPIRED || (code === CLOSE_FORBIDDEN && !(error instanceof AuthError))) {
+		if (error instanceof AuthError) {
+			this.#retry(0, { code, reason, error });
+			return;
+		}
+		if (code === CLOSE_TOKEN_EXPIRED || code === CLOSE_FORBIDDEN) {
 			const refusal = new AuthError(code === CLOSE_TOKEN_EXPIRED ? 'token_expired' : 'forbidden', reason || 'the server closed the connection', { status: code === CLOSE_FORBIDDEN ? 403 : 401 });
-			this.tokens.forget();
-			if (!this.tokens.renewable || ++this.#authFailures > 1) {
-				this.#stop(refusal, code);
-				return;
-			}
-			this.#retry(0, { code, reason, error: refusal });
+			// Right after it had been opened: not in a circle.
+			if (this.#mayTryAnother()) this.#retry(wasOpen && Date.now() - this.#openedAt < STABLE_MS ? this.#delayMs() : 0, { code, reason, error: refusal });
+			else this.#stop(refusal, code);
 			return;
 		}
 		if (code === CLOSE_OVERLOAD || code === CLOSE_POLICY) this.#failures = Math.max(this.#failures, SLOW_FROM);
@@ -239,8 +255,7 @@ export class Connection {
 		const socket = this.#socket;
 		this.#run++;
 		this.#socket = undefined;
-		this.authAnswer = undefined;
-		this.planned = false;
+		this.isWelcome = this.planned = this.isOffline = false;
 		this.#clearTimers();
 		socket?.close(reason);
 		this.closedBy = error;

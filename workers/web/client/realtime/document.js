@@ -16,6 +16,7 @@ export class LiveDocument extends Emitter {
 	#subscription;
 	#readers = new Set(); // of those who wait for a revision
 	#ready;
+	#isRead = false;
 	#refreshing;
 
 	constructor(realtime, service, id, { returnMode = 'diff', presence = false } = {}) {
@@ -68,7 +69,7 @@ export class LiveDocument extends Emitter {
 				if ((fromRevision ?? revision - 1) !== this.revision) throw new RangeError(`revision ${revision} does not follow ${this.revision}`);
 				next = applyDiff(this.data ?? {}, diff);
 			} catch (error) {
-				this.#refetch(error);
+				this.#subscription.renew(error);
 				return;
 			}
 		}
@@ -80,7 +81,8 @@ export class LiveDocument extends Emitter {
 
 	// What was read: at the beginning, after a gap that could not be told event by event, or as the answer to a write.
 	#adopt(document, { isOwn = false } = {}) {
-		const before = { revision: this.revision, updatedAt: this.updatedAt, deleted: this.deleted };
+		const before = { revision: this.revision, updatedAt: this.updatedAt, deleted: this.deleted }, isFirst = !this.#isRead;
+		this.#isRead = true;
 		if (!document) {
 			if (!before.revision) return;
 			Object.assign(this, { data: null, revision: 0, createdAt: undefined, updatedAt: undefined, deleted: false });
@@ -90,10 +92,7 @@ export class LiveDocument extends Emitter {
 		const { data, revision, createdAt, updatedAt, deleted = false } = document;
 		if (revision === before.revision && updatedAt === before.updatedAt) return;
 		Object.assign(this, { data, revision, createdAt, updatedAt, deleted });
-		if (!this.isRead) {
-			this.isRead = true;
-			if (!before.revision) return;
-		}
+		if (isFirst) return;
 		this.#changed(deleted ? 'deleted' : before.deleted || !before.revision ? 'created' : 'updated', { isOwn, snapshot: true });
 	}
 
@@ -102,11 +101,6 @@ export class LiveDocument extends Emitter {
 		this.emit(type, change);
 		this.emit('changed', change);
 		for (const reader of [...this.#readers]) if (revision >= reader.revision) reader.resolve();
-	}
-
-	#refetch(cause) {
-		this.emit('resync', { service: this.service, documentId: this.id, reason: 'hole', recovering: true, cause });
-		this.refresh().catch(error => this.emit('error', error));
 	}
 
 	// Reads the document anew, whatever is held.

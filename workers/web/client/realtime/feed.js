@@ -1,12 +1,13 @@
 // feed.js: one subscription of the server: what it asks for, where it resumes, which events are news to it.
 import { LOST } from './outbox.js';
 import { Revisions } from './revisions.js';
-import { topicMatches } from './emitter.js';
 
-const PRESENCE = 'presence';
+const PRESENCE = 'presence', ALL = 'sync.*.*';
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const CALM_MS = 30000; // without a resync: the next one is answered without delay again
 const OVERTAKEN = new Set(['lapped', 'slow']); // reasons after which resuming brings what was missed
+
+const overlap = (a, b) => a === '*' || b === '*' || a === b;
 
 export function parseTopic(topic) {
 	const match = /^sync\.([A-Za-z0-9_-]{1,64}|\*)\.(created|updated|deleted|expired|presence|\*)$/.exec(topic);
@@ -57,7 +58,8 @@ export class Feed {
 		this.subscriptions.add(subscription);
 		const { answer } = this;
 		this.ask();
-		if (answer) queueMicrotask(() => subscription.isActive && subscription.joinLate(answer));
+		// As if it had been asked for: not before the caller has its handle.
+		if (answer) queueMicrotask(() => this.answer && subscription.isActive && subscription.subscribed({ ...this.answer, document: undefined }, false));
 	}
 
 	leave(subscription) {
@@ -123,7 +125,7 @@ export class Feed {
 		this.#asking = this.isResuming = false;
 		this.#refusals = 0;
 		this.wasLive = true;
-		this.feeds.answeredPositions.add(position);
+		this.feeds.answered(position);
 		if (!this.isNarrow) this.position = position;
 		this.answer = { outcome, position, document };
 		if (outcome === 'snapshot') this.held = document ? { createdAt: document.createdAt, revision: document.revision, updatedAt: document.updatedAt } : undefined;
@@ -156,6 +158,11 @@ export class Feed {
 			this.#timer = setTimeout(() => generation === feeds.generation && this.ask(), delayMs);
 			return;
 		}
+		this.fail(error);
+	}
+
+	// For good.
+	fail(error) {
 		for (const one of this.#users()) one.failed(error);
 	}
 
@@ -180,7 +187,7 @@ export class Feed {
 		const fresh = this.isNarrow ? this.#isNextOfDocument(payload, timestamp) : this.#isNextOfTopic(payload);
 		if (!fresh) return false;
 		// One that a replay sends again says where the replay began, not where it is.
-		if (!this.isNarrow && !this.feeds.answeredPositions.has(message.position)) this.position = message.position;
+		if (!this.isNarrow && !this.feeds.isAnswered(message.position)) this.position = message.position;
 		this.lastTimestamp = Math.max(this.lastTimestamp, timestamp);
 		for (const one of this.#users()) one.take(message);
 		return true;
@@ -223,27 +230,37 @@ export class Feed {
 		this.feeds.surface('resync', resync);
 	}
 
-	// A document as it is now, instead of events of it that will not come.
-	skipTo(document) {
-		const { service, id: documentId, revision } = document;
-		this.seen.set(Revisions.key(service, documentId), revision);
-		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
+	// Was it at an older revision than this, or may it have been?
+	hasMissed({ service, id, revision, updatedAt }) {
+		if (!this.answer || this.isResuming || this.event === PRESENCE || !this.matches(service, this.event, id)) return false;
+		const seen = this.isNarrow ? this.held?.revision : this.seen.get(Revisions.key(service, id));
+		return seen === undefined ? this.lastTimestamp > 0 && updatedAt > this.lastTimestamp : seen < revision;
 	}
 
-	isMeantBy({ topic, service, documentId, documentPrefix, reason }) {
-		const named = parseTopic(topic);
+	// A document as it is now, instead of events of it that will not come.
+	skipTo(document) {
+		const { service, id: documentId, revision, createdAt, updatedAt } = document;
+		if (this.isNarrow) this.held = { createdAt, revision, updatedAt };
+		else this.seen.set(Revisions.key(service, documentId), revision);
+		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
+		if (this.isNarrow) for (const one of this.#users()) one.emit('snapshot', document);
+	}
+
+	// Is that notice of the server about this?
+	isMeantBy({ topic, service, documentId, documentPrefix }) {
+		const [, namedService, namedEvent] = topic.split('.');
 		if (documentId !== undefined && this.documentId !== undefined && documentId !== this.documentId) return false;
 		if (documentId !== undefined && this.documentPrefix !== undefined && !documentId.startsWith(this.documentPrefix)) return false;
-		// Those who were overtaken are told subscription by subscription.
-		if (OVERTAKEN.has(reason) && service === undefined) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
-		if (named.event === PRESENCE) return this.#any(one => one.wantsPresence);
-		return (topicMatches(this.service, named.service) || named.service === '*') && (this.event === '*' || named.event === '*' || this.event === named.event);
+		// Without a service it names one subscription, or all of them.
+		if (service === undefined && topic !== ALL && namedEvent !== PRESENCE) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
+		if (!overlap(this.service, namedService)) return false;
+		return namedEvent === PRESENCE ? this.#any(one => one.wantsPresence) : overlap(this.event, namedEvent);
 	}
 
 	// The server could not send something.
 	resync(message) {
 		const { topic, service, documentId, reason } = message, wholeTopic = documentId === undefined;
-		const isPresence = parseTopic(topic).event === PRESENCE || this.event === PRESENCE;
+		const isPresence = topic.endsWith(`.${PRESENCE}`) || this.event === PRESENCE;
 		const recovering = !isPresence && (this.isNarrow ? this.canSnapshot : wholeTopic && OVERTAKEN.has(reason));
 		if (!recovering && !isPresence) this.seen.forget(key => wholeTopic || key === Revisions.key(service ?? this.service, documentId));
 		for (const one of this.#users()) if (!isPresence || one.wantsPresence) one.emit('resync', { ...message, recovering });
@@ -251,18 +268,29 @@ export class Feed {
 		return recovering;
 	}
 
+	// What is held leads nowhere: without it the whole document is read.
+	renew(cause) {
+		if (this.isResuming) return;
+		this.held = undefined;
+		this.#tell({ topic: this.topic, service: this.service, documentId: this.documentId, reason: 'misfit', recovering: true, cause });
+		this.recover('misfit');
+	}
+
 	// Asks for what was missed. Who is too slow again and again is given more and more time.
 	recover(reason) {
+		const { feeds } = this, { generation } = feeds, delayMs = OVERTAKEN.has(reason) ? this.#pauseMs() : 0;
 		if (reason === 'hole') this.#tell({ topic: this.topic, service: this.service, documentId: this.documentId, reason, recovering: true });
-		const now = Date.now(), { feeds } = this, { generation } = feeds;
-		if (now - this.#recoveredAt > CALM_MS) this.#recoveries = 0;
-		this.#recoveredAt = now;
-		const delayMs = this.#recoveries ? Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries) : 0;
-		this.#recoveries++;
 		this.isResuming = true; // what comes until then comes again
 		clearTimeout(this.#timer);
 		if (delayMs) this.#timer = setTimeout(() => generation === feeds.generation && this.ask({ force: true }), delayMs);
 		else this.ask({ force: true });
+	}
+
+	#pauseMs() {
+		const now = Date.now(), isCalm = now - this.#recoveredAt > CALM_MS;
+		this.#recoveredAt = now;
+		this.#recoveries = isCalm ? 1 : this.#recoveries + 1;
+		return isCalm ? 0 : Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries);
 	}
 
 	stop() {

@@ -4,6 +4,7 @@ import { LOST } from './outbox.js';
 import { Revisions } from './revisions.js';
 import { Subscription } from './subscription.js';
 
+const POSITIONS_MAX = 2000; // as many subscriptions as a connection may have, twice
 const MODES = new Set(['full', 'diff', 'both']);
 
 function check({ topic, returnMode, documentId, documentPrefix, since, after, snapshot }) {
@@ -15,9 +16,11 @@ function check({ topic, returnMode, documentId, documentPrefix, since, after, sn
 	if (snapshot && (documentId === undefined || topic.startsWith('sync.*.'))) throw new TypeError('snapshot needs a documentId, and a topic that names its service');
 }
 
+const keyOf = ({ topic, documentId, documentPrefix }) => JSON.stringify([topic, documentId, documentPrefix]);
+
 export class Feeds {
 	generation = 0; // of the connection
-	answeredPositions = new Set(); // of this connection: an event with one of these may be a repeated one
+	#positions = new Set(); // of the answers of this connection
 	#feeds = new Map(); // key → Feed
 	#narrow = new Map(); // documentId → Set of Feed
 	#wide = new Set();
@@ -30,7 +33,7 @@ export class Feeds {
 
 	subscribe(options) {
 		check(options);
-		const { topic, documentId, documentPrefix, since, after } = options, key = JSON.stringify([topic, documentId, documentPrefix]);
+		const { topic, documentId, documentPrefix, since, after } = options, key = keyOf(options);
 		let feed = this.#feeds.get(key);
 		if (feed && (since !== undefined || after !== undefined)) throw new TypeError(`there is a subscription to ${topic} already: since and after are for the first one`);
 		if (!feed) {
@@ -62,7 +65,7 @@ export class Feeds {
 	// A new connection: everything is asked for again, from where it was.
 	open() {
 		this.generation++;
-		this.answeredPositions.clear();
+		this.#positions.clear();
 		for (const feed of this.#feeds.values()) {
 			feed.reset();
 			feed.ask();
@@ -73,6 +76,16 @@ export class Feeds {
 	closed(error) {
 		this.generation++;
 		for (const feed of this.#feeds.values()) for (const one of feed.subscriptions) one.giveUp(error);
+	}
+
+	answered(position) {
+		this.#positions.add(position);
+		if (this.#positions.size > POSITIONS_MAX) this.#positions.delete(this.#positions.values().next().value);
+	}
+
+	// Replayed events carry the position of the answer before them; they may be news, but their position is not.
+	isAnswered(position) {
+		return this.#positions.has(position);
 	}
 
 	// null: there is none.
@@ -106,6 +119,7 @@ export class Feeds {
 	}
 
 	resync(message) {
+		message = { topic: 'sync.*.*', ...message };
 		const { topic, service, documentId } = message, [, ofTopic] = topic.split('.');
 		const key = documentId && Revisions.key(service ?? ofTopic, documentId), feeds = documentId ? this.#concerned(documentId) : [...this.#feeds.values()];
 		let recovering = true;
@@ -116,15 +130,18 @@ export class Feeds {
 		this.surface('resync', { ...message, recovering });
 	}
 
+	// A subscription that was good and is not any more: a new token has fewer rights. False: it is about no subscription.
+	ended({ topic, documentId, documentPrefix }, error) {
+		const feed = topic && this.#feeds.get(keyOf({ topic, documentId, documentPrefix }));
+		feed?.fail(error);
+		return feed !== undefined;
+	}
+
 	// A document was read for one feed: the server then leaves out what others would have got of it until now.
 	covered(by, document) {
 		const { service, documentId } = by, key = Revisions.key(service, documentId);
 		if (!document) return;
 		if (document.revision < this.seen.get(key)) this.seen.set(key, document.revision);
-		for (const feed of this.#wide) {
-			if (!feed.answer || feed.isResuming || !feed.matches(service, feed.event, documentId) || feed.event === 'presence') continue;
-			const seen = feed.seen.get(key);
-			if (seen === undefined ? document.updatedAt > feed.lastTimestamp && feed.lastTimestamp : seen < document.revision) feed.skipTo(document);
-		}
+		for (const feed of this.#concerned(documentId)) if (feed !== by && feed.hasMissed(document)) feed.skipTo(document);
 	}
 }

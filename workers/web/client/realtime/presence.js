@@ -9,6 +9,7 @@ const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 
 export class Presence extends Emitter {
 	#joined = new Map(); // 'service:id' → {service, documentId, mode, data}: what is put down again on a new connection
+	#done = new WeakSet(); // of these: what the server has taken; the others are still on their way, over whatever connection
 	#rosters = new Map(); // 'service:id' → Roster
 	#generation = 0;
 
@@ -23,10 +24,11 @@ export class Presence extends Emitter {
 		const before = this.#joined.get(key);
 		this.#joined.set(key, wanted);
 		try {
-			return await this.#ask('join', wanted, options);
+			const answer = await this.#ask('join', wanted, options);
+			this.#done.add(wanted);
+			return answer;
 		} catch (error) {
-			// Refused for good: not tried again on the next connection.
-			if (error.status >= 400 && error.status < 500 && this.#joined.get(key) === wanted) this.#remember(key, before);
+			if (this.#joined.get(key) === wanted) this.#remember(key, before);
 			throw error;
 		}
 	}
@@ -39,7 +41,9 @@ export class Presence extends Emitter {
 	// What is not said stays as it is.
 	async update(service, documentId, { mode, data, ...options } = {}) {
 		const key = Revisions.key(service, documentId), answer = await this.#ask('update', { service, documentId, mode, data }, options), held = this.#joined.get(key);
-		this.#joined.set(key, { service, documentId, mode: mode ?? held?.mode ?? 'viewing', data: data ?? held?.data });
+		const wanted = { service, documentId, mode: mode ?? held?.mode ?? 'viewing', data: data ?? held?.data };
+		this.#joined.set(key, wanted);
+		this.#done.add(wanted);
 		return answer;
 	}
 
@@ -69,7 +73,7 @@ export class Presence extends Emitter {
 		if (typeof listener !== 'function') throw new TypeError('presence.on(service, id, listener)');
 		const key = Revisions.key(service, documentId);
 		let roster = this.#rosters.get(key);
-		if (!roster) {
+		if (!roster?.subscription.isActive) {
 			roster = new Roster({ presence: this, service, documentId });
 			this.#rosters.set(key, roster);
 		}
@@ -89,7 +93,7 @@ export class Presence extends Emitter {
 	// Before anything the application asks for there.
 	open() {
 		const generation = ++this.#generation;
-		for (const [key, wanted] of this.#joined) this.#enter(key, wanted, generation, 0);
+		for (const [key, wanted] of this.#joined) if (this.#done.has(wanted)) this.#enter(key, wanted, generation, 0);
 	}
 
 	async #enter(key, wanted, generation, failures) {

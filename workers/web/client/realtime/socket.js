@@ -1,40 +1,37 @@
 // socket.js: one WebSocket from its opening to its end: welcome, authentication, and noticing that it is dead.
 
 const OPEN = 1;
-const NORMAL = 1000;
+const NORMAL = 1000, ABNORMAL = 1006;
+const FAULT_MS = 50; // an error is followed by a close
+const HEARTBEAT_MS = 25000; // of a server that does not say how often it pings
+const LATE_MS = 1000;
 
 export class Socket {
 	#end; // called once with {code, reason, error?}
 	#ending = false;
-	#timers = new Set();
+	#timers = {}; // settled, beat, fault
 	#heardAt = 0;
-	#pingedAt = 0;
+	#pingedAt = 0; // later than #heardAt: an answer is waited for
 
-	// take(message): what comes after the welcome. lost({code, reason, error}): it is over; nothing follows.
-	constructor({ url, WebSocket, connectTimeoutMs, heartbeatMs, pongTimeoutMs }, { welcomed, take, lost }) {
-		Object.assign(this, { heartbeatMs, pongTimeoutMs, take });
+	// opened(): messages may be sent. welcomed(message). take(message): all other messages. lost({code, reason, error}): it is over; nothing follows.
+	constructor({ url, WebSocket, connectTimeoutMs, heartbeatMs, pongTimeoutMs }, { opened, welcomed, take, lost }) {
+		Object.assign(this, { heartbeatMs, pongTimeoutMs, welcomed, take });
 		this.#end = lost;
-		this.welcomed = welcomed;
 		this.socket = new WebSocket(url, ['syncdoc.v1']);
-		this.#after(connectTimeoutMs, () => this.welcome ?? this.abandon({ code: 0, reason: `no welcome within ${connectTimeoutMs} ms` }));
+		this.#timers.settled = setTimeout(() => this.abandon({ code: 0, reason: `not open within ${connectTimeoutMs} ms` }), connectTimeoutMs);
+		this.socket.onopen = () => opened();
 		this.socket.onmessage = ({ data }) => this.#hear(data);
 		this.socket.onclose = ({ code, reason }) => this.#finish({ code, reason: String(reason ?? '') });
-		// Browsers say nothing more; ws would throw without a listener.
+		// Why, browsers do not say; ws would throw without a listener.
 		this.socket.onerror = ({ message, error }) => {
 			this.fault = error ?? new Error(message || 'the WebSocket failed');
+			// That of Node 22 says nothing more when nobody listens at the address.
+			this.#timers.fault ??= setTimeout(() => this.abandon({ code: ABNORMAL, reason: this.fault.message }), FAULT_MS);
 		};
 	}
 
 	get isOpen() {
-		return !this.#ending && this.socket.readyState === OPEN && this.welcome !== undefined;
-	}
-
-	#after(ms, work) {
-		const timer = setTimeout(() => {
-			this.#timers.delete(timer);
-			work();
-		}, ms);
-		this.#timers.add(timer);
+		return !this.#ending && this.socket.readyState === OPEN;
 	}
 
 	#hear(data) {
@@ -47,35 +44,49 @@ export class Socket {
 			this.abandon({ code: 1007, reason: 'the server sent what is no JSON', error });
 			return;
 		}
+		if (message === null || typeof message !== 'object') message = {};
 		if (message.type === 'welcome') {
-			this.welcome = message;
-			this.heartbeatMs ??= message.pingInterval || 25000;
-			this.#after(this.heartbeatMs, () => this.#beat());
+			this.heartbeatMs ??= message.pingInterval || HEARTBEAT_MS;
+			this.#beatIn(this.heartbeatMs);
 			this.welcomed(message);
 		} else if (message.type !== 'pong') {
 			this.take(message);
 		}
 	}
 
+	// Welcome and authenticated: from now on silence is what ends it.
+	settled() {
+		clearTimeout(this.#timers.settled);
+	}
+
 	// A socket whose other end is gone takes everything and says nothing: only an answer that stays out shows it.
-	#beat() {
-		const now = Date.now(), waits = this.#pingedAt > this.#heardAt;
-		if (waits && now - this.#pingedAt >= this.pongTimeoutMs) {
-			this.abandon({ code: 0, reason: `silent for ${now - this.#heardAt} ms` });
-			return;
+	#beat(dueAt) {
+		const now = Date.now(), silentMs = now - this.#heardAt;
+		if (this.#pingedAt > this.#heardAt) {
+			// Late because everything stood still here: the answer may lie there unread.
+			if (now - dueAt > LATE_MS) this.#beatIn(this.pongTimeoutMs);
+			else this.abandon({ code: 0, reason: `silent for ${silentMs} ms` });
+		} else if (silentMs >= this.heartbeatMs) {
+			this.ping();
+		} else {
+			this.#beatIn(this.heartbeatMs - silentMs);
 		}
-		if (!waits && now - this.#heardAt >= this.heartbeatMs) this.ping();
-		this.#after(this.#pingedAt > this.#heardAt ? this.pongTimeoutMs : Math.max(1, this.heartbeatMs - (now - this.#heardAt)), () => this.#beat());
+	}
+
+	#beatIn(ms) {
+		const dueAt = Date.now() + ms;
+		clearTimeout(this.#timers.beat);
+		this.#timers.beat = setTimeout(() => this.#beat(dueAt), ms);
 	}
 
 	// Also when something says that the network has changed.
 	ping() {
 		if (!this.isOpen || this.#pingedAt > this.#heardAt) return;
 		this.#pingedAt = Date.now();
-		// In the same millisecond nothing has been heard since.
+		// What was heard in this same millisecond is no answer.
 		this.#heardAt = Math.min(this.#heardAt, this.#pingedAt - 1);
 		this.send('{"type":"ping"}');
-		this.#after(this.pongTimeoutMs, () => this.#beat());
+		this.#beatIn(this.pongTimeoutMs);
 	}
 
 	send(text) {
@@ -86,7 +97,7 @@ export class Socket {
 	abandon(end) {
 		if (this.#ending) return;
 		const { socket } = this;
-		socket.onmessage = socket.onclose = null;
+		socket.onopen = socket.onmessage = socket.onclose = null;
 		socket.onerror = () => {};
 		if (socket.terminate) socket.terminate();
 		else socket.close();
@@ -97,7 +108,7 @@ export class Socket {
 	close(reason = '') {
 		if (this.#ending) return;
 		const { socket } = this;
-		socket.onmessage = socket.onclose = null;
+		socket.onopen = socket.onmessage = socket.onclose = null;
 		socket.onerror = () => {};
 		socket.close(NORMAL, reason);
 		this.#finish({ code: NORMAL, reason });
@@ -106,7 +117,7 @@ export class Socket {
 	#finish(end) {
 		if (this.#ending) return;
 		this.#ending = true;
-		for (const timer of this.#timers) clearTimeout(timer);
+		for (const timer of Object.values(this.#timers)) clearTimeout(timer);
 		this.#end({ error: this.fault, ...end });
 	}
 }

@@ -2,12 +2,14 @@
 import { Emitter } from './emitter.js';
 import { RealtimeError } from './errors.js';
 
+const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const WAITING_MAX = 1000; // events that wait until the document has been read
 
 // Events: 'event' (message), 'subscribed' ({outcome, position, document, resumed}), 'snapshot' (document or null), 'resync', 'error'.
 export class Subscription extends Emitter {
 	#settle; // of `ready`
-	#waiting; // events that come while a late joiner reads the document
+	#waiting; // events that came before the document was read
+	#isReading = false;
 
 	constructor({ feeds, feed, options }) {
 		super();
@@ -20,6 +22,7 @@ export class Subscription extends Emitter {
 		this.ready = new Promise((resolve, reject) => {
 			this.#settle = { resolve, reject };
 		});
+		if (this.wantsSnapshot) this.#waiting = [];
 		this.ready.catch(() => {}); // who does not ask for it need not handle it; there is 'error' too
 	}
 
@@ -28,7 +31,7 @@ export class Subscription extends Emitter {
 	}
 
 	get wantsSnapshot() {
-		return this.feed.canSnapshot && this.options.snapshot !== false;
+		return this.feed.canSnapshot && (this.options.snapshot ?? this.options.since === undefined);
 	}
 
 	// Where an application that stores it may go on later: `after` of another subscribe().
@@ -46,34 +49,43 @@ export class Subscription extends Emitter {
 		this.#settle.reject(new RealtimeError('unsubscribed', 'unsubscribed before the server had answered'));
 	}
 
-	// To a feed that is there already: its snapshot was somebody else's.
-	async joinLate(answer) {
-		if (!this.wantsSnapshot) {
-			this.subscribed({ ...answer, document: undefined }, false);
+	// The server's answer to the feed; `document` where it was read with it.
+	subscribed({ outcome, position, document }, resumed) {
+		if (this.#waiting && document === undefined) {
+			this.#read();
 			return;
 		}
-		this.#waiting = [];
-		const { service, documentId } = this.feed;
-		try {
-			const document = await this.feeds.readDocument(service, documentId);
-			// A reconnect may have brought a snapshot meanwhile.
-			if (this.#waiting && this.isActive) this.subscribed({ outcome: 'snapshot', position: this.feed.position, document }, false);
-		} catch (error) {
-			if (this.#waiting && this.isActive) this.failed(error);
-		}
-	}
-
-	subscribed(answer, resumed) {
-		const waiting = this.#waiting ?? [], { outcome, position, document } = answer;
-		// A late joiner that has not read yet holds nothing that could be resumed.
-		if (this.#waiting && document === undefined) return;
+		const waiting = this.#waiting ?? [], again = resumed && this.outcome !== undefined;
 		this.#waiting = undefined;
 		this.outcome = outcome;
 		this.document = document;
 		this.#settle.resolve({ outcome, position, document });
-		this.emit('subscribed', { outcome, position, document, resumed });
+		this.emit('subscribed', { outcome, position, document, resumed: again });
 		if (document !== undefined) this.emit('snapshot', document);
 		for (const message of waiting) if (!(message.payload.revision <= document?.revision)) this.emit('event', message);
+	}
+
+	// For one that came later than the others of its feed: the snapshot was theirs.
+	async #read() {
+		if (this.#isReading) return;
+		this.#isReading = true;
+		const { service, documentId } = this.feed;
+		for (let failures = 0; this.#waiting && this.isActive; failures++)
+			try {
+				const document = await this.feeds.readDocument(service, documentId);
+				// A reconnect may have brought a snapshot meanwhile.
+				if (this.#waiting && this.isActive) this.subscribed({ outcome: 'snapshot', position: this.feed.position, document }, false);
+			} catch (error) {
+				if (this.feeds.connection.isClosed) break; // until the application connects again
+				if (error.status !== 503 && error.status !== 0) this.failed(error);
+				else await new Promise(resolve => setTimeout(resolve, Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures)));
+			}
+		this.#isReading = false;
+	}
+
+	// What its user holds does not fit the events: the document is read anew.
+	renew(cause) {
+		this.feed.renew(cause);
 	}
 
 	take(message) {

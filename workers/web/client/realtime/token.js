@@ -1,6 +1,7 @@
 // token.js: the token that proves who this is, and when to ask for the next one.
 
 const REFRESH_MS = 60000; // before it ends, at most; a quarter of its life if that is less
+const REFRESH_MIN_MS = 500; // getToken() may give one that has nearly ended
 const DELAY_MAX_MS = 2 ** 31 - 1;
 
 // When a JSON Web Token ends, in ms; undefined: it does not say, or is of another kind.
@@ -32,6 +33,11 @@ export class Tokens {
 		return this.getToken !== undefined;
 	}
 
+	// What get() would give, if nothing has to be asked for.
+	get held() {
+		return this.#held;
+	}
+
 	set(token) {
 		this.#held = token;
 	}
@@ -50,24 +56,24 @@ export class Tokens {
 
 	// All who ask meanwhile get the same one.
 	renew() {
-		this.#asking ??= (async () => {
-			try {
-				const token = await this.getToken();
-				if (typeof token !== 'string' || !token) throw new TypeError('getToken() must give a text');
-				this.#held = token;
-				return token;
-			} finally {
-				this.#asking = undefined;
-			}
-		})();
+		this.#asking ??= this.#ask().finally(() => {
+			this.#asking = undefined;
+		});
 		return this.#asking;
 	}
 
-	// ms until the next one should be asked for; undefined: never.
-	refreshInMs() {
-		const end = expiryOf(this.#held);
+	async #ask() {
+		const token = await this.getToken();
+		if (typeof token !== 'string' || !token) throw new TypeError('getToken() must give a text');
+		this.#held = token;
+		return token;
+	}
+
+	// ms until the next one should be asked for; undefined: never. `endsAt`: what the server says of it, which knows more kinds of tokens.
+	refreshInMs(endsAt) {
+		const end = endsAt ?? expiryOf(this.#held);
 		if (end === undefined || !this.getToken) return undefined;
 		const left = end - Date.now();
-		return Math.min(DELAY_MAX_MS, Math.max(0, left - Math.min(REFRESH_MS, left / 4)));
+		return Math.min(DELAY_MAX_MS, Math.max(REFRESH_MIN_MS, left - Math.min(REFRESH_MS, left / 4)));
 	}
 }

@@ -1,0 +1,41 @@
+// client.js: the JavaScript client, for the tests: all that are made are closed, and what they tell is noted.
+import WebSocket from 'ws';
+import { DEADLINE_MS, within } from './wait.js';
+import { Realtime } from '../../../workers/web/client/realtime.js';
+
+export class Clients {
+	#all = new Set();
+
+	// Fast to come back; `sockets` and `states` are what a test looks at.
+	make(url, options = {}) {
+		const sockets = [];
+		class Socket extends WebSocket {
+			constructor(address, protocols) {
+				super(address, protocols);
+				sockets.push(this);
+			}
+		}
+		const realtime = new Realtime(url, { WebSocket: Socket, reconnectMinMs: 20, reconnectMaxMs: 200, ...options });
+		Object.assign(realtime, { sockets, states: [], resyncs: [], errors: [] });
+		realtime.on('state', state => realtime.states.push(state));
+		realtime.on('resync', resync => realtime.resyncs.push(resync));
+		realtime.on('error', error => realtime.errors.push(error));
+		this.#all.add(realtime);
+		return realtime;
+	}
+
+	// The network fails.
+	static drop(realtime) {
+		realtime.sockets.at(-1).terminate();
+	}
+
+	// The next loss: it may be over before anybody looks at the state.
+	static lost(realtime) {
+		return within(new Promise(resolve => realtime.once('reconnecting', resolve)), DEADLINE_MS, 'the connection is lost');
+	}
+
+	closeAll() {
+		for (const realtime of this.#all) realtime.close();
+		this.#all.clear();
+	}
+}
