@@ -458,6 +458,24 @@ describe('with one key', () => {
 			assert.deepEqual(rest2.items.map(item => item.id), seen.slice(1));
 		});
 
+		test('an id and what begins with it and more are listed once', async () => {
+			const of = bearer(made({ once: { rights: 'r', documents: ['e1', 'e1-*', 'e', 'f*'] } }));
+			for (const id of ['e1-1', 'e1-2', 'e2', 'e10', 'f']) await put('once', id);
+			const list = async size => {
+				const found = [];
+				let next = '';
+				do {
+					const page = assertStatus(await rest.get(`/v1/services/once/documents?order=id&page_size=${size}${next}`, of), 200);
+					found.push(...page.items.map(item => item.id));
+					next = page.next_page_token ? `&page_token=${page.next_page_token}` : '';
+				} while (next);
+				return found;
+			};
+			for (const size of [1, 2, 10]) assert.deepEqual(await list(size), ['e1-1', 'e1-2', 'f']);
+			await put('once', 'e1');
+			for (const size of [1, 2, 10]) assert.deepEqual(await list(size), ['e1', 'e1-1', 'e1-2', 'f']);
+		});
+
 		test('counts and batchGet', async () => {
 			const count = async of => {
 				const { items } = assertStatus(await rest.get('/v1/services', of), 200);
