@@ -3,8 +3,10 @@
  * is lost, and nothing is done for free. */
 #include "connection_private.h"
 
+#include "http.h"
 #include "log.h"
 #include "ws_deflate.h"
+#include <microhttpd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -212,6 +214,19 @@ void connection_start(struct connection *connection, int fd, struct span extra)
 	}
 }
 
+/* MHD sends what it still has, ends the TLS session and closes both. */
+static void close_socket(struct connection *connection)
+{
+	if (!connection->tls) {
+		close(connection->io.fd);
+		return;
+	}
+	shutdown(connection->io.fd, SHUT_WR);
+	MHD_upgrade_action(connection->tls, MHD_UPGRADE_ACTION_CLOSE);
+	connection->tls = NULL;
+	http_run_soon(connection->websockets->worker->http);
+}
+
 void connection_fini(struct connection *connection)
 {
 	ev_io_stop(connection->websockets->worker->loop, &connection->io);
@@ -219,6 +234,6 @@ void connection_fini(struct connection *connection)
 	ws_reader_fini(&connection->reader);
 	free(connection->held);
 	connection->held = NULL;
-	close(connection->io.fd);
+	close_socket(connection);
 	connection->io.fd = -1;
 }

@@ -76,6 +76,12 @@ int request_access(struct request *request, struct span service, struct span id,
 		   struct outcome *ret_refusal);
 /* Over loopback or a unix socket, and not on behalf of somebody else. */
 bool request_is_local(const struct request *request);
+/* Of the client, IPv4 mapped; all zero: over a unix socket. Lives as long as the request has a
+ * client. */
+struct in6_addr;
+const struct in6_addr *request_client_address(const struct request *request);
+bool request_is_tls(const struct request *request);
+
 /* NULL where log.access is off; see access_log.h. */
 struct access_line *request_access_line(const struct request *request);
 

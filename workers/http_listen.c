@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "http_private.h"
 
+#include "address_count.h"
 #include "revocations.h"
 #include "websocket.h"
 
@@ -65,13 +66,19 @@ static void count_refused(struct http *http, const char *why)
 static void add_connection(struct http *http, int fd, const struct sockaddr_storage *address,
 			   socklen_t len)
 {
+	bool is_unix = address->ss_family == AF_UNIX;
+	struct http_daemon *daemon = &http->daemons[HTTP_DAEMON_TCP];
 	size_t taken_over =
 		http->worker->websockets ? websockets_count(http->worker->websockets) : 0;
 
+	/* Those over TLS are still among the clients. */
+	taken_over -= taken_over < http->tls_upgraded ? taken_over : http->tls_upgraded;
+	if (is_unix && http->daemons[HTTP_DAEMON_UNIX].mhd)
+		daemon = &http->daemons[HTTP_DAEMON_UNIX];
 	if (http->client_count + taken_over >= http->connection_max) {
 		count_refused(http, "limits.connections, or the limit of descriptors");
 		close(fd);
-	} else if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)address, len) !=
+	} else if (MHD_add_connection(daemon->mhd, fd, (const struct sockaddr *)address, len) !=
 		   MHD_YES) {
 		/* MHD has closed it. */
 		count_refused(http, "limits.per_address, or no memory");
@@ -133,6 +140,8 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
 	client->loopback = client->local || is_loopback(info->client_addr);
+	address_of_peer(info ? info->client_addr : NULL, &client->address);
+	client->tls = http->worker->config->tls_files && !client->local;
 	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;
 	if (client->next)
@@ -169,6 +178,8 @@ static void client_destroy(struct http *http, struct client *client)
 	if (client->next)
 		client->next->previous = client->previous;
 	http->client_count--;
+	if (client->upgraded && client->tls)
+		http->tls_upgraded--;
 	free(client);
 }
 

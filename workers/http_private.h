@@ -6,6 +6,7 @@
 #include "http.h"
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 
 struct host_check;
 struct lingers;
@@ -18,6 +19,8 @@ struct client {
 	bool local;               /* over a unix socket */
 	bool loopback;            /* over a unix socket or from this machine's own address */
 	bool upgraded;            /* its socket belongs to websocket.c now */
+	bool tls;                 /* MHD encrypts: an upgraded one stays with it */
+	struct in6_addr address;  /* of the peer, IPv4 mapped; all zero for a unix socket */
 	int64_t since_ms;         /* monotonic: its start */
 	uint64_t answered;        /* requests that are over */
 	struct request *request;  /* the one under way, or NULL */
@@ -36,14 +39,26 @@ struct listener {
 	struct http *http;
 };
 
+/* MHD speaks TLS with all connections of a daemon or with none. */
+enum http_daemon_kind {
+	HTTP_DAEMON_TCP,
+	HTTP_DAEMON_UNIX, /* with TLS only: what stays on this machine is not encrypted */
+	HTTP_DAEMON_COUNT
+};
+
+struct http_daemon {
+	struct http *http;
+	struct MHD_Daemon *mhd; /* NULL: there is none */
+	ev_io watcher;          /* MHD's epoll descriptor */
+};
+
 struct http {
 	struct worker *worker;
-	struct MHD_Daemon *daemon;
+	struct http_daemon daemons[HTTP_DAEMON_COUNT];
 	struct host_check *host_check;
 	struct lingers *lingers;
 
 	/* The loop around MHD_run(). */
-	ev_io watcher; /* MHD's epoll descriptor */
 	ev_timer timer;
 	ev_prepare prepare;
 	bool running;  /* inside MHD_run() */
@@ -61,7 +76,8 @@ struct http {
 	struct deadline_list deadlines[HTTP_DEADLINE_COUNT];
 	ev_timer deadline_timer;
 	int64_t deadline_ms; /* monotonic: when it fires, or DEADLINE_NEVER */
-	size_t active;       /* requests that are not over */
+	size_t active;       /* requests that are not over; without those of upgraded connections */
+	size_t tls_upgraded; /* clients that are WebSockets and stay with MHD, which encrypts */
 };
 
 /* http.c */

@@ -54,6 +54,19 @@ void request_put(struct request *request)
 	free(request);
 }
 
+static void count_active(struct http *http, int more)
+{
+	http->active += (size_t)more;
+	stat_set(http->worker->slot, STAT_requests_active, http->active);
+}
+
+void request_outlive(struct request *request)
+{
+	request->outlives = true;
+	request->http->tls_upgraded++;
+	count_active(request->http, -1);
+}
+
 void request_complete(struct request *request)
 {
 	struct http *http = request->http;
@@ -65,8 +78,8 @@ void request_complete(struct request *request)
 	http_client_wait(http, request->client);
 	request->client = NULL;
 	request->connection = NULL;
-	http->active--;
-	stat_set(http->worker->slot, STAT_requests_active, http->active);
+	if (!request->outlives)
+		count_active(http, -1);
 	request_put(request);
 }
 
@@ -240,6 +253,16 @@ struct worker *request_worker(const struct request *request)
 struct access_line *request_access_line(const struct request *request)
 {
 	return request->access;
+}
+
+const struct in6_addr *request_client_address(const struct request *request)
+{
+	return &request->client->address;
+}
+
+bool request_is_tls(const struct request *request)
+{
+	return request->client->tls;
 }
 
 struct MHD_Connection *request_connection(const struct request *request)
