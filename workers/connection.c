@@ -6,7 +6,6 @@
 #include "http.h"
 #include "log.h"
 #include "ws_deflate.h"
-#include <microhttpd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -221,10 +220,8 @@ static void close_socket(struct connection *connection)
 		close(connection->io.fd);
 		return;
 	}
-	shutdown(connection->io.fd, SHUT_WR);
-	MHD_upgrade_action(connection->tls, MHD_UPGRADE_ACTION_CLOSE);
+	http_tls_close(connection->tls);
 	connection->tls = NULL;
-	http_run_soon(connection->websockets->worker->http);
 }
 
 void connection_fini(struct connection *connection)

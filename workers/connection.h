@@ -33,10 +33,10 @@ struct connection {
 	ev_io io;
 	struct ws_reader reader;
 	struct websockets *websockets;
-	struct MHD_UpgradeResponseHandle *tls; /* MHD's, which has the socket; NULL: it is ours */
-	struct send_queue *queue;              /* owned; NULL: nothing waits */
-	struct held_input *held; /* owned; input that came while none may be handled, or NULL */
-	struct replays *replays; /* owned; NULL: no replay */
+	struct client *tls; /* http.c has the socket, because MHD encrypts; NULL: it is ours */
+	struct send_queue *queue; /* owned; NULL: nothing waits */
+	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
+	struct replays *replays;  /* owned; NULL: no replay */
 	struct presence_entry *presence; /* presence.c: where it is present */
 	struct principal *principal;     /* one reference; NULL: has not said yet who it is */
 	struct auth_timer *auth_timer;   /* owned; NULL: its time is not limited */

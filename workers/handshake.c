@@ -123,7 +123,7 @@ static void refuse_taken_over(struct worker *worker, const char *why)
 }
 
 /* Between the check of the handshake and its 101 others may have come in. */
-static void add_connection(struct worker *worker, int fd, struct MHD_UpgradeResponseHandle *tls,
+static void add_connection(struct worker *worker, int fd, struct client *tls,
 			   const struct request *request, enum audience_kind kind,
 			   struct span extra)
 {
@@ -153,21 +153,23 @@ static int duplicate(MHD_socket mhd_fd)
 }
 
 /* Over TLS it is one end of a socket pair, at whose other end MHD encrypts: it has to keep the
- * connection until connection_fini() says that it is over. */
+ * connection until http_tls_close() says that it is over. */
 static void take_over(struct worker *worker, const struct request *request, struct span extra,
 		      MHD_socket mhd_fd, struct MHD_UpgradeResponseHandle *handle,
 		      enum audience_kind kind)
 {
-	bool is_tls = request_is_tls(request);
-	int fd = !worker->websockets ? -1 : is_tls ? mhd_fd : duplicate(mhd_fd);
+	struct client *tls = request_tls_client(request, handle, mhd_fd);
+	int fd = !worker->websockets ? -1 : tls ? mhd_fd : duplicate(mhd_fd);
 
 	if (fd < 0) {
 		refuse_taken_over(worker, worker->websockets ? strerror(errno) : "shutting down");
 	} else {
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		add_connection(worker, fd, is_tls ? handle : NULL, request, kind, extra);
+		add_connection(worker, fd, tls, request, kind, extra);
 	}
-	if (fd < 0 || !is_tls)
+	if (fd < 0 && tls)
+		http_tls_close(tls);
+	else if (!tls)
 		MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 	http_run_soon(worker->http);
 }

@@ -13,6 +13,8 @@
 #define CONNECTION_MEMORY                                                                          \
 	(24u << 10)            /* half of it takes the head of a request: 8 KiB of headers pass */
 #define IDLE_TIMEOUT_S 75u     /* without any byte; suspended requests do not count */
+#define TLS_CLOSING_MS 20      /* how often those are looked at that are being closed */
+#define TLS_PATIENCE_MS 5000   /* with them */
 #define RUNS_MAX 16            /* MHD_run() calls before the rest of the loop has its turn */
 #define TLS_DESCRIPTORS 3      /* of a WebSocket over TLS: its own, and MHD's socket pair */
 #define DESCRIPTOR_HEADROOM 64 /* for Redis, files and what libraries open */
@@ -87,6 +89,15 @@ static void run(struct http *http)
 		http->run_soon = false;
 		run_daemons(http);
 		wish = next_run(http, &ms);
+	}
+	/* What MHD has ended in there it lets go of in the next run, and says so nowhere. */
+	if (http->tls_closing) {
+		run_daemons(http);
+		wish = next_run(http, &ms);
+		if (http->tls_closing && (!wish || ms > TLS_CLOSING_MS)) {
+			wish = true;
+			ms = TLS_CLOSING_MS;
+		}
 	}
 	http->running = false;
 	if (http->run_soon)
@@ -169,6 +180,8 @@ static void init_deadlines(struct http *http)
 		.limit_ms = limit_ms ? limit_ms : idle_ms, .meet = http_client_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_NEXT] =
 		(struct deadline_list){.limit_ms = idle_ms, .meet = http_client_meet_deadline};
+	http->deadlines[HTTP_DEADLINE_CLOSE] = (struct deadline_list){
+		.limit_ms = TLS_PATIENCE_MS, .meet = http_client_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_ANSWER] =
 		(struct deadline_list){.limit_ms = limit_ms, .meet = request_meet_deadline};
 	http->deadline_ms = DEADLINE_NEVER;
@@ -377,6 +390,7 @@ struct http *http_create(struct worker *worker)
 	http->host_check = host_check_create(worker->config);
 	http->lingers = lingers_create(worker->loop);
 	init_deadlines(http);
+	http_tls_init(http);
 	start_watchers(http);
 	http_listen_start(http);
 	return http;
@@ -387,6 +401,7 @@ static void stop_watchers(struct http *http)
 	struct ev_loop *loop = http->worker->loop;
 
 	http_listen_stop(http);
+	http_tls_fini(http);
 	ev_timer_stop(loop, &http->drain_sweep);
 	for (size_t i = 0; i < HTTP_DAEMON_COUNT; i++)
 		if (http->daemons[i].mhd)

@@ -154,6 +154,8 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 
 void http_client_wait(struct http *http, struct client *client)
 {
+	if (client->closing)
+		return;
 	http_start_deadline(http, client->answered ? HTTP_DEADLINE_NEXT : HTTP_DEADLINE_FIRST,
 			    &client->deadline);
 }
@@ -163,7 +165,8 @@ void http_client_meet_deadline(struct deadline *deadline)
 {
 	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
 
-	stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
+	if (!client->closing)
+		stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
 	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
@@ -180,6 +183,8 @@ static void client_destroy(struct http *http, struct client *client)
 	http->client_count--;
 	if (client->upgraded && client->tls)
 		http->tls_upgraded--;
+	if (client->closing)
+		http->tls_closing--;
 	free(client);
 }
 

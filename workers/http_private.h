@@ -14,12 +14,16 @@ struct lingers;
 /* One TCP or unix connection that MHD has. */
 struct client {
 	struct client *previous, *next;
-	struct http *http;        /* borrowed */
-	int fd;                   /* borrowed: MHD closes it */
-	bool local;               /* over a unix socket */
-	bool loopback;            /* over a unix socket or from this machine's own address */
-	bool upgraded;            /* its socket belongs to websocket.c now */
-	bool tls;                 /* MHD encrypts: an upgraded one stays with it */
+	struct http *http; /* borrowed */
+	int fd;            /* borrowed: MHD closes it */
+	bool local;        /* over a unix socket */
+	bool loopback;     /* over a unix socket or from this machine's own address */
+	bool closing;      /* http_tls_close() */
+	bool upgraded;     /* its socket belongs to websocket.c now */
+	struct MHD_UpgradeResponseHandle *upgrade; /* MHD's; upgraded, and with tls */
+	int upgrade_fd;                            /* borrowed: the WebSocket's end, MHD's */
+	bool peer_gone;                            /* seen by the last sweep */
+	bool tls;                                  /* MHD encrypts: an upgraded one stays with it */
 	struct in6_addr address;  /* of the peer, IPv4 mapped; all zero for a unix socket */
 	int64_t since_ms;         /* monotonic: its start */
 	uint64_t answered;        /* requests that are over */
@@ -30,6 +34,8 @@ struct client {
 enum http_deadline {
 	HTTP_DEADLINE_FIRST,  /* struct client: from its start to its first request line */
 	HTTP_DEADLINE_NEXT,   /* struct client: from an answer to the next request line */
+	HTTP_DEADLINE_CLOSE,  /* struct client: from the end of a WebSocket over TLS to that of its
+				 socket */
 	HTTP_DEADLINE_ANSWER, /* struct request: from its first line to its answer */
 	HTTP_DEADLINE_COUNT
 };
@@ -77,11 +83,19 @@ struct http {
 	ev_timer deadline_timer;
 	int64_t deadline_ms; /* monotonic: when it fires, or DEADLINE_NEVER */
 	size_t active;       /* requests that are not over; without those of upgraded connections */
+	ev_timer tls_sweep;  /* http_tls.c */
+	size_t tls_closing;  /* of tls_upgraded, those that MHD still has something to send for */
 	size_t tls_upgraded; /* clients that are WebSockets and stay with MHD, which encrypts */
 };
 
 /* http.c */
 void http_start_deadline(struct http *http, enum http_deadline which, struct deadline *deadline);
+
+/* http_tls.c */
+void http_tls_init(struct http *http);
+void http_tls_fini(struct http *http);
+/* It is a WebSocket now, and fd its socket. */
+void http_tls_keep(struct client *client, struct MHD_UpgradeResponseHandle *handle, int fd);
 
 /* http_listen.c: connections come and go. */
 /* Its request is over, or it is new: from now on it owes the next one. */

@@ -260,9 +260,13 @@ const struct in6_addr *request_client_address(const struct request *request)
 	return &request->client->address;
 }
 
-bool request_is_tls(const struct request *request)
+struct client *request_tls_client(const struct request *request,
+				  struct MHD_UpgradeResponseHandle *handle, int fd)
 {
-	return request->client->tls;
+	if (!request->client->tls)
+		return NULL;
+	http_tls_keep(request->client, handle, fd);
+	return request->client;
 }
 
 struct MHD_Connection *request_connection(const struct request *request)

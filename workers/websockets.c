@@ -49,8 +49,7 @@ const char *websockets_limit(const struct websockets *websockets, const struct i
 	return NULL;
 }
 
-struct connection *websockets_add(struct websockets *websockets, int fd,
-				  struct MHD_UpgradeResponseHandle *tls,
+struct connection *websockets_add(struct websockets *websockets, int fd, struct client *tls,
 				  const struct in6_addr *address, enum audience_kind kind,
 				  struct principal *principal, struct span extra)
 {

@@ -159,7 +159,7 @@ describe('served over TLS', () => {
 		for (const client of clients.slice(0, 30)) client.close();
 		for (const client of clients.slice(30)) client.socket.close();
 		let now;
-		await until(async () => (now = await fds()) <= before + 3, DEADLINE_MS, () => ` descriptors again; there are `);
+		await until(async () => (now = await fds()) <= before + 3, DEADLINE_MS, () => `${before} descriptors again; there are ${now}`);
 	});
 
 	test('the unix socket speaks plain HTTP', async () => {
