@@ -204,9 +204,14 @@ static int add_subscriptions(struct replay *replay)
 
 	if (most < replay->spec_count) /* of a stream, which is limited by itself */
 		most = replay->spec_count;
-	for (unsigned i = 0; i < replay->spec_count && !error; i++)
-		error = subscription_add(replays->set->apart, &replays->member, &replay->specs[i],
-					 most);
+	for (unsigned i = 0; i < replay->spec_count && !error; i++) {
+		struct subscription_spec spec = replay->specs[i];
+
+		error = replays->client->narrow(replay, &spec);
+		if (!error)
+			error = subscription_add(replays->set->apart, &replays->member, &spec,
+						 most);
+	}
 	return error;
 }
 
@@ -219,8 +224,10 @@ static void replay_begin(struct replay *replay)
 
 	replay->replays->waiting--;
 	replay->state = REPLAY_SETTLING;
-	if (add_subscriptions(replay)) {
-		client->refuse(replay);
+	int error = add_subscriptions(replay);
+	if (error) {
+		if (error == -ENOSPC)
+			client->refuse(replay);
 		replay_destroy(replay);
 		return;
 	}
