@@ -170,7 +170,7 @@ const showTextSoon = soon(showText, TEXT_MS);
 /* ---- the parts beside it ---- */
 
 const current = () => ({ revision: live.revision, updatedAt: live.updatedAt, data: live.data });
-let timeline, presence, editor;
+let timeline, presence, editor, parts;
 const context = {
 	service,
 	id,
@@ -197,6 +197,8 @@ function makeParts() {
 		},
 		onchange: () => {
 			compareButton.disabled = timeline.entries.length < 2;
+			if (timeline.entries[0]?.op?.startsWith('expire')) goneWord = 'expired';
+			showGone();
 		},
 	});
 	const compareButton = button('Compare', () => openCompare(context), {
@@ -248,6 +250,8 @@ function changed({ type, diff, data }) {
 		return;
 	}
 	if (type === 'deleted' || type === 'expired') goneWord = type;
+	// It had been purged, and is there again.
+	if (!parts.isConnected) main.replaceChildren(head, parts);
 	showHead();
 	showGone();
 	// Of a thousand changes the first tell enough; looking each up takes its time.
@@ -287,7 +291,8 @@ function showMissing() {
 }
 
 function showDocument() {
-	main.replaceChildren(head, makeParts());
+	parts = makeParts();
+	main.replaceChildren(head, parts);
 	changed.data = live.data;
 	showHead();
 	showGone();
