@@ -26,6 +26,7 @@ packages_table() {
 	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
 	curl     command:curl                  curl                     curl
+	deb      package:build-essential       build-essential          build-essential
 	deb      command:dpkg-buildpackage     dpkg-dev                 dpkg-dev
 	deb      command:dh                    debhelper                debhelper
 	rpm      command:rpmbuild              rpm                      rpm-build
@@ -40,6 +41,7 @@ packages_table() {
 	roots    command:lintian               lintian                  lintian
 	unit     module:criterion:2.4          libcriterion-dev         criterion-devel
 	unit     command:redis-server          redis-server             redis
+	unit     command:man                   man-db                   man-db
 	sanitize links:cc:address,undefined    gcc                      libasan,libubsan
 	thread   links:cc:thread               gcc                      libtsan
 	clang    command:clang                 clang                    clang
@@ -49,6 +51,8 @@ packages_table() {
 	e2e      node:18                       nodejs                   nodejs
 	e2e      command:npm                   npm                      nodejs-npm
 	e2e      command:redis-server          redis-server             redis
+	e2e      command:openssl               openssl                  openssl
+	e2e      command:script                bsdutils                 util-linux-script
 	browser  command:chromium,chromium-browser chromium             chromium
 	END
 }
@@ -94,6 +98,8 @@ packages_has() {
 	module:*) pkg-config --exists "$packages_name" 2>/dev/null ;;
 	links:*) packages_links "${packages_name%:*}" "${packages_name#*:}" ;;
 	node:*) packages_node_is "$packages_name" ;;
+	# Of Debian: what no command, header or library tells.
+	package:*) dpkg-query -W -f '${db:Status-Abbrev}' "$packages_name" 2>/dev/null | grep -q "^.i" ;;
 	esac
 }
 
@@ -104,7 +110,7 @@ packages_describe() {
 		-e 's/^module:\(.*\):\(.*\)/\1 >= \2 with its headers (pkg-config)/' \
 		-e 's/^module:\(.*\)/\1 with its headers (pkg-config)/' \
 		-e 's/^links:\(.*\):\(.*\)/the \2 runtime of \1 (-fsanitize=\2)/' \
-		-e 's/^node:\(.*\)/Node.js >= \1/'
+		-e 's/^node:\(.*\)/Node.js >= \1/' -e 's/^package:/the package /'
 }
 
 # clang's runtime is packaged by version; the clang that is here need not be the default one.

@@ -71,7 +71,8 @@ log_is_rotated() {
 # By the host's node: it needs nothing else of the root.
 client_can_be_imported() {
 	client=$(find "$root_dir/packages" -name 'node-syncdoc-client_*upgrade*.deb')
-	in_root dpkg -i "${client#"$root_dir"}" && import_client "$root_dir/usr/share/nodejs/syncdoc-client"
+	in_root dpkg -i "${client#"$root_dir"}" && import_client "$root_dir/usr/share/nodejs/syncdoc-client" &&
+		in_root dpkg -P node-syncdoc-client
 }
 
 # The old one goes on, and the package is installed all the same.

@@ -162,7 +162,8 @@ deb_package() {
 
 # import_client DIRECTORY, as its package.json says.
 import_client() {
-	mkdir -p "$root_dir/import/node_modules" && ln -sfn "$1" "$root_dir/import/node_modules/syncdoc-client" &&
-		(cd "$root_dir/import" && node --input-type=module -e \
+	import=$root_dir/packages/import
+	mkdir -p "$import/node_modules" && ln -sfn "$1" "$import/node_modules/syncdoc-client" &&
+		(cd "$import" && node --input-type=module -e \
 			"import { Realtime } from 'syncdoc-client'; if (typeof Realtime !== 'function') process.exit(1)")
 }

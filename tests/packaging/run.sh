@@ -160,23 +160,37 @@ check_lintian() {
 
 # ---- all of it ----
 
-# test_root NAME SCRIPT ARGUMENT…: the script adds a line `passed failed` to its first argument.
-test_root() {
-	name=$1
-	: >"$work/counts"
-	shift
-	contained sh "$@" "$work/counts" </dev/null
-	set -- "$(tail -n 1 "$work/counts")"
-	case $1 in
+# count_root NAME: what the script has left in `counts`.
+count_root() {
+	set -- "$1" "$(tail -n 1 "$work/counts")"
+	case $2 in
+	skipped) skipped=$((skipped + 1)) ;;
 	[0-9]*' '[0-9]*)
-		passed=$((passed + ${1% *}))
-		failed=$((failed + ${1#* }))
+		passed=$((passed + ${2% *}))
+		failed=$((failed + ${2#* }))
 		;;
 	*)
-		echo "FAIL $name: ended before its end"
+		echo "FAIL $1: ended before its end"
 		failed=$((failed + 1))
 		;;
 	esac
+}
+
+# test_root NAME SCRIPT ROOT: the script writes `passed failed` to `counts`.
+test_root() {
+	: >"$work/counts"
+	contained sh "$2" "$3" "$work/counts" </dev/null
+	count_root "$1"
+}
+
+test_systemd() {
+	make_root "$1" "$work/systemd" && cp "$work/$1.debs"/*.deb "$work/systemd/packages" || return
+	step "systemd: a root with it, and the package" contained sh "$here/systemd_prepare.sh" "$work/systemd" || return
+	: >"$work/counts"
+	# Makes namespaces itself: what it tests is process 1 of them.
+	sh "$here/systemd_root.sh" "$work/systemd" "$work/counts" </dev/null
+	count_root systemd
+	rm -rf --one-file-system "${work:?}/systemd"
 }
 
 test_release() {
@@ -199,6 +213,7 @@ test_release() {
 	if [ "$release" = "$host_release" ]; then
 		cp "$work/rpms"/*.rpm "$work/$release/packages"
 		test_root "rpm in $release" "$here/rpm_root.sh" "$work/$release"
+		test_systemd "$release"
 	fi
 	rm -rf --one-file-system "${work:?}/$release"
 }
