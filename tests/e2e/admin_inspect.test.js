@@ -218,6 +218,7 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	test('deleting asks first; everybody is told, and it can be restored', async () => {
 		const one = await open(),
 			other = await open();
+		await one.waitForFunction(() => document.querySelectorAll('.people li').length === 2);
 		await one.click('#delete');
 		await one.waitForSelector('dialog .notice >> text=1 other user is at this document now.');
 		await one.click('dialog button:text-is("Cancel")');
