@@ -66,6 +66,7 @@ function showHead() {
 	stateBadge.hidden = !live.deleted;
 	stateBadge.textContent = 'deleted';
 	editButton.disabled = deleteButton.disabled = !live.exists;
+	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = false;
 	showExpiry();
 }
 
@@ -286,8 +287,7 @@ function showMissing() {
 			),
 		),
 	);
-	editButton.disabled = deleteButton.disabled = true;
-	revisionBadge.textContent = 'none';
+	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = true;
 }
 
 function showDocument() {
