@@ -34,7 +34,7 @@ struct config {
 	size_t ring_size;
 
 	char *redis_url; /* "embedded", redis://[user:password@]host[:port][/db],
-			    unix:///path[?db=N] */
+			    unix:///path[?db=N], sentinel://host[:port],…/name[/db] */
 	enum config_encoding redis_encoding;
 	int64_t redis_timeout_ms;
 	char *redis_password_file;

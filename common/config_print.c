@@ -1,16 +1,17 @@
 /* config_print.c — the configuration in force, as a file. */
 #include "config_table.h"
 
-#define SCHEME "redis://"
-
 /* redis://user:secret@host/0 as redis://user:***@host/0. */
 static void url_print(const char *url, struct buffer *ret)
 {
-	const char *authority = url + strlen(SCHEME);
+	/* A unix path may have an @ of its own. */
+	bool has_hosts = span_starts_with(span_string(url), SPAN("redis://")) ||
+			 span_starts_with(span_string(url), SPAN("sentinel://"));
+	const char *authority = has_hosts ? strstr(url, "://") + 3 : url;
 	const char *at = NULL, *colon = NULL;
 	struct buffer shown = {0};
 
-	if (strncmp(url, SCHEME, strlen(SCHEME)) == 0 && (at = strrchr(authority, '@')))
+	if (has_hosts && (at = strrchr(authority, '@')))
 		colon = memchr(authority, ':', (size_t)(at - authority));
 	if (colon)
 		buffer_printf(&shown, "%.*s***%s", (int)(colon + 1 - url), url, at);

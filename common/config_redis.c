@@ -11,6 +11,8 @@
 
 #define TCP_FORM "redis://[user[:password]@]host[:port][/db]"
 #define UNIX_FORM "unix:///path[?db=N]"
+#define SENTINEL_FORM "sentinel://[user[:password]@]host[:port],.../name[/db]"
+#define SENTINELS_MAX 16
 
 static int refuse(struct buffer *ret_reason, const char *reason)
 {
@@ -63,6 +65,27 @@ static bool tcp_fits(const char *rest)
 	return host_fits(span_of(host, (size_t)(slash - host)));
 }
 
+static bool sentinel_fits(const char *rest)
+{
+	const char *at = strrchr(rest, '@');
+	const char *host = at ? at + 1 : rest;
+	const char *slash = strchrnul(host, '/');
+	const char *database = *slash ? strchrnul(slash + 1, '/') : slash;
+
+	if (database <= slash + 1 ||
+	    (*database && database[1] && !number_fits(span_string(database + 1), 0, DATABASE_MAX)))
+		return false;
+	for (unsigned count = 0; count < SENTINELS_MAX; count++) {
+		const char *comma = memchr(host, ',', (size_t)(slash - host));
+		if (!host_fits(span_of(host, (size_t)((comma ? comma : slash) - host))))
+			return false;
+		if (!comma)
+			return true;
+		host = comma + 1;
+	}
+	return false;
+}
+
 static bool unix_fits(const char *path)
 {
 	const char *query = strchrnul(path, '?');
@@ -90,8 +113,7 @@ static bool escapes_fit(const char *text)
 
 static int scheme_refuse(const char *text, struct buffer *ret_reason)
 {
-	static const char *const later[] = {"rediss://",         "valkeys://",
-					    "sentinel://",       "sentinels://",
+	static const char *const later[] = {"rediss://", "valkeys://", "sentinels://",
 					    "redis+sentinel://", "redis-sentinel://"};
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -101,7 +123,8 @@ static int scheme_refuse(const char *text, struct buffer *ret_reason)
 			return -EINVAL;
 		}
 	}
-	return refuse(ret_reason, "must be embedded, " TCP_FORM " or " UNIX_FORM);
+	return refuse(ret_reason,
+		      "must be embedded, " TCP_FORM ", " UNIX_FORM " or " SENTINEL_FORM);
 }
 
 int config_check_redis_url(const char *text, struct buffer *ret_reason)
@@ -120,5 +143,10 @@ int config_check_redis_url(const char *text, struct buffer *ret_reason)
 		return unix_fits(text + 7) ? 0
 					   : refuse(ret_reason, "must be of the form " UNIX_FORM
 								", the path at most 100 bytes");
+	if (strncmp(text, "sentinel://", 11) == 0)
+		return sentinel_fits(text + 11)
+			       ? 0
+			       : refuse(ret_reason,
+					"must be of the form " SENTINEL_FORM ", at most 16 hosts");
 	return scheme_refuse(text, ret_reason);
 }

@@ -280,6 +280,7 @@ void redis_destroy(struct redis *redis)
 	commands_fail_sent(redis, -ECANCELED);
 	list_fail(redis, &redis->waiting, -ECANCELED);
 	redis_url_fini(&redis->url);
+	free(redis->primary.name);
 	free(redis->password_file);
 	free(redis->name);
 	buffer_fini(&redis->scratch);
@@ -291,6 +292,14 @@ void redis_destroy(struct redis *redis)
 enum redis_state redis_state_of(const struct redis *redis)
 {
 	return redis->state;
+}
+
+void redis_format_primary(const struct redis *redis, char *ret, size_t len)
+{
+	if (redis->primary.name)
+		snprintf(ret, len, "%s:%u", redis->primary.name, redis->primary.port);
+	else
+		snprintf(ret, len, "%s", "");
 }
 
 void redis_set_timeout(struct redis *redis, int64_t timeout_ms)

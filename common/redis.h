@@ -11,8 +11,9 @@ struct redisReply;
 struct redis;
 
 struct redis_options {
-	const char *url; /* redis://[user[:password]@]host[:port][/db], redis://:password@host,
-			    unix:///path[?db=N] */
+	const char *
+		url; /* redis://[user[:password]@]host[:port][/db], redis://:password@host,
+			unix:///path[?db=N], sentinel://[user[:password]@]host[:port],…/name[/db] */
 	const char *password_file; /* "" or NULL: none; first line, read at every connect */
 	int64_t timeout_ms;        /* per command, and for connecting */
 	const char *name;          /* for CLIENT SETNAME and the log */
@@ -37,6 +38,8 @@ void redis_destroy(struct redis *redis);
 enum redis_state redis_state_of(const struct redis *redis);
 /* Drops the connection (heartbeat missed) and starts over; pending commands get -ECONNRESET. */
 void redis_reconnect(struct redis *redis, const char *reason);
+/* sentinel://: where the primary of the last attempt is, "host:port"; else "". */
+void redis_format_primary(const struct redis *redis, char *ret, size_t len);
 /* For what is sent from here on. */
 void redis_set_timeout(struct redis *redis, int64_t timeout_ms);
 uint64_t redis_reconnects(const struct redis *redis);

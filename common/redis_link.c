@@ -4,7 +4,7 @@
  * hiredis frees its context by itself when the connection is lost and calls us with NULL replies on
  * the way. We let go of a context the moment it is lost (`data` NULL): whatever hiredis still calls
  * for it is ignored, and commands are answered from our own list. */
-#include "redis_link.h"
+#include "redis_sentinel.h"
 #include <bsd/stdlib.h>
 #include <hiredis/adapters/libev.h>
 #include <hiredis/async.h>
@@ -16,7 +16,7 @@
 #define BACKOFF_MAX_MS 2000
 #define PASSWORD_MAX 1024
 
-enum setup { SETUP_AUTH, SETUP_SELECT, SETUP_NAME, SETUP_DONE };
+enum setup { SETUP_AUTH, SETUP_ROLE, SETUP_SELECT, SETUP_NAME, SETUP_DONE };
 
 static void setup_next(struct redis *redis);
 
@@ -51,7 +51,7 @@ static int64_t backoff_ms(struct redis *redis)
 
 /* The context has been given up already. Commands may be given from inside all callbacks here: they
  * wait. */
-static void link_lost(struct redis *redis, const char *reason)
+void link_lost(struct redis *redis, const char *reason)
 {
 	if (reason != redis->reason)
 		snprintf(redis->reason, sizeof(redis->reason), "%s", reason);
@@ -164,13 +164,18 @@ static void link_ready(struct redis *redis)
 
 static void on_setup(const struct redisReply *reply, int error, void *arg)
 {
-	static const char *const steps[] = {"AUTH", "SELECT", "CLIENT SETNAME"};
+	static const char *const steps[] = {"AUTH", "ROLE", "SELECT", "CLIENT SETNAME"};
 	struct redis *redis = arg;
 	if (error)
 		return; /* the loss is told by link_lost() */
+	if (redis->setup_stage == SETUP_ROLE && !sentinel_role_fits(reply)) {
+		link_drop(redis, "it is not the primary; its Sentinel may not know yet");
+		return;
+	}
 	bool is_refused = reply->type == REDIS_REPLY_ERROR;
 	/* A name is a courtesy that an ACL may forbid; that we must log in is not. */
-	if (is_refused && redis->setup_stage == SETUP_NAME && strncmp(reply->str, "NOAUTH", 6) != 0)
+	if (is_refused && (redis->setup_stage == SETUP_NAME || redis->setup_stage == SETUP_ROLE) &&
+	    strncmp(reply->str, "NOAUTH", 6) != 0)
 		is_refused = false;
 	if (is_refused) {
 		char reason[sizeof(redis->reason)];
@@ -201,6 +206,9 @@ static int setup_command(const struct redis *redis, char database[16], const cha
 	switch ((enum setup)redis->setup_stage) {
 	case SETUP_AUTH:
 		return setup_auth(redis, argv);
+	case SETUP_ROLE:
+		argv[0] = "ROLE";
+		return redis->url.host_count ? 1 : 0;
 	case SETUP_SELECT:
 		if (!redis->url.database)
 			return 0;
@@ -262,7 +270,7 @@ static void on_connect(const redisAsyncContext *context, int status)
 		context_lost((redisAsyncContext *)context);
 		return;
 	}
-	if (redis->url.host)
+	if (!redis->url.path)
 		socket_tune(context->c.fd);
 	setup_next(redis);
 }
@@ -322,21 +330,17 @@ static bool password_read(struct redis *redis)
 
 static redisAsyncContext *connect_context(const struct redis *redis)
 {
-	redisAsyncContext *context =
-		redis->url.path ? redisAsyncConnectUnix(redis->url.path)
-				: redisAsyncConnect(redis->url.host, (int)redis->url.port);
+	const struct redis_url *url = &redis->url;
+	const struct redis_host host =
+		url->host_count ? redis->primary : (struct redis_host){url->host, url->port};
+	redisAsyncContext *context = url->path ? redisAsyncConnectUnix(url->path)
+					       : redisAsyncConnect(host.name, (int)host.port);
 	MUST(context);
 	return context;
 }
 
-static void link_connect(struct redis *redis)
+void link_connect_primary(struct redis *redis)
 {
-	redis->state = REDIS_CONNECTING;
-	redis->setup_stage = SETUP_AUTH;
-	if (!password_read(redis)) {
-		link_lost(redis, redis->reason);
-		return;
-	}
 	redisAsyncContext *context = connect_context(redis);
 	if (context->err || redisLibevAttach(redis->loop, context) != REDIS_OK) {
 		snprintf(redis->reason, sizeof(redis->reason), "%s", context->errstr);
@@ -353,6 +357,18 @@ static void link_connect(struct redis *redis)
 	deadline_arm(redis);
 }
 
+static void link_connect(struct redis *redis)
+{
+	redis->state = REDIS_CONNECTING;
+	redis->setup_stage = SETUP_AUTH;
+	if (!password_read(redis))
+		link_lost(redis, redis->reason);
+	else if (redis->url.host_count)
+		sentinel_ask(redis);
+	else
+		link_connect_primary(redis);
+}
+
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	(void)loop, (void)revents;
@@ -363,6 +379,9 @@ void link_init(struct redis *redis)
 {
 	ev_timer_init(&redis->retry, on_retry, 0., 0.);
 	redis->retry.data = redis;
+	/* So that not all connections of a host ask the same one. */
+	if (redis->url.host_count)
+		redis->sentinel = arc4random_uniform(redis->url.host_count);
 	/* Never started, only fed; lowest priority: behind everything else of the same turn. */
 	ev_prepare_init(&redis->flush, on_flush);
 	ev_set_priority(&redis->flush, EV_MINPRI);

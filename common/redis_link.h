@@ -31,8 +31,10 @@ struct redis {
 	void *state_arg;
 
 	struct redis_url url;
-	char *password_file; /* owned; NULL: none */
-	char *name;          /* owned; NULL: none */
+	unsigned sentinel;         /* of url.hosts: the one that was asked last */
+	struct redis_host primary; /* owned: what it said last; name NULL: none asked yet */
+	char *password_file;       /* owned; NULL: none */
+	char *name;                /* owned; NULL: none */
 	int64_t timeout_ms;
 
 	enum redis_state state;
@@ -83,6 +85,10 @@ void deadline_arm(struct redis *redis);
 /* redis_link.c */
 void link_init(struct redis *redis);
 void link_start(struct redis *redis); /* from the next turn of the loop */
+/* redis_sentinel.c has found out where: goes on with this attempt. */
+void link_connect_primary(struct redis *redis);
+/* An attempt or a connection has failed whose context is given up already. */
+void link_lost(struct redis *redis, const char *reason);
 /* Gives the connection up and tries again after the back-off. */
 void link_drop(struct redis *redis, const char *reason);
 void link_close(struct redis *redis); /* for good */

@@ -1,4 +1,5 @@
-/* redis_url.c — redis://[user[:password]@]host[:port][/db] and unix:///path[?db=N]. */
+/* redis_url.c — redis://[user[:password]@]host[:port][/db], unix:///path[?db=N] and
+ * sentinel://[user[:password]@]host[:port],…/name[/db]. */
 #define _GNU_SOURCE
 #include "redis_url.h"
 #include "redis.h"
@@ -96,7 +97,8 @@ static int parse_userinfo(struct span info, struct redis_url *url, const char **
 	return password.len ? take_decoded(password, &url->password, ret_reason) : 0;
 }
 
-static int parse_host(struct span text, struct redis_url *url, const char **ret_reason)
+static int parse_host(struct span text, char **ret_host, unsigned *ret_port,
+		      const char **ret_reason)
 {
 	struct span host = text, port = SPAN_NONE;
 	if (text.len && text.at[0] == '[') {
@@ -116,22 +118,30 @@ static int parse_host(struct span text, struct redis_url *url, const char **ret_
 	}
 	if (!host.len)
 		return refuse(ret_reason, "the host is missing");
-	if (port.len && !number_from(span_of(port.at + 1, port.len - 1), 1, 65535, &url->port))
+	if (port.len && !number_from(span_of(port.at + 1, port.len - 1), 1, 65535, ret_port))
 		return refuse(ret_reason, "the port must be 1 to 65535");
-	return take_decoded(host, &url->host, ret_reason);
+	return take_decoded(host, ret_host, ret_reason);
+}
+
+/* Who we are; *rest goes on behind it. */
+static int take_userinfo(struct span *rest, struct redis_url *url, const char **ret_reason)
+{
+	/* A password may hold a raw `/` or `:`, hence the last `@` first. */
+	const char *at = rest->len ? memrchr(rest->at, '@', rest->len) : NULL;
+	if (!at)
+		return 0;
+	struct span info = span_of(rest->at, at - rest->at);
+	if (info.len && parse_userinfo(info, url, ret_reason))
+		return -EINVAL;
+	*rest = span_of(at + 1, rest->len - info.len - 1);
+	return 0;
 }
 
 static int parse_tcp(struct span rest, struct redis_url *url, const char **ret_reason)
 {
 	url->port = PORT_DEFAULT;
-	/* A password may hold a raw `/` or `:`, hence the last `@` first. */
-	const char *at = rest.len ? memrchr(rest.at, '@', rest.len) : NULL;
-	if (at) {
-		struct span info = span_of(rest.at, at - rest.at);
-		if (info.len && parse_userinfo(info, url, ret_reason))
-			return -EINVAL;
-		rest = span_of(at + 1, rest.len - info.len - 1);
-	}
+	if (take_userinfo(&rest, url, ret_reason))
+		return -EINVAL;
 	const char *slash = rest.len ? memchr(rest.at, '/', rest.len) : NULL;
 	if (slash) {
 		struct span database = span_of(slash + 1, rest.at + rest.len - slash - 1);
@@ -139,7 +149,47 @@ static int parse_tcp(struct span rest, struct redis_url *url, const char **ret_r
 			return refuse(ret_reason, "behind the host only /N may stand, a database");
 		rest.len = slash - rest.at;
 	}
-	return parse_host(rest, url, ret_reason);
+	return parse_host(rest, &url->host, &url->port, ret_reason);
+}
+
+static int parse_hosts(struct span list, struct redis_url *url, const char **ret_reason)
+{
+	while (true) {
+		const char *comma = list.len ? memchr(list.at, ',', list.len) : NULL;
+		struct span one = span_of(list.at, comma ? (size_t)(comma - list.at) : list.len);
+		if (url->host_count == REDIS_HOSTS_MAX)
+			return refuse(ret_reason, "at most 16 Sentinels");
+		struct redis_host *host = &url->hosts[url->host_count];
+		host->port = REDIS_SENTINEL_PORT;
+		if (parse_host(one, &host->name, &host->port, ret_reason))
+			return -EINVAL;
+		url->host_count++;
+		if (!comma)
+			return 0;
+		list = span_of(comma + 1, list.len - one.len - 1);
+	}
+}
+
+static int parse_sentinel(struct span rest, struct redis_url *url, const char **ret_reason)
+{
+	if (take_userinfo(&rest, url, ret_reason))
+		return -EINVAL;
+	const char *slash = rest.len ? memchr(rest.at, '/', rest.len) : NULL;
+	if (!slash)
+		return refuse(ret_reason, "behind the Sentinels /name must stand, of the primary");
+	struct span name = span_of(slash + 1, rest.at + rest.len - slash - 1);
+	const char *second = name.len ? memchr(name.at, '/', name.len) : NULL;
+	if (second) {
+		struct span database = span_of(second + 1, name.at + name.len - second - 1);
+		if (database.len && !number_from(database, 0, DATABASE_MAX, &url->database))
+			return refuse(ret_reason, "behind the name only /N may stand, a database");
+		name.len = second - name.at;
+	}
+	if (!name.len)
+		return refuse(ret_reason, "behind the Sentinels /name must stand, of the primary");
+	if (parse_hosts(span_of(rest.at, slash - rest.at), url, ret_reason))
+		return -EINVAL;
+	return take_decoded(name, &url->primary, ret_reason);
 }
 
 int redis_url_parse(const char *text, struct redis_url *ret, const char **ret_reason)
@@ -154,11 +204,13 @@ int redis_url_parse(const char *text, struct redis_url *ret, const char **ret_re
 		error = parse_unix(span_of(all.at + 7, all.len - 7), &url, ret_reason);
 	else if (span_starts_with(all, SPAN("redis://")))
 		error = parse_tcp(span_of(all.at + 8, all.len - 8), &url, ret_reason);
+	else if (span_starts_with(all, SPAN("sentinel://")))
+		error = parse_sentinel(span_of(all.at + 11, all.len - 11), &url, ret_reason);
 	else if (span_starts_with(all, SPAN("rediss://")))
 		error = refuse(ret_reason,
 			       "TLS to Redis is not supported; use stunnel or a socket");
 	else
-		error = refuse(ret_reason, "must start with redis:// or unix://");
+		error = refuse(ret_reason, "must start with redis://, unix:// or sentinel://");
 	if (error)
 		redis_url_fini(&url);
 	else
@@ -170,6 +222,9 @@ void redis_url_fini(struct redis_url *url)
 {
 	if (url->password)
 		explicit_bzero(url->password, strlen(url->password));
+	for (unsigned i = 0; i < url->host_count; i++)
+		free(url->hosts[i].name);
+	free(url->primary);
 	free(url->path);
 	free(url->host);
 	free(url->user);

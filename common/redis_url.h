@@ -5,11 +5,24 @@
 
 #include "base.h"
 
+#define REDIS_HOSTS_MAX 16
+#define REDIS_SENTINEL_PORT 26379
+
+struct redis_host {
+	char *name;
+	unsigned port;
+};
+
 /* Strings owned, NULL where the URL says nothing; percent-decoded. */
 struct redis_url {
 	char *path; /* unix socket; then host is NULL */
 	char *host;
 	unsigned port;
+	/* sentinel://: the Sentinels, owned, and what they call the primary; path and host are
+	 * NULL. */
+	struct redis_host hosts[REDIS_HOSTS_MAX];
+	unsigned host_count;
+	char *primary;
 	char *user;
 	char *password;
 	unsigned database;

@@ -25,6 +25,14 @@ enum statistic_histogram {
 	HISTOGRAM_COUNT
 };
 
+/* What was refused, by the code that the client got. */
+enum refusal {
+#define REFUSAL(code) REFUSAL_##code,
+#include "refusals.def"
+#undef REFUSAL
+	REFUSAL_COUNT
+};
+
 struct slot {
 	_Atomic uint32_t sleep;        /* odd: asleep; see ring.h */
 	_Atomic uint64_t heartbeat_ms; /* CLOCK_MONOTONIC of the last turn of the worker's loop */
@@ -36,6 +44,7 @@ struct slot {
 	 * has cleared what the slot's former one left; until then they are nobody's. */
 	_Atomic uint64_t process;
 	_Atomic uint64_t values[STAT_COUNT];
+	_Atomic uint64_t refusals[REFUSAL_COUNT];
 	struct histogram histograms[HISTOGRAM_COUNT];
 };
 
@@ -49,11 +58,22 @@ struct stat_description {
 extern const struct stat_description stat_descriptions[STAT_COUNT];
 extern const struct stat_description histogram_descriptions[HISTOGRAM_COUNT];
 
+extern const char *const refusal_codes[REFUSAL_COUNT];
+/* REFUSAL_other: a code that is not in the table. */
+enum refusal refusal_find(const char *code);
+
 /* relaxed: each word has one writer and is only a figure. */
 static inline void stat_add(struct slot *slot, enum statistic stat, uint64_t amount)
 {
 	uint64_t value = atomic_load_explicit(&slot->values[stat], memory_order_relaxed);
 	atomic_store_explicit(&slot->values[stat], value + amount, memory_order_relaxed);
+}
+
+static inline void stat_refuse(struct slot *slot, const char *code)
+{
+	_Atomic uint64_t *word = &slot->refusals[refusal_find(code)];
+	uint64_t value = atomic_load_explicit(word, memory_order_relaxed);
+	atomic_store_explicit(word, value + 1, memory_order_relaxed);
 }
 
 static inline void stat_set(struct slot *slot, enum statistic stat, uint64_t value)

@@ -97,6 +97,8 @@ static void add_figures(struct supervisor_total *total, const struct slot *figur
 	for (size_t i = 0; i < STAT_COUNT; i++)
 		if (!stat_descriptions[i].gauge)
 			add_word(&total->values[i], &figures->values[i]);
+	for (size_t i = 0; i < REFUSAL_COUNT; i++)
+		add_word(&total->refusals[i], &figures->refusals[i]);
 	for (size_t i = 0; i < HISTOGRAM_COUNT; i++) {
 		const struct histogram *from = &figures->histograms[i];
 		struct histogram *to = &total->histograms[i];

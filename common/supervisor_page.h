@@ -41,6 +41,7 @@ struct supervisor_seat {
 /* Of one worker: all that its ended processes counted. Gauges stay 0. */
 struct supervisor_total {
 	_Atomic uint64_t values[STAT_COUNT];
+	_Atomic uint64_t refusals[REFUSAL_COUNT];
 	struct histogram histograms[HISTOGRAM_COUNT];
 };
 

@@ -314,6 +314,7 @@ void children_view(const struct children *children,
 			.pid = child->seat.pid,
 			.draining = child->seat.draining,
 			.started_ms = child->started_ms,
+			.process = child->fork_number,
 		};
 		fn(&view, arg);
 	}

@@ -56,6 +56,7 @@ struct child_view {
 	pid_t pid;
 	bool draining;
 	int64_t started_ms; /* CLOCK_MONOTONIC */
+	uint64_t process;   /* as in its slot page, once that is its own */
 };
 void children_view(const struct children *children,
 		   void (*fn)(const struct child_view *child, void *arg), void *arg);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define BACKLOG 16
+#define ACCEPT_PAUSE_S 1.
 
 struct client {
 	struct control *control; /* NULL: the place is free */
@@ -27,10 +28,11 @@ struct control {
 	int fd; /* owned */
 	struct sockaddr_un address;
 	ev_io accept;
+	ev_timer pause; /* active: no descriptors left; accept is tried again when it ends */
 	control_answer_fn answer;
 	void *arg;
 	struct control_counts counts;
-	struct log_limit refused_limit;
+	struct log_limit refused_limit, accept_limit;
 	struct client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -202,14 +204,36 @@ static bool peer_may(struct control *control, int fd)
 	return false;
 }
 
+static void on_pause_end(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct control *control = timer->data;
+	ev_io_start(loop, &control->accept);
+}
+
+/* A connection that cannot be taken stays in the queue, and the descriptor readable: without a
+ * pause the loop would turn for nothing else. */
+static void pause_accept(struct control *control)
+{
+	if (log_allow(&control->accept_limit))
+		log_warning("control: accept: %s, trying again in %.0f s", strerror(errno),
+			    ACCEPT_PAUSE_S);
+	ev_io_stop(control->loop, &control->accept);
+	ev_timer_set(&control->pause, ACCEPT_PAUSE_S, 0.);
+	ev_timer_start(control->loop, &control->pause);
+}
+
 static void on_accept(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	(void)loop;
 	(void)events;
 	struct control *control = watcher->data;
 	int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			pause_accept(control);
 		return;
+	}
 	if (!peer_may(control, fd)) {
 		refuse(fd, "{\"ok\":false,\"code\":\"forbidden\",\"detail\":\"only root and the "
 			   "daemon's own user may use this socket\"}\n");
@@ -281,6 +305,8 @@ int control_open(struct ev_loop *loop, const char *state_dir, control_answer_fn 
 	}
 	ev_io_init(&control->accept, on_accept, control->fd, EV_READ);
 	control->accept.data = control;
+	ev_init(&control->pause, on_pause_end);
+	control->pause.data = control;
 	ev_io_start(loop, &control->accept);
 	*ret = control;
 	return 0;
@@ -294,6 +320,7 @@ void control_close(struct control *control)
 		if (control->clients[i].control)
 			client_drop(&control->clients[i]);
 	ev_io_stop(control->loop, &control->accept);
+	ev_timer_stop(control->loop, &control->pause);
 	unlink(control->address.sun_path);
 	close(control->fd);
 	free(control);

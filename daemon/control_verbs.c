@@ -118,9 +118,10 @@ static void append_worker(const struct child_view *child, void *arg)
 	const struct publisher *publisher = list->view->publisher;
 	const struct slot *page = publisher_slot(publisher, child->slot);
 	int64_t now_ms = clock_monotonic_ms();
+	/* acquire: pairs with the store that ends the worker's clearing of what its slot's former
+	 * process left. Until then the figures are nobody's. */
+	bool is_own = atomic_load_explicit(&page->process, memory_order_acquire) == child->process;
 	uint64_t beat_ms = atomic_load_explicit(&page->heartbeat_ms, memory_order_relaxed);
-	/* It may stand for the slot's former process until this one has come so far. */
-	bool has_beat = beat_ms >= (uint64_t)child->started_ms && beat_ms <= (uint64_t)now_ms;
 
 	buffer_printf(ret,
 		      "%s{\"index\":%u,\"slot\":%u,\"generation\":%u,\"pid\":%d,\"draining\":%s"
@@ -128,15 +129,16 @@ static void append_worker(const struct child_view *child, void *arg)
 		      list->some ? "," : "", child->index, child->slot, child->generation,
 		      (int)child->pid, child->draining ? "true" : "false",
 		      now_ms - child->started_ms);
-	if (has_beat)
-		buffer_append_i64(ret, now_ms - (int64_t)beat_ms);
+	/* Its own word: one from the future is as good as now. */
+	if (is_own)
+		buffer_append_u64(ret, beat_ms < (uint64_t)now_ms ? (uint64_t)now_ms - beat_ms : 0);
 	else
 		buffer_append_string(ret, "null");
 	buffer_printf(ret, ",\"connections\":%" PRIu64 ",\"streams\":%" PRIu64 ",\"lag\":%" PRIu64,
-		      has_beat ? stat_read(page, STAT_connections) : 0,
-		      has_beat ? stat_read(page, STAT_streams) : 0,
-		      has_beat ? lag_of(publisher, page) : 0);
-	if (list->counters && has_beat)
+		      is_own ? stat_read(page, STAT_connections) : 0,
+		      is_own ? stat_read(page, STAT_streams) : 0,
+		      is_own ? lag_of(publisher, page) : 0);
+	if (list->counters && is_own)
 		append_counters(page, ret);
 	buffer_append_char(ret, '}');
 	list->some = true;
@@ -195,11 +197,32 @@ static void answer_status(const struct control_view *view, struct buffer *ret)
 	buffer_append_string(ret, "}}");
 }
 
+/* As in /metrics: what differs in its labels only has them in its name. */
+static void append_supervisor(const struct control_view *view, struct buffer *ret)
+{
+	buffer_append_string(ret, ",\"supervisor\":{");
+	for (unsigned i = 0; i < SUPERVISOR_STAT_COUNT; i++) {
+		CLEANUP(buffer_fini) struct buffer name = {0};
+		const struct supervisor_description *row = &supervisor_descriptions[i];
+		buffer_append_string(&name, row->name);
+		if (*row->labels)
+			buffer_printf(&name, "{%s}", row->labels);
+		if (i)
+			buffer_append_char(ret, ',');
+		buffer_append_json(ret, buffer_span(&name));
+		buffer_append_char(ret, ':');
+		buffer_append_u64(ret, supervisor_page_get(view->publisher->page,
+							   (enum supervisor_statistic)i));
+	}
+	buffer_append_char(ret, '}');
+}
+
 static void answer_top(const struct control_view *view, struct buffer *ret)
 {
 	begin(view, ret);
 	append_marks(view, ret);
 	append_ring(view, ret);
+	append_supervisor(view, ret);
 	append_workers(view, true, ret);
 	buffer_append_string(ret, "}}");
 }

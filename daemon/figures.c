@@ -93,6 +93,18 @@ static void tell_upkeep(struct figures *figures)
 	level(figures, SUPERVISOR_is_leased, source->presence_reaper->is_leased);
 }
 
+static void tell_control(struct figures *figures)
+{
+	struct control_counts counts;
+	control_count(figures->source.control, &counts);
+	level(figures, SUPERVISOR_control_clients, counts.clients);
+	count(figures, SUPERVISOR_control_requests, counts.requests);
+	count(figures, SUPERVISOR_control_refused_busy, counts.refused_busy);
+	count(figures, SUPERVISOR_control_refused_peer, counts.refused_peer);
+	count(figures, SUPERVISOR_control_refused_line, counts.refused_line);
+	count(figures, SUPERVISOR_control_closed_idle, counts.closed_idle);
+}
+
 static void tell_processes(struct figures *figures)
 {
 	const struct figures_source *source = &figures->source;
@@ -119,6 +131,7 @@ void figures_tell(struct figures *figures)
 	tell_subscription(figures);
 	tell_redis(figures);
 	tell_upkeep(figures);
+	tell_control(figures);
 	tell_processes(figures);
 	/* relaxed: a figure. */
 	atomic_store_explicit(&figures->source.publisher->page->heartbeat_ms,

@@ -4,6 +4,7 @@
 #define SYNCDOC_FIGURES_H
 
 #include "children.h"
+#include "control.h"
 #include "embedded_redis.h"
 #include "expiry.h"
 #include "mark_timer.h"
@@ -24,6 +25,7 @@ struct figures_source {
 	const struct presence_reaper *presence_reaper;
 	const struct expiry *expiry;
 	const struct purge *purge;
+	const struct control *control;
 	struct store *const *store; /* *store NULL: there is none for now */
 	uint64_t reloads, reloads_refused;
 };

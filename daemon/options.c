@@ -94,9 +94,11 @@ void options_print_help(FILE *out)
 	      "  -c, --config FILE        read FILE instead of /etc/syncdoc/syncdocd.conf\n"
 	      "  -o, --option key=value   set one key of the configuration; may be given again and "
 	      "again.\n"
-	      "                           Lists are separated by commas\n"
+	      "                           Lists are separated by commas: -o "
+	      "listen=127.0.0.1:80,[::1]:80\n"
 	      "  -t, --test               check the configuration, print it with all its defaults, "
-	      "and exit\n"
+	      "and exit;\n"
+	      "                           says nothing about users, ports or Redis\n"
 	      "  -V, --version            print the version and exit\n"
 	      "  -h, --help               print this and exit\n"
 	      "\n"
@@ -106,7 +108,15 @@ void options_print_help(FILE *out)
 	      "Exit status: 0 ended as asked, 1 could not start or run, 2 wrong usage or "
 	      "configuration.\n"
 	      "\n"
-	      "To try it out without installing anything:\n"
-	      "  syncdocd -f -o state_dir=/tmp/syncdoc\n",
+	      "To try it out without installing anything (Ctrl-C ends it):\n"
+	      "  syncdocd -f -o state_dir=/tmp/syncdoc\n"
+	      "Then, in another terminal:\n"
+	      "  syncdocctl create session '{\"status\":\"active\"}'\n"
+	      "  syncdocctl --socket /tmp/syncdoc/control.sock status\n"
+	      "\n"
+	      "More: man syncdocd, man syncdocd.conf (every key), man syncdocctl (the tool for "
+	      "documents "
+	      "and\n"
+	      "for looking after a running daemon).\n",
 	      out);
 }

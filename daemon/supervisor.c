@@ -505,6 +505,7 @@ static void start_figures(struct supervisor *supervisor)
 		.presence_reaper = &supervisor->presence_reaper,
 		.expiry = &supervisor->expiry,
 		.purge = &supervisor->purge,
+		.control = supervisor->control,
 		.store = &supervisor->store,
 	};
 	figures_start(&supervisor->figures, supervisor->loop, &source);

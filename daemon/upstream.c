@@ -23,15 +23,23 @@ static void log_lost(struct upstream *upstream, const char *reason, int64_t retr
 		    upstream->place, reason ? reason : "unknown reason", retry_ms);
 }
 
+static void log_ready(const struct upstream *upstream)
+{
+	char primary[300];
+	if (upstream->quiet)
+		return;
+	redis_format_primary(upstream->redis, primary, sizeof(primary));
+	log_info("%s: redis %s: connected%s%s%s", upstream->name, upstream->place,
+		 upstream->was_lost ? " again" : "", *primary ? ", the primary is " : "", primary);
+}
+
 static void on_state(struct redis *redis, enum redis_state state, const char *reason,
 		     int64_t retry_ms, void *arg)
 {
 	(void)redis;
 	struct upstream *upstream = arg;
 	if (state == REDIS_READY) {
-		if (!upstream->quiet)
-			log_info("%s: redis %s: connected%s", upstream->name, upstream->place,
-				 upstream->was_lost ? " again" : "");
+		log_ready(upstream);
 		/* The next loss is news, however soon it comes. */
 		upstream->lost_limit.next_ms = 0;
 		upstream->was_lost = false;

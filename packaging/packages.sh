@@ -41,6 +41,7 @@ packages_table() {
 	roots    command:lintian               lintian                  lintian
 	unit     module:criterion:2.4          libcriterion-dev         criterion-devel
 	unit     command:redis-server          redis-server             redis
+	unit     command:man                   man-db                   man-db
 	sanitize links:cc:address,undefined    gcc                      libasan,libubsan
 	thread   links:cc:thread               gcc                      libtsan
 	clang    command:clang                 clang                    clang
@@ -50,6 +51,9 @@ packages_table() {
 	e2e      node:18                       nodejs                   nodejs
 	e2e      command:npm                   npm                      nodejs-npm
 	e2e      command:redis-server          redis-server             redis
+	e2e      command:openssl               openssl                  openssl
+	e2e      command:script                bsdutils                 util-linux-script
+	browser  command:chromium,chromium-browser chromium             chromium
 	END
 }
 

@@ -127,6 +127,7 @@ print_welcome() {
 	Try, from another terminal:
 	  $curl -X PUT -H 'Content-Type: application/json' \\
 	    -d '{"data":{"status":"active"}}' '$documents/first'
+	  '$build/daemon/ctl/syncdocctl' --socket '$(setting '' state_dir)/control.sock' status
 	Ctrl-C ends it.
 
 	END

@@ -194,6 +194,7 @@ void request_answer_stream(struct request *request, struct MHD_Response *respons
 static void format_problem(struct request *request, const struct outcome *outcome,
 			   struct buffer *ret)
 {
+	stat_refuse(request->http->worker->slot, outcome->code);
 	buffer_append_string(ret, "{\"type\":\"" PROBLEM_TYPE);
 	buffer_append_string(ret, outcome->code);
 	buffer_append_string(ret, "\",\"title\":");

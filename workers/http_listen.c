@@ -46,6 +46,7 @@ static void pause_accepting(struct http *http, int error)
 	if (log_allow(&limit))
 		log_error("http: accept: %s, trying again in %d ms", strerror(error),
 			  (int)(ACCEPT_PAUSE_S * 1000));
+	stat_add(http->worker->slot, STAT_accepts_paused, 1);
 	stop_listeners(http);
 	ev_timer_set(&http->accept_pause, ACCEPT_PAUSE_S, 0.);
 	ev_timer_start(http->worker->loop, &http->accept_pause);

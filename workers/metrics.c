@@ -10,6 +10,7 @@
 /* Of one worker: its process that serves, those that drain, and what ended ones counted. */
 struct worker_figures {
 	uint64_t values[STAT_COUNT];
+	uint64_t refusals[REFUSAL_COUNT];
 	uint64_t buckets[HISTOGRAM_COUNT][HISTOGRAM_BUCKETS];
 	uint64_t sums_ns[HISTOGRAM_COUNT];
 	bool up;
@@ -33,10 +34,13 @@ static void add_histogram(uint64_t buckets[HISTOGRAM_BUCKETS], uint64_t *sum_ns,
 }
 
 static void add_figures(struct worker_figures *worker, const _Atomic uint64_t values[STAT_COUNT],
+			const _Atomic uint64_t refusals[REFUSAL_COUNT],
 			const struct histogram histograms[HISTOGRAM_COUNT])
 {
 	for (size_t i = 0; i < STAT_COUNT; i++)
 		worker->values[i] += GET(values[i]);
+	for (size_t i = 0; i < REFUSAL_COUNT; i++)
+		worker->refusals[i] += GET(refusals[i]);
 	for (size_t i = 0; i < HISTOGRAM_COUNT; i++)
 		add_histogram(worker->buckets[i], &worker->sums_ns[i], &histograms[i]);
 }
@@ -64,7 +68,7 @@ static void add_process(struct worker_figures *worker, const struct supervisor_s
 		worker->heartbeat_ms = heartbeat_ms;
 	if (lag > worker->lag)
 		worker->lag = lag;
-	add_figures(worker, slot->values, slot->histograms);
+	add_figures(worker, slot->values, slot->refusals, slot->histograms);
 }
 
 static void gather_once(struct worker_figures *workers, const struct metrics_source *source)
@@ -73,7 +77,7 @@ static void gather_once(struct worker_figures *workers, const struct metrics_sou
 	for (unsigned i = 0; i < source->workers; i++) {
 		const struct supervisor_total *total = supervisor_page_total(source->page, i);
 
-		add_figures(&workers[i], total->values, total->histograms);
+		add_figures(&workers[i], total->values, total->refusals, total->histograms);
 	}
 	for (unsigned i = 0; i < SUPERVISOR_SLOTS * source->workers; i++) {
 		const struct supervisor_seat *seat = supervisor_page_seat(source->page, i);
@@ -149,6 +153,22 @@ static void append_statistics(struct buffer *ret, const struct metrics_source *s
 				      suffix_of(stat->name, stat->gauge), index);
 			append_value(ret, stat->name, workers[index].values[i]);
 		}
+	}
+}
+
+/* Of all workers together: there are many codes. */
+static void append_refusals(struct buffer *ret, const struct metrics_source *source,
+			    const struct worker_figures *workers)
+{
+	append_head(ret, "refusals", "Requests and messages refused, by the code of the answer",
+		    "counter");
+	for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+		uint64_t sum = 0;
+
+		for (unsigned index = 0; index < source->workers; index++)
+			sum += workers[index].refusals[i];
+		buffer_printf(ret, PREFIX "refusals_total{code=\"%s\"} %" PRIu64 "\n",
+			      refusal_codes[i], sum);
 	}
 }
 
@@ -296,6 +316,7 @@ void metrics_format(struct buffer *ret, const struct metrics_source *source)
 	append_host(ret, source);
 	append_states(ret, source, workers);
 	append_statistics(ret, source, workers);
+	append_refusals(ret, source, workers);
 	append_histograms(ret, source, workers);
 	append_supervisor(ret, source->page);
 	free(workers);

@@ -1,4 +1,4 @@
-/* operations_private.h — what operations.c and operations_history.c share. Nobody else includes
+/* operations_private.h — what operations*.c share. Nobody else includes
  * this. */
 #ifndef SYNCDOC_OPERATIONS_PRIVATE_H
 #define SYNCDOC_OPERATIONS_PRIVATE_H
@@ -29,6 +29,9 @@ void operations_pending_finish(struct pending *pending, const struct outcome *ou
 
 /* 0, or -EINVAL with a 400 refusal. */
 int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal);
+/* operations_members.c. 0, or -EINVAL with a 400 refusal: `ttl` and `expiresAt` are within bounds.
+ */
+int operations_check_expiry(const struct write_request *request, struct outcome *ret_refusal);
 /* If-None-Match of a read. */
 bool operations_tag_matches(const struct tag_condition *condition, const struct document *document);
 

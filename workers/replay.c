@@ -252,10 +252,33 @@ static bool send_frames(struct replay *replay)
 	return true;
 }
 
+/* All that the reads contained has come: nothing they cover comes any more. */
+static bool is_drained(const struct replay *replay, const struct position *mark)
+{
+	return mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
+	       strcmp(mark->run, replay->mark.run) != 0;
+}
+
+/* All up to the read that listed the documents has been told; what was not held since is listed
+ * anew. The documents are forgotten, so nothing of them may be in the pipe any more. */
+static void begin_next_round(struct replay *replay, const struct position *mark)
+{
+	if (strcmp(mark->run, replay->mark.run) != 0) {
+		replay->replays->loss = "failover";
+		replay->again = false;
+		return;
+	}
+	replay->progress.position.sequence = replay->listed_at;
+	replay->progress.told = 0;
+	replay_documents_fini(replay);
+	replay->listed = replay->again = replay->relies = false;
+}
+
 /* False: it waits for something. */
 static bool step_running(struct replay *replay)
 {
 	struct replays *replays = replay->replays;
+	struct position mark;
 
 	if (replay->read || replay->retries || !send_frames(replay) ||
 	    !replays->client->has_room(replays, 0))
@@ -264,6 +287,15 @@ static bool step_running(struct replay *replay)
 		replay_read_next(replay);
 		return false;
 	}
+	if (replay->again) {
+		if (position_parse(fanout_position(replays->set->worker->fanout), &mark) ||
+		    !is_drained(replay, &mark))
+			return false;
+		begin_next_round(replay, &mark);
+		return true;
+	}
+	if (!replays->client->has_room(replays, replays->held_bytes))
+		return false;
 	replays->running = NULL;
 	replay->state = REPLAY_SETTLING;
 	return true;
@@ -295,12 +327,9 @@ void replays_step(struct replays *replays)
 
 /* --- marks ------------------------------------------------------------------- */
 
-/* All that the read contained has come: nothing it covers comes any more. */
 static bool is_settled(const struct replay *replay, const struct position *mark)
 {
-	return replay->state == REPLAY_SETTLING &&
-	       (mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
-		strcmp(mark->run, replay->mark.run) != 0);
+	return replay->state == REPLAY_SETTLING && is_drained(replay, mark);
 }
 
 /* What is held is still to be compared with what was replayed. */

@@ -12,6 +12,8 @@
  *
  * A replay waits for the socket: it reads and sends on only as far as little of it waits, so it
  * costs a bounded amount of memory however much was missed, and never makes its client a slow one.
+ * Live events that are too many to be held meanwhile are left to another round of a replay by
+ * position; of any other replay they are lost, and that is said.
  */
 #ifndef SYNCDOC_REPLAY_H
 #define SYNCDOC_REPLAY_H

@@ -111,7 +111,7 @@ static void send_loss(struct replays *replays, const char *reason)
  * have lost them. */
 static void lose_left_events(struct replay *replay)
 {
-	if (replay->relies && replay->next < replay->count)
+	if (replay->again || (replay->relies && replay->next < replay->count))
 		replay->replays->loss = "gap";
 }
 
@@ -126,6 +126,8 @@ static void fail(struct replay *replay, int error)
 		if (audience_subscription_count(replays->member.audience) > 1)
 			lose_left_events(replay);
 		replay->next = replay->count;
+		replay->listed = true; /* in a later round it may be that which failed */
+		replay->again = false;
 		return;
 	}
 	struct outcome refusal = outcome_of_store_error(error);

@@ -88,6 +88,9 @@ void replay_documents_fini(struct replay *replay)
 	buffer_fini(&replay->names);
 	free(replay->documents);
 	free(replay->table);
+	replay->documents = NULL;
+	replay->table = NULL;
+	replay->count = replay->next = replay->table_size = 0;
 }
 
 struct span replay_service(const struct replay *replay, const struct replay_document *document)

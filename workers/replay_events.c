@@ -83,16 +83,57 @@ static struct held_event *held_create(const struct event_record *record, const s
 	return event;
 }
 
+static struct span held_service(const struct held_event *event)
+{
+	return span_of(event->bytes + event->frame_len, event->service_len);
+}
+
+/* What the running replay tells in its next round. */
+static bool is_for_next_round(const struct replays *replays, enum event_record_kind kind,
+			      struct span service, enum topic_event name)
+{
+	const struct replay *replay = replays->running;
+
+	return replay && replay->again && kind == EVENT_RECORD_EVENT && name < TOPIC_PRESENCE &&
+	       replay_matches(replay, service, name);
+}
+
+/* Too much for waiting: a replay by position goes another round, which reads it from Redis. */
+static void leave_to_next_round(struct replays *replays)
+{
+	struct held_event *event, *next;
+
+	replays->running->again = true;
+	TAILQ_FOREACH_SAFE(event, &replays->held, link, next)
+	{
+		if (!is_for_next_round(replays, event->kind, held_service(event), event->name))
+			continue;
+		replays->held_bytes -= event->frame_len;
+		TAILQ_REMOVE(&replays->held, event, link);
+		free(event);
+	}
+}
+
+static bool is_too_much(const struct replays *replays, size_t len)
+{
+	return replays->held_bytes &&
+	       replays->held_bytes + len > replays->set->worker->config->ws_queue;
+}
+
 /* As with ws.queue: one may always wait, whatever its size. */
 static void hold(struct replays *replays, const struct event_record *record,
 		 const struct iovec *parts, unsigned count, size_t len)
 {
-	struct worker *worker = replays->set->worker;
-
 	if (replays->loss)
 		return;
-	if (replays->held_bytes && replays->held_bytes + len > worker->config->ws_queue) {
-		stat_add(worker->slot, STAT_replay_overflows, 1);
+	if (is_too_much(replays, len)) {
+		stat_add(replays->set->worker->slot, STAT_replay_overflows, 1);
+		if (replays->running && replays->running->subscribe.resume.kind == RESUME_AFTER)
+			leave_to_next_round(replays);
+	}
+	if (is_for_next_round(replays, record->kind, record->service, record->name))
+		return;
+	if (is_too_much(replays, len)) {
 		replay_drop_held(replays);
 		replays->loss = "slow";
 		return;
@@ -100,11 +141,6 @@ static void hold(struct replays *replays, const struct event_record *record,
 	struct held_event *event = held_create(record, parts, count, len);
 	TAILQ_INSERT_TAIL(&replays->held, event, link);
 	replays->held_bytes += len;
-}
-
-static struct span held_service(const struct held_event *event)
-{
-	return span_of(event->bytes + event->frame_len, event->service_len);
 }
 
 /* A subscription may have gone since. */

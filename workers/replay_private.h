@@ -95,13 +95,15 @@ struct replay {
 	struct buffer message_id; /* owned */
 	enum replay_state state;
 	bool answered;
-	bool listed;              /* its documents are known */
-	bool retries;             /* a read has failed: it is made again at the next mark */
-	bool relies;              /* live events have been left to the reads to come */
-	struct progress progress; /* what the client has, by its `after` */
-	struct buffer position;   /* owned; what the client is given */
-	struct position mark;     /* when it began */
-	uint64_t sequence;        /* of the latest read */
+	bool listed;  /* its documents are known */
+	bool retries; /* a read has failed: it is made again at the next mark */
+	bool relies;  /* live events have been left to the reads to come */
+	bool again; /* more live events came than may be held: they are replayed in another round */
+	struct progress progress;          /* what the client has, by its `after` */
+	struct buffer position;            /* owned; what the client is given */
+	struct position mark;              /* when it began */
+	uint64_t sequence;                 /* of the latest read */
+	uint64_t listed_at;                /* sequence of the read that listed the documents */
 	struct replay_document *documents; /* owned */
 	uint32_t count, next;
 	uint32_t *table;             /* owned; by hash: number of the document + 1; 0: free */

@@ -102,19 +102,21 @@ static void answer_after(struct replay *replay, const struct store_since *change
 	const struct replay_client *client = replay->replays->client;
 	const char *reason = reason_against(replay, changed);
 
-	replay->sequence = changed->sequence;
+	replay->sequence = replay->listed_at = changed->sequence;
 	if (reason) {
 		/* From the present on: what the client reads anew now is not older. */
 		replay->listed = true;
 		stat_add(replay_worker(replay)->slot, STAT_replay_refusals, 1);
-		client->answer(replay, "live", fanout_position(replay_worker(replay)->fanout),
-			       NULL);
+		if (!replay->answered)
+			client->answer(replay, "live",
+				       fanout_position(replay_worker(replay)->fanout), NULL);
 		client->send_resync(replay, NULL, reason);
 		return;
 	}
 	replay_set_documents(replay, changed->documents, changed->count);
-	client->answer(replay, changed->count ? "replayed" : "live", buffer_span(&replay->position),
-		       NULL);
+	if (!replay->answered)
+		client->answer(replay, changed->count ? "replayed" : "live",
+			       buffer_span(&replay->position), NULL);
 }
 
 /* --- reads ------------------------------------------------------------------- */

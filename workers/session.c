@@ -38,6 +38,7 @@ void session_send_error(struct connection *connection, struct span id,
 {
 	struct buffer *text = session_answer_begin(connection, "error", id);
 
+	stat_refuse(connection->websockets->worker->slot, outcome->code);
 	buffer_append_string(text, ",\"code\":");
 	buffer_append_json(text, span_string(outcome->code));
 	buffer_append_string(text, ",\"status\":");

@@ -26,6 +26,7 @@ static void ping(struct connection *connection)
 	if (connection->pings_missed >= PINGS_MISSED_MAX) {
 		log_debug("connection %.*s: %d pings unanswered, dropping it", CONNECTION_ID_LEN,
 			  connection->id, PINGS_MISSED_MAX);
+		stat_add(connection->websockets->worker->slot, STAT_connections_dead, 1);
 		websockets_mark_dead(connection);
 		return;
 	}
@@ -44,8 +45,10 @@ static void end_closing(struct websockets *websockets, int64_t now_ms)
 	struct connection *connection;
 
 	while ((connection = TAILQ_FIRST(&websockets->closing)) &&
-	       is_past(connection->close_at_ms, now_ms))
+	       is_past(connection->close_at_ms, now_ms)) {
+		stat_add(websockets->worker->slot, STAT_closes_unanswered, 1);
 		websockets_mark_dead(connection);
+	}
 }
 
 static void end_stalled(struct websockets *websockets, int64_t now_ms)
@@ -111,6 +114,7 @@ static void send_goaway(struct connection *connection, int64_t now_ms)
 			   (int)(drand48() * (double)most_ms));
 
 	connection->flags |= CONNECTION_GOAWAY;
+	stat_add(connection->websockets->worker->slot, STAT_goaways_sent, 1);
 	connection->close_at_ms = (uint32_t)now_ms + GOAWAY_RETRY_MS + GOAWAY_PATIENCE_MS;
 	connection_send_text(connection, span_of(text, (size_t)len));
 }
@@ -155,9 +159,11 @@ void websockets_drain_step(struct websockets *websockets)
 				websockets->drain_told++;
 				send_goaway(connection, now_ms);
 			}
-			if (over || (told && is_past(connection->close_at_ms, now_ms)))
-				connection_close(connection, WS_CLOSE_RESTART,
-						 "server is restarting", false);
+			if (!over && !(told && is_past(connection->close_at_ms, now_ms)))
+				continue;
+			stat_add(websockets->worker->slot, STAT_closed_restart, 1);
+			connection_close(connection, WS_CLOSE_RESTART, "server is restarting",
+					 false);
 		}
 }
 

@@ -235,6 +235,8 @@ static void claim_slot(struct slot *slot, uint64_t process)
 	atomic_store(&slot->ring_cursor, 0);
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		atomic_store(&slot->values[i], 0);
+	for (unsigned i = 0; i < REFUSAL_COUNT; i++)
+		atomic_store(&slot->refusals[i], 0);
 	memset((void *)slot->histograms, 0, sizeof(slot->histograms));
 	ring_reader_wake(&slot->sleep);
 	atomic_store(&slot->heartbeat_ms, (uint64_t)worker_monotonic_ms());

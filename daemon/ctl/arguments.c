@@ -122,12 +122,13 @@ static int refuse_option(struct reader *reader, struct span name)
 {
 	enum verb_id verb = reader->arguments->verb;
 	const char *near = option_suggest(verb, name);
-	if (option_find(name) != OPTION_ID_COUNT && verb != VERB_ID_COUNT)
+	bool known = option_find(name) != OPTION_ID_COUNT && verb != VERB_ID_COUNT;
+	if (known)
 		buffer_printf(reader->error, "%s does not take --%.*s", verb_rows[verb].name,
 			      SPAN_ARGS(name));
 	else
 		buffer_printf(reader->error, "unknown option --%.*s", SPAN_ARGS(name));
-	if (near)
+	if (near && !known)
 		buffer_printf(reader->error, "; did you mean --%s?", near);
 	return -EINVAL;
 }

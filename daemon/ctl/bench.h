@@ -1,10 +1,10 @@
 /* bench.h — `syncdocctl bench`, as its files share it: bench_verb.c (parts and report),
- * bench_load.c (connections that write and read), bench_fanout.c (subscribers). One thread, one
- * libev loop. */
+ * bench_load.c (connections that write and read), bench_request.c (what they send), bench_fanout.c
+ * (subscribers). One thread, one libev loop. */
 #ifndef SYNCDOC_CTL_BENCH_H
 #define SYNCDOC_CTL_BENCH_H
 
-#include "context.h"
+#include "verb_context.h"
 #include "latency.h"
 #include <ev.h>
 
@@ -25,6 +25,7 @@ struct bench {
 	const char *service;
 	char prefix[32]; /* of its documents' ids */
 	bool interrupted;
+	bool loading; /* load_run() is at work: it ends by itself when its answers are there */
 	ev_signal signals[2];
 	uint64_t sequence; /* of writes */
 	struct bench_sent {
@@ -46,6 +47,13 @@ struct bench_result {
 };
 
 int64_t bench_now_us(void); /* CLOCK_MONOTONIC */
+
+/* Builds the request that connection `index` sends again and again. *ret_digits: where the number
+ * of the write stands in it; 0: nowhere. */
+void bench_build_request(const struct bench *bench, enum bench_kind kind, unsigned index,
+			 struct buffer *ret, size_t *ret_digits);
+/* Numbers a write there, and remembers that it was sent (was due) at that time. */
+void bench_stamp(struct bench *bench, char *digits, int64_t at_us);
 
 /* Opens the connections. 0, or an exit code after complaining. */
 int load_create(struct bench *bench, struct load **ret);

@@ -11,7 +11,6 @@
 
 #include <inttypes.h>
 #include <strings.h>
-#include <time.h>
 
 #define ERROR_MAX 512
 #define PROGRESS_S 0.2
@@ -46,69 +45,6 @@ struct load {
 	struct bench_result *result;
 	ev_timer progress, pace, end;
 };
-
-int64_t bench_now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* ---- requests ---- */
-
-static void append_data(const struct bench *bench, struct buffer *body, size_t *ret_digits)
-{
-	static const char begin[] = "{" BENCH_MARK, middle[] = "\",\"pad\":\"", end[] = "\"}";
-	size_t fixed = sizeof(begin) + sizeof(middle) + sizeof(end) - 3 + BENCH_MARK_DIGITS;
-	buffer_append_string(body, begin);
-	*ret_digits = body->len;
-	buffer_printf(body, "%0*d%s", BENCH_MARK_DIGITS, 0, middle);
-	for (size_t i = fixed; i < bench->size; i++)
-		buffer_append_char(body, (char)('a' + i % 26));
-	buffer_append_string(body, end);
-}
-
-static void build_request(struct load_connection *connection, enum bench_kind kind)
-{
-	static const char *const methods[] = {[BENCH_PREPARE] = "PUT",
-					      [BENCH_WRITE] = "PUT",
-					      [BENCH_READ] = "GET",
-					      [BENCH_DELETE] = "DELETE"};
-	CLEANUP(buffer_fini) struct buffer path = {0};
-	CLEANUP(buffer_fini) struct buffer body = {0};
-	const struct bench *bench = connection->load->bench;
-	bool writes = kind == BENCH_PREPARE || kind == BENCH_WRITE;
-	size_t digits = 0;
-	char id[64];
-	snprintf(id, sizeof(id), "%s%u", bench->prefix, connection->index);
-	client_append_path(&path, bench->service, id);
-	if (writes) {
-		buffer_append_string(&body, "{\"data\":");
-		append_data(bench, &body, &digits);
-		/* Should we not come to delete it. */
-		buffer_append_string(&body, kind == BENCH_PREPARE ? ",\"ttl\":3600}" : "}");
-	}
-	struct client_call call = {
-		.method = methods[kind],
-		.path = buffer_span(&path),
-		.type = writes ? "application/json" : NULL,
-		.body = buffer_span(&body),
-	};
-	connection->request.len = 0;
-	client_append_request(bench->context, &call, true, &connection->request);
-	connection->digits_at = writes ? connection->request.len - body.len + digits : 0;
-}
-
-/* Numbers the write, in its data, and remembers when it was sent. */
-static void stamp(struct load_connection *connection)
-{
-	struct bench *bench = connection->load->bench;
-	char digits[BENCH_MARK_DIGITS + 8];
-	uint64_t sequence = ++bench->sequence;
-	snprintf(digits, sizeof(digits), "%0*" PRIu64, BENCH_MARK_DIGITS, sequence);
-	memcpy(connection->request.at + connection->digits_at, digits, BENCH_MARK_DIGITS);
-	bench->sent[sequence % BENCH_SENT] = (struct bench_sent){sequence, connection->begun_us};
-}
 
 /* ---- a connection ---- */
 
@@ -263,7 +199,7 @@ static void connection_begin(struct load_connection *connection, int64_t due_us)
 	http_reply_reset(&connection->reply);
 	load->started++;
 	if (connection->digits_at)
-		stamp(connection);
+		bench_stamp(load->bench, connection->request.at + connection->digits_at, due_us);
 	connection_write(connection);
 }
 
@@ -370,7 +306,8 @@ int load_run(struct load *load, enum bench_kind kind, int64_t rate, struct bench
 	load->reopened = 0;
 	load->limit = once ? bench->connections : UINT64_MAX;
 	for (unsigned i = 0; i < bench->connections; i++)
-		build_request(&load->connections[i], kind);
+		bench_build_request(bench, kind, i, &load->connections[i].request,
+				    &load->connections[i].digits_at);
 	load->begun_us = bench_now_us();
 	load->end_us = once ? 0 : load->begun_us + part_ms * 1000;
 	start_timer(load, &load->progress, on_progress, PROGRESS_S);
@@ -379,8 +316,10 @@ int load_run(struct load *load, enum bench_kind kind, int64_t rate, struct bench
 		start_timer(load, &load->pace, on_pace, PACE_S);
 	go_on(load);
 	/* ev_break() before ev_run() has no effect. */
+	bench->loading = true;
 	if (!load->status && load->finished < load->started + !is_over(load))
 		ev_run(bench->loop, 0);
+	bench->loading = false;
 	ev_timer_stop(bench->loop, &load->progress);
 	ev_timer_stop(bench->loop, &load->end);
 	ev_timer_stop(bench->loop, &load->pace);

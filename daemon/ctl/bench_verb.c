@@ -33,8 +33,11 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	struct bench *bench = watcher->data;
 	(void)events;
+	/* A write that is under way must have been done before its document is deleted. Who does
+	 * not want to wait for it says so again. */
+	if (bench->interrupted || !bench->loading)
+		ev_break(loop, EVBREAK_ALL);
 	bench->interrupted = true;
-	ev_break(loop, EVBREAK_ALL);
 }
 
 /* ---- the report ---- */

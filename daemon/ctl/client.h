@@ -3,7 +3,7 @@
 #ifndef SYNCDOC_CTL_CLIENT_H
 #define SYNCDOC_CTL_CLIENT_H
 
-#include "context.h"
+#include "verb_context.h"
 #include "http_reply.h"
 
 struct client_call {

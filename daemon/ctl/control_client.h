@@ -2,7 +2,7 @@
 #ifndef SYNCDOC_CTL_CONTROL_CLIENT_H
 #define SYNCDOC_CTL_CONTROL_CLIENT_H
 
-#include "context.h"
+#include "verb_context.h"
 
 /* One request (a JSON object), one answer. On success `json` is the whole answer, over `text` (both
  * filled anew), and *ret_result the token of its "result". 0, or an exit code after complaining. */

@@ -2,7 +2,7 @@
 #ifndef SYNCDOC_CTL_LIVE_H
 #define SYNCDOC_CTL_LIVE_H
 
-#include "context.h"
+#include "verb_context.h"
 #include "ws_stream.h"
 
 struct channel;

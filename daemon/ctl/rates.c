@@ -12,6 +12,7 @@ static const struct {
 	enum statistic counters[2];
 	unsigned count;
 } rates[RATE_COUNT] = {
+	[RATE_CPU] = {"cpuPercent", "CPU %", {STAT_cpu_seconds}, 1},
 	[RATE_REQUESTS] = {"requestsPerSecond", "REQ/S", {STAT_requests_total}, 1},
 	[RATE_READS] = {"readsPerSecond", "READ/S", {STAT_reads_total}, 1},
 	[RATE_WRITES] = {"writesPerSecond", "WRITE/S", {STAT_writes_total}, 1},
@@ -91,9 +92,11 @@ void rates_of(const struct rates_look *before, const struct rates_look *now, uns
 	for (unsigned i = 0; i < RATE_COUNT; i++) {
 		bool known = former && former->token && ret->now.token && seconds > 0. &&
 			     ret->now.counters[i] >= former->counters[i];
-		ret->rates[i] =
-			known ? (double)(ret->now.counters[i] - former->counters[i]) / seconds
-			      : -1.;
+		/* Microseconds a second, in percent of one processor. */
+		double unit = i == RATE_CPU ? 1e4 : 1.;
+		ret->rates[i] = known ? (double)(ret->now.counters[i] - former->counters[i]) /
+						seconds / unit
+				      : -1.;
 	}
 }
 
@@ -157,9 +160,9 @@ static void append_row(struct table *table, const struct rates_row *row)
 void rates_append_table(const struct rates_look *before, const struct rates_look *now,
 			const struct output *output, struct buffer *ret)
 {
-	static const char *const head[] = {"WORKER", "PID", "CONNECTIONS", "SUBSCRIPTIONS"};
+	static const char *const head[] = {"WORKER", "PID", "CONNS", "SUBS"};
 	CLEANUP(table_fini)
-	struct table table = {.columns = ARRAY_LEN(head) + RATE_COUNT + 2, .right = 0xffe};
+	struct table table = {.columns = ARRAY_LEN(head) + RATE_COUNT + 2, .right = 0x1ffe};
 	struct rates_row row;
 	for (unsigned i = 0; i < ARRAY_LEN(head); i++)
 		table_cell(&table, head[i]);
@@ -216,5 +219,8 @@ void rates_append_json(const struct rates_look *before, const struct rates_look 
 			buffer_append_string(ret, "null");
 		buffer_append_char(ret, '}');
 	}
-	buffer_append_string(ret, "]}\n");
+	uint32_t supervisor = json_member(json, result, SPAN("supervisor"));
+	buffer_append_string(ret, "],\"supervisor\":");
+	buffer_append_span(ret, supervisor ? json_raw(json, supervisor) : SPAN("null"));
+	buffer_append_string(ret, "}\n");
 }

@@ -48,7 +48,8 @@ static void line_of_string(const struct asked *asked, uint32_t object, const cha
 {
 	CLEANUP(buffer_fini) struct buffer value = {0};
 	begin_line(text, name);
-	output_append_safe(text, span_string(control_string(&asked->json, object, member, &value)));
+	const char *string = control_string(&asked->json, object, member, &value);
+	output_append_safe(text, *string ? span_string(string) : SPAN("none"));
 	buffer_append_char(text, '\n');
 }
 

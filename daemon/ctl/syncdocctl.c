@@ -1,7 +1,7 @@
 /* syncdocctl.c — the command line tool: what was asked for, with what, and the verb that does it.
  */
 #define _GNU_SOURCE
-#include "context.h"
+#include "verb_context.h"
 #include "help.h"
 #include "input.h"
 
@@ -73,6 +73,9 @@ static int find_token(struct context *context)
 	}
 	context->token = strdup(token);
 	MUST(context->token);
+	/* Out of sight of those who look at the list of processes from here on. */
+	if (arguments->values[OPTION_TOKEN])
+		explicit_bzero((char *)arguments->values[OPTION_TOKEN], strlen(token));
 	return 0;
 }
 

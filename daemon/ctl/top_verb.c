@@ -10,8 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SCREEN_BEGIN "\033[?1049h\033[?25l"
-#define SCREEN_END "\033[?25h\033[?1049l"
+/* A screen of our own, without cursor, on which long lines are cut. */
+#define SCREEN_BEGIN "\033[?1049h\033[?25l\033[?7l"
+#define SCREEN_END "\033[?7h\033[?25h\033[?1049l"
 #define SCREEN_CLEAR "\033[H\033[2J"
 
 struct top {

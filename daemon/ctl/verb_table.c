@@ -13,7 +13,6 @@
 	}
 #define YEAR_S 31536000
 
-/* clang-format off: rows as long as their sentences */
 const struct option_row option_rows[OPTION_ID_COUNT] = {
 	[OPTION_URL] = {"url", "URL", OPTION_KIND_TEXT,
 			.help = "where the server listens: http://HOST:PORT, https://HOST:PORT or "
@@ -205,14 +204,18 @@ const struct verb verb_rows[VERB_ID_COUNT] = {
 			 "control socket: for root and the user the daemon runs as.",
 			 "syncdocctl status\nsyncdocctl status --json | jq .workers", NO_OPTIONS,
 			 TARGET_CONTROL},
-	[VERB_TOP] = {"top", "", 0, 0, "show what the workers do, again and again",
-		      "Connections, requests, writes, events and deliveries a second, and how far "
-		      "each worker is behind the ring. Refreshes on a terminal until q or Ctrl-C; "
-		      "in a pipe it prints a table for each interval. Uses the control socket: for "
-		      "root and the user the daemon runs as.\n\n"
-		      "With --json, each interval is one line, with all counters of each worker.",
-		      "syncdocctl top\nsyncdocctl top --once --json | jq .total",
-		      OWN(OPTION_ONCE, OPTION_INTERVAL, OPTION_COUNT), TARGET_CONTROL},
+	[VERB_TOP] =
+		{"top", "", 0, 0, "show what the workers do, again and again",
+		 "Connections and streams, subscriptions, processor time; requests, documents "
+		 "read, accepted writes, events that somebody wanted, deliveries and bytes a "
+		 "second; bytes that wait for slow clients; and how far each worker is behind "
+		 "the ring. Refreshes on a terminal until q or Ctrl-C; "
+		 "in a pipe it prints a table for each interval. Uses the control socket: for "
+		 "root and the user the daemon runs as.\n\n"
+		 "With --json, each interval is one line, with all counters of each worker and "
+		 "of the supervisor; the manual explains them.",
+		 "syncdocctl top\nsyncdocctl top --once --json | jq .total",
+		 OWN(OPTION_ONCE, OPTION_INTERVAL, OPTION_COUNT), TARGET_CONTROL},
 	[VERB_LOGLEVEL] =
 		{"loglevel", "[LEVEL]", 0, 1, "show or change the log level",
 		 "LEVEL is error, warning, notice, info or debug. It is in force at once in the "
@@ -237,7 +240,6 @@ const struct verb verb_rows[VERB_ID_COUNT] = {
 	[VERB_HELP] = {"help", "[VERB]", 0, 1, "print help, also for one verb",
 		       "Without a verb: all verbs, one line each.", NULL, NO_OPTIONS, TARGET_NONE},
 };
-/* clang-format on */
 
 enum verb_id verb_find(struct span name)
 {

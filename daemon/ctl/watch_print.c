@@ -83,7 +83,7 @@ static void append_changed(const struct output *output, const struct json *json,
 static uint32_t member_of(const struct json *json, uint32_t object, const char *name,
 			  enum json_type type)
 {
-	uint32_t token = object ? json_member(json, object, span_string(name)) : 0;
+	uint32_t token = json_member(json, object, span_string(name));
 	return token && json->tokens[token].type == type ? token : 0;
 }
 
@@ -187,7 +187,7 @@ void watch_print_event(const struct output *output, const struct json *event, st
 		return;
 	}
 	buffer_append_char(ret, '\n');
-	uint32_t data = payload ? json_member(event, payload, SPAN("data")) : 0;
+	uint32_t data = json_member(event, payload, SPAN("data"));
 	if (append_diff(output, event, payload, ret) || !data)
 		return;
 	buffer_append_string(ret, "  ");

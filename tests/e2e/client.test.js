@@ -93,7 +93,6 @@ describe('documents', () => {
 
 	test('writes larger than a message go by REST, with the same answers', async () => {
 		const realtime = make(), { sync } = realtime, id = freshId(), big = 'x'.repeat(10000);
-		await realtime.connect();
 		assert.equal((await sync.create('large', { big }, { id, ttl: 100 })).revision, 1);
 		assert.equal((await sync.replace('large', id, { big: `${big}y` }, { expectedRevision: 1, ttl: 1000 })).data.big.length, 10001);
 		assert.equal((await sync.merge('large', id, { big: 'é'.repeat(5000) }, { expectedRevision: 2 })).data.big.length, 5000);

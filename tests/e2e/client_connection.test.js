@@ -32,8 +32,22 @@ describe('losing the connection', () => {
 		assert.deepEqual(statesOf(realtime).slice(0, 2), ['connecting', 'reconnecting']);
 	});
 
+	test('a WebSocket that fails and says no more is given up', async () => {
+		let made = 0;
+		class Mute {
+			constructor() {
+				made++;
+				setImmediate(() => this.onerror?.({ message: 'nobody there' }));
+			}
+			close() {}
+		}
+		const realtime = clients.make('http://127.0.0.1:1', { WebSocket: Mute });
+		await until(() => made === 3);
+		assert.deepEqual([realtime.states[1].state, realtime.states[1].code, realtime.states[1].reason], ['reconnecting', 1006, 'nobody there']);
+	});
+
 	test('a socket that says nothing is noticed by a ping that is not answered', async () => {
-		const mock = await start(), realtime = make(mock, { heartbeatMs: 40, pongTimeoutMs: 60 }), first = await mock.peer();
+		const mock = await start(), realtime = make(mock, { heartbeatMs: 40, pongTimeoutMs: 1000 }), first = await mock.peer();
 		await realtime.connect();
 		await first.next('ping');
 		assert.equal(mock.peers.length, 1, 'answered pings keep it');
@@ -51,8 +65,8 @@ describe('losing the connection', () => {
 		assert.match(realtime.states.find(({ state }) => state === 'reconnecting').reason, /not open within 50 ms/);
 		const deaf = await start({ answer: (message, peer) => void (peer.isSilent = true) });
 		deaf.usual = () => undefined;
-		make(deaf, { connectTimeoutMs: 50, token: 'x' });
-		await (await deaf.peer(2)).next('auth');
+		make(deaf, { connectTimeoutMs: 300, token: 'x' });
+		await until(() => deaf.peers.filter(peer => peer.of('auth').length).length >= 2);
 	});
 
 	test('goaway: moved within its time, after what was under way, and nothing is lost', async () => {
@@ -90,6 +104,7 @@ describe('losing the connection', () => {
 
 	test('no answer in time', async () => {
 		const mock = await start({ answer: () => undefined }), realtime = make(mock, { timeoutMs: 50 });
+		await realtime.connect();
 		await assert.rejects(realtime.sync.get('s', 'x'), error => error instanceof TimeoutError && error.code === 'timeout');
 		await assert.rejects(realtime.sync.merge('s', 'x', {}), OutcomeUnknownError);
 		await assert.rejects(realtime.sync.get('s', 'x', { timeoutMs: 10 }), /10 ms/);
@@ -110,9 +125,13 @@ describe('losing the connection', () => {
 		assert.ok(Date.now() - begin >= 190, `${Date.now() - begin} ms for 20 more than the burst`);
 	});
 
-	test('a server that sends what makes no sense is left, not trusted', async () => {
+	test('a server that sends what makes no sense is left, or not listened to', async () => {
 		const mock = await start(), realtime = make(mock);
 		await realtime.connect();
+		for (const message of [null, 7, [], {}, { type: 'event' }, { type: 'event', topic: 7 }, { type: 'event', topic: 'sync.s.updated' }, { type: 'resync', topic: 3 }, { type: 'result' }, { type: 'result', id: 99 }, { type: 'new', topic: 'x' }])
+			mock.peers[0].send(message);
+		await until(() => realtime.errors.length === 4);
+		assert.deepEqual([realtime.state, new Set(realtime.errors.map(({ code }) => code))], ['open', new Set(['invalid_message'])]);
 		mock.peers[0].socket.send('{"type":');
 		await mock.peer(2);
 		assert.equal(realtime.states.find(({ state }) => state === 'reconnecting').code, 1007);
@@ -125,8 +144,9 @@ describe('writes without a connection', () => {
 	test('are refused at once', async () => {
 		const mock = await start({ answer: merges }), realtime = make(mock, { reconnectMinMs: 100000, reconnectMaxMs: 100000 });
 		await realtime.sync.merge('s', 'x', {});
+		const lost = Clients.lost(realtime);
 		mock.peers[0].drop();
-		await until(() => realtime.state === 'reconnecting');
+		await lost;
 		const error = await realtime.sync.merge('s', 'x', {}).catch(one => one);
 		assert.deepEqual([error instanceof OfflineError, error.code], [true, 'offline']);
 	});
@@ -140,8 +160,9 @@ describe('writes without a connection', () => {
 		};
 		const realtime = make(mock, { fetch, reconnectMinMs: 100000, reconnectMaxMs: 100000 });
 		await realtime.connect();
+		const lost = Clients.lost(realtime);
 		mock.peers[0].drop();
-		await until(() => realtime.state === 'reconnecting');
+		await lost;
 		assert.equal((await realtime.sync.merge('s', 'x', {}, { idempotencyKey: true })).revision, 5);
 		assert.deepEqual([keys.length, new Set(keys).size, keys[0].length], [3, 1, 32]);
 		await assert.rejects(make(mock, { fetch: async () => { throw new TypeError('down'); } }).sync.merge('s', 'x', {}, { idempotencyKey: 'k', timeoutMs: 50 }), OutcomeUnknownError);
@@ -167,8 +188,9 @@ describe('writes without a connection', () => {
 		};
 		const realtime = make(mock, { offline: 'queue', queueMax: 4, reconnectMinMs: 100, reconnectMaxMs: 100 });
 		await realtime.connect();
+		const lost = Clients.lost(realtime);
 		mock.peers[0].drop();
-		await until(() => realtime.state === 'reconnecting');
+		await lost;
 		const writes = [0, 1, 2, 3].map(n => realtime.sync.merge('s', 'x', { n }).then(({ data }) => data.n, error => error.code));
 		assert.equal(await realtime.sync.merge('s', 'x', {}).catch(error => error.code), 'queue_full');
 		assert.deepEqual(await Promise.all(writes), [0, 'document_not_found', 2, 3]);
@@ -192,6 +214,7 @@ describe('writes without a connection', () => {
 		const document = realtime.document('s', 'x'), { ready } = realtime.subscribe({ topic: 'sync.s.*' });
 		realtime.close();
 		for (const one of [write, reading, opening, document, ready]) await assert.rejects(one, { code: 'closed' });
+		assert.deepEqual([realtime.state, realtime.sockets.length], ['closed', 0]);
 	});
 });
 
@@ -379,6 +402,35 @@ describe('what was missed', () => {
 		assert.equal((await (await mock.peer(3)).next('subscribe')).after, '00000000-7');
 	});
 
+	test('a replay for one topic does not take another one back', async () => {
+		const mock = await start(), realtime = make(mock), seen = [], topic = realtime.subscribe({ topic: 'sync.s.*' });
+		topic.on('event', ({ payload }) => seen.push(payload.revision));
+		await topic.ready;
+		await realtime.subscribe({ topic: 'sync.s.updated', after: '00000000-0' }).ready;
+		mock.peers[0].send(eventOf({ revision: 1, position: '00000000-0' }));
+		await until(() => seen.length);
+		assert.equal(topic.position, '00000000-1');
+		mock.peers[0].drop();
+		assert.equal((await (await mock.peer(2)).next('subscribe', one => one.topic === 'sync.s.*')).after, '00000000-1');
+	});
+
+	test('a write to a live document is done when its event has come, or does not', async () => {
+		const mock = await start({ answer: ({ type, topic, data }) => (type === 'subscribe' ? { type: 'subscribed', topic, outcome: 'snapshot', position: '00000000-1', document: envelope(3) } : type === 'sync.merge' ? { type: 'result', document: envelope(data.n) } : undefined) });
+		const realtime = make(mock), document = await realtime.document('s', 'x'), diffs = [], [peer] = mock.peers;
+		document.on('updated', ({ diff }) => diffs.push(diff));
+		let isDone = false;
+		const first = document.merge({ n: 4 }).then(() => (isDone = true));
+		await peer.next('sync.merge');
+		await realtime.sync.merge('s', 'x', { n: 4 });
+		assert.equal(isDone, false);
+		const diff = { added: {}, removed: [], changed: { n: { from: 3, to: 4 } } };
+		peer.send(eventOf({ revision: 4, diff }));
+		await first;
+		assert.deepEqual([document.data, diffs], [{ n: 4 }, [diff]]);
+		await document.merge({ n: 5 }); // without an event
+		assert.deepEqual([document.data, document.revision, diffs], [{ n: 5 }, 5, [diff, undefined]]);
+	});
+
 	test('a document goes on from its revision; a snapshot instead of that is said', async () => {
 		const mock = await start({ answer: message => (message.type === 'subscribe' ? { type: 'subscribed', topic: message.topic, outcome: 'snapshot', position: '00000000-1', document: envelope(message.since ? 9 : 3) } : undefined) });
 		const realtime = make(mock), document = await realtime.document('s', 'x'), changes = [];
@@ -408,11 +460,11 @@ describe('what was missed', () => {
 	});
 
 	test('a diff that does not fit is answered by reading the document', async () => {
-		const mock = await start({ answer: ({ type, topic }) => (type === 'subscribe' ? { type: 'subscribed', topic, outcome: 'snapshot', position: '00000000-1', document: envelope(3) } : type === 'sync.get' ? { type: 'result', document: envelope(4) } : undefined) });
+		const mock = await start({ answer: ({ type, topic }, peer) => (type === 'subscribe' ? { type: 'subscribed', topic, outcome: 'snapshot', position: '00000000-1', document: envelope(peer.of('subscribe').length + 2) } : undefined) });
 		const realtime = make(mock), document = await realtime.document('s', 'x');
 		mock.peers[0].send(eventOf({ revision: 4, diff: { added: {}, removed: ['not.there'], changed: {} } }));
 		await until(() => document.revision === 4);
-		assert.deepEqual(document.data, { n: 4 });
+		assert.deepEqual([document.data, mock.peers[0].of('subscribe')[1].snapshot, realtime.resyncs[0].reason], [{ n: 4 }, true, 'misfit']);
 	});
 
 	test('each resync is told, and followed by what the client can do itself', async () => {
@@ -474,6 +526,27 @@ describe('what was missed', () => {
 		mock.peers[0].send(eventOf({ revision: 8 }));
 		const document = await realtime.document('s', 'x');
 		assert.deepEqual([document.revision, told], [9, [['snapshot', 'x', 9]]]);
+	});
+
+	test('so are live documents', async () => {
+		let revision = 4;
+		const mock = await start({ answer: message => (message.type === 'subscribe' && message.snapshot ? { type: 'subscribed', topic: message.topic, outcome: 'snapshot', position: '00000000-1', document: envelope(revision++) } : undefined) });
+		const realtime = make(mock), document = await realtime.document('s', 'x');
+		await realtime.subscribe({ topic: 'sync.s.updated', documentId: 'x' }).ready;
+		assert.deepEqual([document.revision, document.data], [5, { n: 5 }]);
+	});
+
+	test('one that joins a subscription reads for itself, again if Redis is away, and takes no event twice', async () => {
+		let reads = 0;
+		const mock = await start({ answer: ({ type, topic }) => (type === 'subscribe' ? { type: 'subscribed', topic, outcome: 'snapshot', position: '00000000-1', document: envelope(3) } : type === 'sync.get' ? (++reads < 3 ? { type: 'error', status: 503, code: 'redis_unavailable', message: 'later' } : { type: 'result', document: envelope(5) }) : undefined) });
+		const diff = n => ({ added: {}, removed: [], changed: { n: { from: n - 1, to: n } } });
+		const realtime = make(mock), first = await realtime.document('s', 'x'), joining = realtime.document('s', 'x'), revisions = [];
+		await mock.peers[0].next('sync.get');
+		for (const revision of [4, 5, 6]) mock.peers[0].send(eventOf({ revision, diff: diff(revision) }));
+		const second = await joining;
+		second.on('changed', change => revisions.push(change.revision));
+		await until(() => first.revision === 6 && second.revision === 6);
+		assert.deepEqual([first.data, second.data, mock.peers[0].of('subscribe').length], [{ n: 6 }, { n: 6 }, 1]);
 	});
 
 	test('who is refused with 503 asks again; who is refused for good is told', async () => {

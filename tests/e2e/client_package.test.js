@@ -88,13 +88,22 @@ describe('the types', () => {
 	});
 });
 
+const examplesOf = file => [...fs.readFileSync(file, 'utf8').matchAll(/```js\n([\s\S]*?)```/g)].map(([, text]) => text);
+
 describe('the README', () => {
-	const blocks = [...fs.readFileSync(path.join(source, 'README.md'), 'utf8').matchAll(/```js\n([\s\S]*?)```/g)].map(([, text]) => text);
+	const blocks = examplesOf(path.join(source, 'README.md'));
 
 	test('its first example runs as it stands', async () => {
 		const { stdout } = await runModule('example.mjs', blocks[0].replace('http://127.0.0.1:8080', pair.daemon.url));
 		assert.match(stdout, /somebody was faster: now at 2/);
 		assert.match(stdout, /sync\.session\.updated/);
+	});
+
+	test('so does that of the project', async () => {
+		const [example] = examplesOf(path.resolve(source, '../../../README.md'));
+		const { stdout } = await runModule('project.mjs', example.replace('http://127.0.0.1:8080', pair.daemon.url));
+		assert.match(stdout, /sync\.session\.created doc_1 1 \{/);
+		assert.match(stdout, /\{ n: 1, status: 'active' \} \{ added: \{ status: 'active' \}/);
 	});
 
 	test('its other examples run behind a connection', async () => {

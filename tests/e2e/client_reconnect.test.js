@@ -144,8 +144,9 @@ describe('many subscriptions', () => {
 			realtime.on('event:sync.many.created', ({ payload }) => seen.set(payload.documentId, payload.revision));
 			await Promise.all(ids.map(documentId => realtime.subscribe({ topic: 'sync.many.*', documentId, presence: false }).ready));
 			const live = await realtime.document('many', 'm0');
+			const lost = Clients.lost(realtime);
 			for (const { pid } of slow.daemon.workers()) process.kill(pid, 'SIGKILL');
-			await until(() => realtime.state === 'reconnecting');
+			await lost;
 			let again = 0;
 			realtime.on('subscribed', ({ resumed }) => resumed && again++);
 			await Promise.all(ids.map(documentId => writer.sync.create('many', { n: 1 }, { id: documentId, idempotencyKey: true })));

@@ -20,6 +20,7 @@ import {
 	handshake,
 	hasWholeAnswer,
 	parseAnswer,
+	scrape,
 	startPair,
 	until,
 	within,
@@ -183,6 +184,8 @@ describe('malformed HTTP', () => {
 		['sends a byte now and then', 100],
 	])
 		test(`who ${name} and has no request line is gone after limits.request_timeout`, async () => {
+			const counted = async () => (await scrape(rest)).value('syncdoc_http_connections_silent_total');
+			const before = await counted();
 			const socket = net.connect(port, '127.0.0.1');
 			const bytes = 'GET /livez?a-target-that-goes-on-and-on-and-on-and-on-and-on'.split('');
 			const timer = interval && setInterval(() => socket.write(bytes.shift() ?? 'x'), interval);
@@ -198,6 +201,7 @@ describe('malformed HTTP', () => {
 				socket.destroy();
 			}
 			assert.ok(Date.now() - start > 900, 'not before');
+			await until(async () => (await counted()) > before, undefined, 'it is counted');
 		});
 
 	test('a deadline that has passed leaves no socket behind', async () => {

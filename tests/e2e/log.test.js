@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { assertStatus, documentPath, exchange, hasWholeAnswer, startPair, until } from './harness.js';
+import { assertStatus, documentPath, exchange, hasWholeAnswer, scrape, startPair, until } from './harness.js';
 
 async function withLog(settings, run, config) {
 	const directory = fs.mkdtempSync('/tmp/syncdoc-log-');
@@ -35,7 +35,10 @@ test('access log as JSON: one object a line with its members, and no secrets', (
 		const socket = await daemon.connect();
 		socket.close();
 
-		const accesses = () => lines().map(line => JSON.parse(line)).filter(({ message }) => message === 'access');
+		const accesses = () =>
+			lines()
+				.map(line => JSON.parse(line))
+				.filter(({ message }) => message === 'access');
 		const of = wanted =>
 			until(
 				() => accesses().find(line => Object.entries(wanted).every(([key, value]) => line[key] === value)),
@@ -59,7 +62,9 @@ test('access log as JSON: one object a line with its members, and no secrets', (
 
 test('access log as text: odd bytes forge no lines, streams tell what they sent', () =>
 	withLog({ 'log.access': 'yes' }, async ({ daemon, rest, lines }) => {
-		await exchange(daemon.port, 'BREW /a\x1b[31m?secret HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', { isDone: hasWholeAnswer });
+		await exchange(daemon.port, 'BREW /a\x1b[31m?secret HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n', {
+			isDone: hasWholeAnswer,
+		});
 		const controller = new AbortController();
 		const stream = await fetch(`${daemon.url}${documentPath('log', 's')}/events`, {
 			headers: { Accept: 'text/event-stream' },
@@ -71,11 +76,20 @@ test('access log as text: odd bytes forge no lines, streams tell what they sent'
 		bytes += (await reader.read()).value.length;
 		controller.abort();
 		await until(() => lines().some(line => /access: 127\.0\.0\.1 GET \S+\/s\/events 200 \d+ bytes/.test(line)));
-		const [, sent] = lines().join('\n').match(/\/s\/events 200 (\d+) bytes/);
+		const [, sent] = lines()
+			.join('\n')
+			.match(/\/s\/events 200 (\d+) bytes/);
 		assert.ok(Number(sent) >= bytes && bytes > 100, `${sent}, ${bytes}`);
-		await until(() => lines().some(line => /access: 127\.0\.0\.1 PUT \/v1\/services\/log\/documents\/s 201 \d+ bytes \d+\.\d{3} ms \w{20}$/.test(line)));
+		await until(() =>
+			lines().some(line =>
+				/access: 127\.0\.0\.1 PUT \/v1\/services\/log\/documents\/s 201 \d+ bytes \d+\.\d{3} ms \w{20}$/.test(line),
+			),
+		);
 		for (const line of lines()) {
-			assert.match(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z (supervisor|worker \d+)\[\d+\] (error|warning|notice|info|debug): \S/);
+			assert.match(
+				line,
+				/^\d{4}-\d\d-\d\dT[\d:.]+Z (supervisor|worker \d+)\[\d+\] (error|warning|notice|info|debug): \S/,
+			);
 			assert.ok(!line.includes('\x1b') && !line.includes('secret'), line);
 		}
 	}));
@@ -92,7 +106,11 @@ test('a reload changes level, format and the access log', () =>
 			fs.writeFileSync(daemon.configFile, text);
 			daemon.process.kill('SIGHUP');
 			await until(() => lines().filter(line => /reload: done/.test(line)).length > done);
-			await until(() => lines().filter(line => /drained/.test(line)).length > done, undefined, 'the old worker is gone');
+			await until(
+				() => lines().filter(line => /drained/.test(line)).length > done,
+				undefined,
+				'the old worker is gone',
+			);
 		};
 		await ask();
 		assert.ok(!lines().some(line => /access/.test(line)), 'off by default');
@@ -109,9 +127,45 @@ test('a reload changes level, format and the access log', () =>
 	}));
 
 test('a reload whose values do not go together with what needs a restart is refused', () =>
-	withLog({ 'documents.max_size': undefined, 'ring.size': undefined }, async ({ daemon, lines }) => {
-		fs.writeFileSync(daemon.configFile, 'ring { size = "64MiB" } documents { max_size = "1MiB" }');
-		daemon.process.kill('SIGHUP');
-		await until(() => lines().some(line => /reload: .*32 times.*the old configuration stays/.test(line)));
-		await daemon.waitUntilReady();
-	}, 'ring { size = "4MiB" } documents { max_size = "64KiB" }'));
+	withLog(
+		{ 'documents.max_size': undefined, 'ring.size': undefined },
+		async ({ daemon, lines }) => {
+			fs.writeFileSync(daemon.configFile, 'ring { size = "64MiB" } documents { max_size = "1MiB" }');
+			daemon.process.kill('SIGHUP');
+			await until(() => lines().some(line => /reload: .*32 times.*the old configuration stays/.test(line)));
+			await daemon.waitUntilReady();
+		},
+		'ring { size = "4MiB" } documents { max_size = "64KiB" }',
+	));
+
+test('a reload names each key that needs a restart, and leaves it as it was', () =>
+	withLog(
+		{ workers: undefined, 'ring.size': undefined },
+		async ({ daemon, rest, lines }) => {
+			fs.writeFileSync(
+				daemon.configFile,
+				`workers = 2 node = "two" pid_file = "/nowhere/pid" user = "nobody" group = "nogroup" drain_rate = 7
+				ring { size = "8MiB" } redis { password_file = "/nowhere/password" timeout = 3 }`,
+			);
+			daemon.process.kill('SIGHUP');
+			await until(() => lines().some(line => /reload: done/.test(line)));
+			const named = lines().flatMap(
+				line => line.match(/reload: (\S+) has changed; it is applied at the next restart/)?.[1] ?? [],
+			);
+			assert.deepEqual(named.sort(), [
+				'group',
+				'node',
+				'pid_file',
+				'redis.password_file',
+				'ring.size',
+				'user',
+				'workers',
+			]);
+			await daemon.waitUntilReady();
+			const seen = await scrape(rest);
+			assert.equal(seen.value('syncdoc_workers'), 1);
+			assert.equal(seen.value('syncdoc_ring_size_bytes'), 4 << 20);
+			assert.equal(daemon.workers().length, 1);
+		},
+		'workers = 1 node = "one" ring { size = "4MiB" }',
+	));

@@ -2,7 +2,10 @@
 // come and go.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { assertStatus, documentPath, isAlive, scrape, startPair, until } from './harness.js';
 
 const WORKERS = 2;
@@ -21,11 +24,7 @@ async function look() {
 }
 
 const untilValue = (name, labels, isIt) =>
-	until(
-		async () => isIt((await look()).value(name, labels)),
-		undefined,
-		`${name}${JSON.stringify(labels)}: ${isIt}`,
-	);
+	until(async () => isIt((await look()).value(name, labels)), undefined, `${name}${JSON.stringify(labels)}: ${isIt}`);
 
 describe('/metrics', () => {
 	before(async () => {
@@ -54,7 +53,10 @@ describe('/metrics', () => {
 			assert.equal(name.endsWith('_total'), family.type === 'counter', `${name} is a ${family.type}`);
 			for (const { labels } of family.samples)
 				for (const key of Object.keys(labels))
-					assert.ok(['worker', 'le', 'version', 'reason', 'result', 'connection'].includes(key), `${name}: ${key}`);
+					assert.ok(
+						['worker', 'le', 'version', 'reason', 'result', 'connection', 'code'].includes(key),
+						`${name}: ${key}`,
+					);
 		}
 		assert.equal(families.get('syncdoc_build_info').samples[0].value, 1);
 		assert.match(families.get('syncdoc_build_info').samples[0].labels.version, /^\d+\.\d+\.\d+/);
@@ -136,6 +138,38 @@ describe('/metrics', () => {
 		assertStatus(await pair.rest.get('/nothing/here'), 404);
 		assert.equal(await grown('syncdoc_write_conflicts_total'), 1);
 		assert.equal(await grown('syncdoc_requests_4xx_total'), 2);
+		const refused = async code => {
+			const labels = { code };
+			return (await look()).value('syncdoc_refusals_total', labels) - begun.value('syncdoc_refusals_total', labels);
+		};
+		assert.equal(await refused('revision_conflict'), 1);
+		assert.equal(await refused('not_found'), 1);
+		const socket = await pair.daemon.connect();
+		socket.send({ type: 'nonsense' });
+		await socket.next(message => message.type === 'error');
+		assert.equal(await refused('unknown_type'), 1);
+		assert.equal(await refused('other'), 0);
+		socket.close();
+	});
+
+	test('every code that the sources refuse with has a counter of its own', () => {
+		const sources = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
+		const table = fs.readFileSync(path.join(sources, 'common/refusals.def'), 'utf8');
+		const known = new Set([...table.matchAll(/^REFUSAL\((\w+)\)$/gm)].map(([, code]) => code));
+		let found = 0;
+		for (const name of fs.readdirSync(path.join(sources, 'workers')).filter(file => file.endsWith('.c'))) {
+			const text = fs.readFileSync(path.join(sources, 'workers', name), 'utf8');
+			const codes = [
+				...text.matchAll(/refus(?:al|e)\((?:[^",;{}]|,)*?"([a-z]+(?:_[a-z]+)*)"\s*[,:]/g),
+				...text.matchAll(/\{\s*4\d\d,\s*"([a-z_]+)"/g),
+				...text.matchAll(/\?\s*"([a-z]+_[a-z_]+)"\s*:\s*"[a-z]+_[a-z_]+"/g),
+			];
+			for (const [, code] of codes) {
+				assert.ok(known.has(code), `workers/${name}: add REFUSAL(${code}) to common/refusals.def, in order`);
+				found++;
+			}
+		}
+		assert.ok(found > 80, `${found} refusals in the sources`);
 	});
 
 	test('the supervisor: events, marks, what is no event, expiry, reloads', async () => {
@@ -155,7 +189,9 @@ describe('/metrics', () => {
 	});
 
 	test('no counter goes back: killed workers, reloads, old generations that drain', async () => {
-		let last = new Map(), looks = 0, running = true;
+		let last = new Map(),
+			looks = 0,
+			running = true;
 		const compare = seen => {
 			for (const [name, value] of last) {
 				assert.ok(seen.has(name), `${name} is still there`);

@@ -32,7 +32,9 @@ test('each condition has a reason, also while Redis is away, hangs, and is back'
 		await redis.process.kill9();
 		await until(async () => {
 			const { redis: connection, subscription, marks } = await conditions(daemon);
-			return !connection.ok && /refused|closed|No such file|reset/i.test(connection.reason) && !subscription.ok && !marks.ok;
+			return (
+				!connection.ok && /refused|closed|No such file|reset/i.test(connection.reason) && !subscription.ok && !marks.ok
+			);
 		});
 		await until(async () => /not connected/.test((await conditions(daemon)).subscription.reason));
 		assertStatus(await daemon.rest.get('/livez'), 200);

@@ -176,6 +176,7 @@ describe('methods and routes', () => {
 		'/v1/services/s/documents/x': 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS',
 		'/livez': 'GET, HEAD, OPTIONS',
 		'/readyz': 'GET, HEAD, OPTIONS',
+		'/metrics': 'GET, HEAD, OPTIONS',
 	};
 	for (const [route, allow] of Object.entries(allowed))
 		test(`${route} allows ${allow}`, async () => {
@@ -224,7 +225,6 @@ describe('methods and routes', () => {
 		['GET', '/v1/connections'],
 		['DELETE', '/v1/connections/x'],
 		['POST', '/v1/auth/revoke'],
-		['GET', '/metrics'],
 	];
 	for (const [method, route] of later)
 		test(`${method} ${route} is 404 or 501`, async () => {

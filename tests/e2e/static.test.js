@@ -1,5 +1,6 @@
 // static.test.js: the pages and scripts that are inside the program, as HTTP sees them.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import zlib from 'node:zlib';
 import { Daemon, exchange, startPair } from './harness.js';
@@ -62,6 +63,21 @@ describe('files', () => {
 			}
 		}
 		assert.ok(seen.has('/realtime.js'), [...seen].join(' '));
+	});
+
+	// A file that was forgotten in workers/web/meson.build is seen here, not by users.
+	test('every script, style and picture of the tree is served as it is there', async () => {
+		const root = new URL('../../workers/web/', import.meta.url);
+		for (const [folder, prefix] of [
+			['admin/', '/admin/'],
+			['client/', '/'],
+			['client/realtime/', '/realtime/'],
+		])
+			for (const name of fs.readdirSync(new URL(folder, root)).filter(each => /\.(js|css|svg)$/.test(each))) {
+				const answer = await rest.get(prefix + name);
+				assert.equal(answer.status, 200, prefix + name);
+				assert.equal(answer.text, fs.readFileSync(new URL(folder + name, root), 'utf8'));
+			}
 	});
 
 	test('are gzipped for those who accept that, under a tag of their own', async () => {

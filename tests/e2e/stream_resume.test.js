@@ -397,7 +397,8 @@ test('a reload ends streams in good order; who comes back misses nothing', async
 });
 
 test('thousands of missed documents and a reader that stops: nothing is read ahead of it, and all comes', async () => {
-	const DOCUMENTS = 1500;
+	const DOCUMENTS = 1500,
+		MORE = 40;
 	const own = await startPair({ settings: { 'ws.queue': '64KiB', 'ws.stall_timeout': 600, 'history.max': 5 } });
 	const reads = async () => Number(/cmdstat_xrevrange:calls=(\d+)/.exec(await own.redis.command('INFO', 'commandstats'))?.[1] ?? 0);
 	try {
@@ -426,9 +427,11 @@ test('thousands of missed documents and a reader that stops: nothing is read ahe
 			() => `the replay waits for its reader; it has made ${last} reads`,
 		);
 		assert.ok(last < DOCUMENTS, `${last} reads of ${DOCUMENTS} documents while nothing is taken`);
+		// More than ws.queue of live events, meanwhile.
+		for (let d = 0; d < MORE; d++) await write('many', `more${d}`, { text: text.slice(0, 4000) }, own.rest);
 		stream.response.resume();
-		await stream.waitFor(DOCUMENTS, 60000);
-		assert.equal(new Set(names(stream)).size, DOCUMENTS);
+		await stream.waitFor(DOCUMENTS + MORE, 60000);
+		assert.equal(new Set(names(stream)).size, DOCUMENTS + MORE);
 		assert.deepEqual(resyncs(stream), []);
 		stream.close();
 	} finally {

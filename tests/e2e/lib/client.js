@@ -1,5 +1,6 @@
 // client.js: the JavaScript client, for the tests: all that are made are closed, and what they tell is noted.
 import WebSocket from 'ws';
+import { DEADLINE_MS, within } from './wait.js';
 import { Realtime } from '../../../workers/web/client/realtime.js';
 
 export class Clients {
@@ -26,6 +27,11 @@ export class Clients {
 	// The network fails.
 	static drop(realtime) {
 		realtime.sockets.at(-1).terminate();
+	}
+
+	// The next loss: it may be over before anybody looks at the state.
+	static lost(realtime) {
+		return within(new Promise(resolve => realtime.once('reconnecting', resolve)), DEADLINE_MS, 'the connection is lost');
 	}
 
 	closeAll() {

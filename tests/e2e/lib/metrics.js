@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 
 const TYPES = new Set(['counter', 'gauge', 'histogram']);
-const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?|NaN|[+-]Inf)$/;
+const SAMPLE =
+	/^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?|NaN|[+-]Inf)$/;
 
 const familyOf = (name, families) => {
 	if (families.has(name)) return name;
@@ -32,7 +33,9 @@ export function parseMetrics(text) {
 			const labels = Object.fromEntries(
 				[...(sample[2] ?? '').matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, value]) => [key, value]),
 			);
-			families.get(current).samples.push({ name: sample[1], labels, value: Number(sample[3].replace('Inf', 'Infinity')) });
+			families
+				.get(current)
+				.samples.push({ name: sample[1], labels, value: Number(sample[3].replace('Inf', 'Infinity')) });
 		}
 	}
 	for (const [name, family] of families) {

@@ -238,8 +238,11 @@ Test(config_faults, redis_urls_are_checked_by_their_form_and_never_shown)
 #define UNIX_FORM                                                                                  \
 	"FILE:1: redis.url: must be of the form unix:///path[?db=N], the path at most 100 bytes"
 #define FORMS                                                                                      \
-	"FILE:1: redis.url: must be embedded, redis://[user[:password]@]host[:port][/db] or "      \
-	"unix:///path[?db=N]"
+	"FILE:1: redis.url: must be embedded, redis://[user[:password]@]host[:port][/db], "        \
+	"unix:///path[?db=N] or sentinel://[user[:password]@]host[:port],.../name[/db]"
+#define SENTINEL_FORM                                                                              \
+	"FILE:1: redis.url: must be of the form "                                                  \
+	"sentinel://[user[:password]@]host[:port],.../name[/db], at most 16 hosts"
 	static const struct fault faults[] = {
 		{"redis { url = \"\" }\n", FORMS},
 		{"redis { url = \"http://h\" }\n", FORMS},
@@ -254,6 +257,12 @@ Test(config_faults, redis_urls_are_checked_by_their_form_and_never_shown)
 		{"redis { url = \"unix://run/x\" }\n", UNIX_FORM},
 		{"redis { url = \"unix:///run/x?x=1\" }\n", UNIX_FORM},
 		{"redis { url = \"unix:///run/x?db=\" }\n", UNIX_FORM},
+		{"redis { url = \"sentinel://a,b\" }\n", SENTINEL_FORM},
+		{"redis { url = \"sentinel://a,b/\" }\n", SENTINEL_FORM},
+		{"redis { url = \"sentinel://a,,b/m\" }\n", SENTINEL_FORM},
+		{"redis { url = \"sentinel://a,b:0/m\" }\n", SENTINEL_FORM},
+		{"redis { url = \"sentinel://a/m/x\" }\n", SENTINEL_FORM},
+		{"redis { url = \"sentinel:///m\" }\n", SENTINEL_FORM},
 		{"redis { url = \"redis://h%4\" }\n",
 		 "FILE:1: redis.url: must have two hex digits behind each %, and not %00"},
 		{"redis { url = \"redis://h /1\" }\n",
@@ -274,7 +283,10 @@ Test(config_faults, redis_urls_of_all_forms_are_taken)
 					   "redis://user:p:a/s@s@h:6379/2",
 					   "redis://user:p%40ss@h",
 					   "unix:///run/redis.sock",
-					   "unix:///run/redis.sock?db=3"};
+					   "unix:///run/redis.sock?db=3",
+					   "sentinel://a/m",
+					   "sentinel://a,b:5000,[::1]:6000/m/3",
+					   "sentinel://u:p/w@a,b/m"};
 	char override[128];
 
 	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
@@ -307,8 +319,6 @@ Test(config_faults, what_this_version_does_not_have_is_refused_and_said)
 		{"tls { key = /k }\n", "FILE:1: tls.key: is not supported by this version yet"},
 		{"redis {\ncluster = yes }\n",
 		 "FILE:2: redis.cluster: Redis Cluster is not supported by this version yet"},
-		{"redis { url = \"sentinel://a,b/main\" }\n",
-		 "FILE:1: redis.url: sentinel:// is not supported by this version yet"},
 		{"redis { url = \"rediss://h\" }\n",
 		 "FILE:1: redis.url: rediss:// is not supported by this version yet"},
 	};

@@ -232,6 +232,8 @@ Test(config_print, passwords_in_urls_are_hidden_and_nothing_else_is)
 {
 	expect_shown_url("redis://user:secret@h:1/2", "redis://user:***@h:1/2");
 	expect_shown_url("redis://:s@cr/et@h", "redis://:***@h");
+	expect_shown_url("sentinel://u:s@cr/et@a:1,b/m/2", "sentinel://u:***@a:1,b/m/2");
+	expect_shown_url("sentinel://a:1,b/m", "sentinel://a:1,b/m");
 	expect_shown_url("redis://user@h:6379", "redis://user@h:6379");
 	expect_shown_url("redis://h:6379", "redis://h:6379");
 	expect_shown_url("unix:///a:b@c", "unix:///a:b@c");

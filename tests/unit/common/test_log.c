@@ -206,6 +206,23 @@ Test(log, lines_below_the_level_are_not_written)
 	expect_match(read_file(path), "debug: yes\n$");
 }
 
+Test(log, a_level_that_is_followed_is_in_force_at_once_whatever_was_set)
+{
+	static _Atomic uint32_t word = LOG_LEVEL_ERROR;
+	open_as(LOG_FORMAT_TEXT);
+	log_follow_level(&word);
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_warning("no");
+	cr_assert_str_eq(read_file(path), "");
+	word = LOG_LEVEL_DEBUG;
+	log_debug("yes");
+	expect_match(read_file(path), "debug: yes\n$");
+	/* Nonsense in shared memory is no reason to say nothing, or to read beside the table. */
+	word = 77;
+	cr_assert_eq(log_level_in_force(), LOG_LEVEL_DEBUG);
+	cr_assert_str_eq(log_level_name(log_level_in_force()), "debug");
+}
+
 Test(log, message_cannot_forge_a_line)
 {
 	open_as(LOG_FORMAT_TEXT);

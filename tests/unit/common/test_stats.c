@@ -42,6 +42,21 @@ Test(stats, description_belongs_to_its_figure)
 			 "Times this worker was overtaken by the ring's writer");
 }
 
+Test(stats, codes_of_refusals_are_in_order_and_found)
+{
+	for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+		if (i)
+			cr_assert_lt(strcmp(refusal_codes[i - 1], refusal_codes[i]), 0, "%s",
+				     refusal_codes[i]);
+		cr_assert_eq(refusal_find(refusal_codes[i]), i);
+	}
+	cr_assert_eq(refusal_find("no_such_code"), REFUSAL_other);
+	cr_assert_eq(refusal_find(""), REFUSAL_other);
+	stat_refuse(&slot, "revision_conflict");
+	stat_refuse(&slot, "revision_conflict");
+	cr_assert_eq(slot.refusals[REFUSAL_revision_conflict], 2);
+}
+
 Test(stats, adding_sums_up)
 {
 	stat_add(&slot, STAT_writes_total, 2);

@@ -1,5 +1,8 @@
 #include "supervisor_page.h"
 #include <criterion/criterion.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 TestSuite(supervisor_page, .timeout = 20);
 
@@ -123,4 +126,73 @@ Test(supervisor_page, seats_and_totals_do_not_touch_each_other, .init = set_up)
 		cr_assert_eq(writes_of(i), 15u << 4 * i);
 	cr_assert_leq((const char *)(supervisor_page_total(page, WORKERS - 1) + 1), end);
 	cr_assert_eq(page->values[0], 0);
+}
+
+/* ---- two processes ---- */
+
+#define LIVES 200000
+#define WRITES_OF_A_LIFE 3
+
+struct shared {
+	struct slot slot;
+	_Atomic int done;
+	struct supervisor_page page; /* last: seats and totals follow */
+};
+
+/* A supervisor and the workers it forks, one after the other in one slot. */
+static void live_and_die(struct shared *shared)
+{
+	for (uint64_t process = 1; process <= LIVES; process++) {
+		supervisor_page_seat_take(&shared->page, 0, process, 0, 1, 0, 1000);
+		atomic_store(&shared->slot.process, 0);
+		stat_set(&shared->slot, STAT_writes_total, 0);
+		atomic_store(&shared->slot.process, process);
+		for (int i = 0; i < WRITES_OF_A_LIFE; i++)
+			stat_add(&shared->slot, STAT_writes_total, 1);
+		supervisor_page_seat_free(&shared->page, 0, &shared->slot);
+	}
+	atomic_store(&shared->done, 1);
+}
+
+/* False: it was not whole. */
+static bool read_writes(const struct shared *shared, uint64_t *ret)
+{
+	const struct supervisor_seat *seat = supervisor_page_seat(&shared->page, 0);
+	const struct supervisor_total *total = supervisor_page_total(&shared->page, 0);
+	uint64_t begun = supervisor_page_begin_read(&shared->page);
+	uint64_t process = atomic_load(&seat->process), sum = 0;
+	if (process && atomic_load(&shared->slot.process) == process)
+		sum = atomic_load(&shared->slot.values[STAT_writes_total]);
+	sum += atomic_load(&total->values[STAT_writes_total]);
+	*ret = sum;
+	return supervisor_page_end_read(&shared->page, begun);
+}
+
+Test(supervisor_page, no_reader_sees_a_counter_go_back)
+{
+	size_t len = sizeof(struct shared) + supervisor_page_len(1);
+	struct shared *shared =
+		mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert(shared != MAP_FAILED);
+	supervisor_page_init(&shared->page, 1, 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		live_and_die(shared);
+		_exit(0);
+	}
+	uint64_t last = 0, sum, back = 0, whole = 0;
+	while (!atomic_load(&shared->done)) {
+		if (!read_writes(shared, &sum))
+			continue;
+		whole++;
+		back += sum < last;
+		last = sum;
+	}
+	int status;
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(back, 0, "%llu of %llu", (unsigned long long)back, (unsigned long long)whole);
+	cr_assert(read_writes(shared, &sum));
+	cr_assert_eq(sum, LIVES * WRITES_OF_A_LIFE);
+	cr_assert_gt(whole, 0);
 }

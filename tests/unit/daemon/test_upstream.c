@@ -22,6 +22,8 @@ Test(upstream, what_stands_before_the_last_at_sign_is_never_shown)
 Test(upstream, a_url_without_a_password_is_shown_as_it_is)
 {
 	cr_assert_str_eq(describe("redis://127.0.0.1:6379"), "redis://127.0.0.1:6379");
+	cr_assert_str_eq(describe("sentinel://u:s@a,b/m"), "sentinel://***@a,b/m");
+	cr_assert_str_eq(describe("sentinel://a,b/m"), "sentinel://a,b/m");
 	cr_assert_str_eq(describe("unix:///run/a@b.sock"), "unix:///run/a@b.sock");
 }
 

@@ -151,6 +151,20 @@ Test(metrics, of_the_host, .init = set_up, .fini = tear_down)
 	expect_line("syncdoc_mark_age_seconds 0.25");
 }
 
+Test(metrics, refusals_of_all_workers_are_one_figure, .init = set_up, .fini = tear_down)
+{
+	start(0, 1, 0, 0);
+	stat_refuse(slot_at(0), "invalid_id");
+	supervisor_page_seat_free(page, 0, slot_at(0));
+	start(4, 2, 1, 0);
+	stat_refuse(slot_at(4), "invalid_id");
+	stat_refuse(slot_at(4), "no_code_that_we_know");
+	format();
+	expect_line("syncdoc_refusals_total{code=\"invalid_id\"} 2");
+	expect_line("syncdoc_refusals_total{code=\"other\"} 1");
+	expect_line("syncdoc_refusals_total{code=\"not_found\"} 0");
+}
+
 Test(metrics, a_worker_that_has_not_begun_to_read_does_not_lag, .init = set_up, .fini = tear_down)
 {
 	start(0, 1, 0, 0);

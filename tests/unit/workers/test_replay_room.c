@@ -253,3 +253,54 @@ Test(replay_room, who_leaves_while_frames_wait_gets_what_is_live_by_another_subs
 	peer_expect_nothing(&peer);
 	peer_fini(&peer);
 }
+
+Test(replay_room, more_live_events_than_may_be_held_are_replayed_in_another_round)
+{
+	struct peer peer = replay_start(0);
+	struct store_since_document documents[] = {{SPAN("s"), SPAN("d"), 14}};
+
+	store.pad = 0;
+	subscribe(&peer, AFTER(RUN "-8"));
+	for (uint64_t revision = 1; revision <= 10; revision++)
+		publish_large("other", revision);
+	fixture_publish_presence("other");
+	answer_changed(12, NULL, 0);
+	peer_expect_part(&peer, "\"outcome\":\"live\"");
+	fixture_mark(RUN "-11");
+	fixture_turn();
+	cr_assert_eq(store.asked, 1, "what has been listed may still be in the pipe");
+	fixture_mark(RUN "-12");
+	fixture_turn();
+	cr_assert_eq(store.asked, 2);
+	cr_assert_eq(store.reads[1].after, 12, "from where the first round has listed");
+	fixture_publish("d", 3, SPAN("{}"));
+	fixture_publish("d", 4, SPAN("{}"));
+	answer_changed(14, documents, 1);
+	cr_assert_eq(store.reads[2].after, 12);
+	answer_revision(3, 14); /* sequences 14, 13, 12 */
+	cr_assert_eq(next_revision(&peer, "d"), 2);
+	cr_assert_eq(next_revision(&peer, "d"), 3);
+	peer_expect_part(&peer, "\"topic\":\"sync.s.presence\"");
+	cr_assert_eq(next_revision(&peer, "d"), 4);
+	peer_expect_nothing(&peer);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_resyncs_sent), 0);
+	cr_assert_geq(stat_read(fixture.worker.slot, STAT_replay_overflows), 1);
+	peer_fini(&peer);
+}
+
+Test(replay_room, a_failover_between_two_rounds_is_said)
+{
+	struct peer peer = replay_start(0);
+
+	subscribe(&peer, AFTER(RUN "-8"));
+	for (uint64_t revision = 1; revision <= 10; revision++)
+		publish_large("other", revision);
+	answer_changed(12, NULL, 0);
+	peer_expect_part(&peer, "\"outcome\":\"live\"");
+	fixture_mark("fedc4321-3");
+	fixture_turn();
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"reason\":\"failover\"}");
+	peer_expect_nothing(&peer);
+	cr_assert_eq(store.asked, 1);
+	peer_fini(&peer);
+}

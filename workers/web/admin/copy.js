@@ -49,15 +49,23 @@ export function copyButtons(operation, name) {
 	return h(
 		'span',
 		{ class: 'copy-pair', role: 'group', 'aria-label': `Copy ${name} as` },
-		button('curl', of('curl command', ({ method, path, body }) => curlCommand(method, path, body)), {
-			icon: 'copy',
-			kind: 'compact plain',
-			title: `Copy the curl command for: ${name}`,
-		}),
-		button('WS', of('WebSocket message', ({ message }) => (typeof message === 'string' ? message : JSON.stringify(message))), {
-			icon: 'copy',
-			kind: 'compact plain',
-			title: `Copy the WebSocket message for: ${name}`,
-		}),
+		button(
+			'curl',
+			of('curl command', ({ method, path, body }) => curlCommand(method, path, body)),
+			{
+				icon: 'copy',
+				kind: 'compact plain',
+				title: `Copy the curl command for: ${name}`,
+			},
+		),
+		button(
+			'WS',
+			of('WebSocket message', ({ message }) => (typeof message === 'string' ? message : JSON.stringify(message))),
+			{
+				icon: 'copy',
+				kind: 'compact plain',
+				title: `Copy the WebSocket message for: ${name}`,
+			},
+		),
 	);
 }

@@ -2,15 +2,31 @@
 import { button, h, openDialog } from './dom.js';
 import { copyButtons } from './copy.js';
 import { JsonField } from './json_field.js';
+import { compactJson } from './json_format.js';
 import { documentPath, request } from './session.js';
 
-const SERVICE = /^[A-Za-z0-9_-]{1,64}$/, ID = /^[A-Za-z0-9_.:@-]{1,128}$/;
+const SERVICE = /^[A-Za-z0-9_-]{1,64}$/,
+	ID = /^[A-Za-z0-9_.:@-]{1,128}$/;
 const TTL_MAX_S = 31536000;
 
 function field(id, label, attributes, hint) {
-	const input = h('input', { type: 'text', id, spellcheck: 'false', autocomplete: 'off', 'aria-describedby': `${id}-hint`, ...attributes });
+	const input = h('input', {
+		type: 'text',
+		id,
+		spellcheck: 'false',
+		autocomplete: 'off',
+		'aria-describedby': `${id}-hint`,
+		...attributes,
+	});
 	const fault = h('p', { class: 'fault', id: `${id}-fault`, role: 'alert' });
-	const element = h('div', { class: 'field' }, h('label', { for: id }, label), input, h('p', { class: 'muted small', id: `${id}-hint` }, hint), fault);
+	const element = h(
+		'div',
+		{ class: 'field' },
+		h('label', { for: id }, label),
+		input,
+		h('p', { class: 'muted small', id: `${id}-hint` }, hint),
+		fault,
+	);
 	return {
 		input,
 		element,
@@ -31,11 +47,15 @@ function operationOf({ service, id, ttl, data }) {
 	const fine = [
 		service.say(SERVICE.test(service.value) ? '' : 'Letters, digits, _ and -, 64 at most.'),
 		id.say(id.value === '' || ID.test(id.value) ? '' : 'Letters, digits and _ . : @ -, 128 at most.'),
-		ttl.say(seconds === undefined || (Number.isInteger(seconds) && seconds >= 1 && seconds <= TTL_MAX_S) ? '' : 'Whole seconds, from 1 to a year.'),
+		ttl.say(
+			seconds === undefined || (Number.isInteger(seconds) && seconds >= 1 && seconds <= TTL_MAX_S)
+				? ''
+				: 'Whole seconds, from 1 to a year.',
+		),
 		data.check(),
 	];
 	if (fine.includes(false)) return null;
-	const members = `${id.value ? `"id":${JSON.stringify(id.value)},` : ''}"data":${data.text.trim()}${seconds ? `,"ttl":${seconds}` : ''}`;
+	const members = `${id.value ? `"id":${JSON.stringify(id.value)},` : ''}"data":${compactJson(data.text)}${seconds ? `,"ttl":${seconds}` : ''}`;
 	const rest = members.replace(/^"id":/, '"documentId":');
 	return {
 		method: 'POST',
@@ -46,10 +66,20 @@ function operationOf({ service, id, ttl, data }) {
 }
 
 // Resolves nothing; oncreated(envelope) when it is done.
-export function openCreateDialog({ service: chosen = '', services = [], oncreated }) {
+export function openCreateDialog({ service: chosen = '', id: chosenId = '', services = [], oncreated }) {
 	const parts = {
-		service: field('create-service', 'Service', { list: 'create-services', value: chosen, required: true }, 'A new name makes a new service.'),
-		id: field('create-id', 'ID', { placeholder: 'made by the server' }, 'Empty: the server makes one that cannot be guessed.'),
+		service: field(
+			'create-service',
+			'Service',
+			{ list: 'create-services', value: chosen, required: true },
+			'A new name makes a new service.',
+		),
+		id: field(
+			'create-id',
+			'ID',
+			{ placeholder: 'made by the server', value: chosenId },
+			'Empty: the server makes one that cannot be guessed.',
+		),
 		ttl: field('create-ttl', 'Ends after (seconds)', { inputmode: 'numeric', placeholder: 'never' }, 'Empty: it stays.'),
 		data: new JsonField({ label: 'Data', text: '{\n  \n}', rows: 10 }),
 	};
@@ -57,7 +87,11 @@ export function openCreateDialog({ service: chosen = '', services = [], oncreate
 	const form = h(
 		'form',
 		{ id: 'create-form', class: 'form', novalidate: true, onsubmit: submit },
-		h('datalist', { id: 'create-services' }, services.map(name => h('option', { value: name }))),
+		h(
+			'datalist',
+			{ id: 'create-services' },
+			services.map(name => h('option', { value: name })),
+		),
 		h('div', { class: 'columns-2' }, parts.service.element, parts.id.element, parts.ttl.element),
 		parts.data.element,
 		fault,
@@ -66,7 +100,15 @@ export function openCreateDialog({ service: chosen = '', services = [], oncreate
 	const dialog = openDialog({
 		title: 'Create a document',
 		body: form,
-		foot: [h('span', { class: 'start' }, copyButtons(() => operationOf(parts), 'create')), button('Cancel', () => dialog.close()), send],
+		foot: [
+			h(
+				'span',
+				{ class: 'start' },
+				copyButtons(() => operationOf(parts), 'create'),
+			),
+			button('Cancel', () => dialog.close()),
+			send,
+		],
 	});
 	(chosen ? parts.id : parts.service).input.focus();
 

@@ -22,7 +22,8 @@ export function splitPath(path) {
 
 function walk(from, to, path, list) {
 	if (from === to) return;
-	const bothObjects = isObject(from) && isObject(to), bothArrays = Array.isArray(from) && Array.isArray(to);
+	const bothObjects = isObject(from) && isObject(to),
+		bothArrays = Array.isArray(from) && Array.isArray(to);
 	if (!bothObjects && !bothArrays) {
 		if (path !== null) list.push({ kind: 'changed', path, from, to });
 		return;
@@ -31,7 +32,8 @@ function walk(from, to, path, list) {
 		if (!has(to, name)) list.push({ kind: 'removed', path: joinPath(path, name), from: from[name] });
 		else walk(from[name], to[name], joinPath(path, name), list);
 	}
-	for (const name of Object.keys(to)) if (!has(from, name)) list.push({ kind: 'added', path: joinPath(path, name), to: to[name] });
+	for (const name of Object.keys(to))
+		if (!has(from, name)) list.push({ kind: 'added', path: joinPath(path, name), to: to[name] });
 }
 
 // [{kind: 'added' | 'removed' | 'changed', path, from?, to?}]
@@ -100,7 +102,13 @@ export function mergePatch(target, patch) {
 	const result = isObject(target) ? { ...target } : {};
 	for (const [name, value] of Object.entries(patch)) {
 		if (value === null) delete result[name];
-		else Object.defineProperty(result, name, { value: mergePatch(result[name], value), enumerable: true, configurable: true, writable: true });
+		else
+			Object.defineProperty(result, name, {
+				value: mergePatch(result[name], value),
+				enumerable: true,
+				configurable: true,
+				writable: true,
+			});
 	}
 	return result;
 }

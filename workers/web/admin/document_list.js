@@ -21,7 +21,12 @@ export class DocumentList {
 	constructor(realtime, query, onchange) {
 		Object.assign(this, { realtime, query, onchange });
 		this.#readHeadsSoon = soon(() => this.#readHeads(), HEADS_MS);
-		this.subscription = realtime.subscribe({ topic: `sync.${query.service}.*`, returnMode: 'diff', presence: false, documentPrefix: query.prefix || undefined });
+		this.subscription = realtime.subscribe({
+			topic: `sync.${query.service}.*`,
+			returnMode: 'diff',
+			presence: false,
+			documentPrefix: query.prefix || undefined,
+		});
 		this.subscription.on('event', message => this.#take(message));
 		this.subscription.on('resync', () => this.reload());
 	}
@@ -109,9 +114,15 @@ export class DocumentList {
 	/* ---- events ---- */
 
 	#take({ topic, timestamp, payload }) {
-		const event = topic.slice(topic.lastIndexOf('.') + 1), { documentId: id, revision } = payload;
+		const event = topic.slice(topic.lastIndexOf('.') + 1),
+			{ documentId: id, revision } = payload;
 		const held = this.#byId.get(id);
-		if (!EVENTS.has(event) || (this.query.prefix && !id.startsWith(this.query.prefix)) || (held && held.revision >= revision && held.updatedAt >= timestamp)) return;
+		if (
+			!EVENTS.has(event) ||
+			(this.query.prefix && !id.startsWith(this.query.prefix)) ||
+			(held && held.revision >= revision && held.updatedAt >= timestamp)
+		)
+			return;
 		const isGone = event === 'deleted' || event === 'expired';
 		if (isGone && !this.query.deleted) {
 			if (held) this.#remove(held);
@@ -145,7 +156,8 @@ export class DocumentList {
 	// Behind the last one that is loaded it comes with its page.
 	#insertById(item, held) {
 		if (held) return 0;
-		let low = 0, high = this.items.length;
+		let low = 0,
+			high = this.items.length;
 		while (low < high) {
 			const middle = (low + high) >> 1;
 			if (this.items[middle].id < item.id) low = middle + 1;

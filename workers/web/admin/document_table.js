@@ -1,10 +1,11 @@
 // document_table.js: a DocumentList as a table, of which only the rows in sight are in the page.
 import { announce, button, emptyState, h, oncePerFrame, skeleton } from './dom.js';
-import { agoElement, formatAgo, formatDuration, formatNumber, formatTime } from './format.js';
+import { agoElement, formatAgo, formatNumber, formatTime, untilElement } from './format.js';
 import { errorState } from './shell.js';
 import { VirtualRows } from './virtual_rows.js';
 
-const ROW_PX = 40, HEAD_PX = 36;
+const ROW_PX = 40,
+	HEAD_PX = 36;
 const NEAR_END = 60; // rows left below: the next page is loaded
 const FLASH_MS = 2500;
 
@@ -72,9 +73,11 @@ export class DocumentTable {
 	}
 
 	#show() {
-		const { list, scroller } = this, { items, isLoading, error } = list;
+		const { list, scroller } = this,
+			{ items, isLoading, error } = list;
 		// What is read stays where it is when rows come in above it.
-		if (this.#inserted && scroller.scrollTop > ROW_PX / 2 && list.query.order !== 'id') scroller.scrollTop += this.#inserted * ROW_PX;
+		if (this.#inserted && scroller.scrollTop > ROW_PX / 2 && list.query.order !== 'id')
+			scroller.scrollTop += this.#inserted * ROW_PX;
 		this.#inserted = 0;
 		this.rows.setCount(items.length);
 		this.table.setAttribute('aria-rowcount', list.isEnd ? items.length + 1 : -1);
@@ -94,19 +97,35 @@ export class DocumentTable {
 		else if (instead === 'error') this.place.replaceChildren(errorState(list.error, () => list.reload()));
 		else if (list.query.prefix)
 			this.place.replaceChildren(
-				emptyState('inbox', 'Nothing begins with that', `No document of ${list.query.service} has an id that begins with “${list.query.prefix}”.`, button('Clear the search', this.onClearSearch)),
+				emptyState(
+					'inbox',
+					'Nothing begins with that',
+					`No document of ${list.query.service} has an id that begins with “${list.query.prefix}”.`,
+					button('Clear the search', this.onClearSearch),
+				),
 			);
-		else this.place.replaceChildren(emptyState('inbox', 'No documents yet', `What is written to ${list.query.service} appears here at once.`, button('Create a document', this.onCreate, { kind: 'primary', icon: 'plus' })));
+		else
+			this.place.replaceChildren(
+				emptyState(
+					'inbox',
+					'No documents yet',
+					`What is written to ${list.query.service} appears here at once.`,
+					button('Create a document', this.onCreate, { kind: 'primary', icon: 'plus' }),
+				),
+			);
 	}
 
 	#showFoot() {
-		const { items, isLoading, isEnd, error } = this.list, total = this.total();
+		const { items, isLoading, isEnd, error } = this.list,
+			total = this.total();
 		const count = `${formatNumber(items.length)}${isEnd ? '' : total === undefined ? '+' : ` of ${formatNumber(total)}`} ${items.length === 1 && isEnd ? 'document' : 'documents'}`;
 		this.foot.hidden = !items.length;
 		this.foot.replaceChildren(
 			h('span', { class: 'number' }, count),
 			...(isLoading ? [h('span', {}, 'loading more …')] : []),
-			...(error ? [h('span', { class: 'fault' }, error.message), button('Try again', () => this.list.loadMore(), { kind: 'compact' })] : []),
+			...(error
+				? [h('span', { class: 'fault' }, error.message), button('Try again', () => this.list.loadMore(), { kind: 'compact' })]
+				: []),
 		);
 	}
 
@@ -127,7 +146,8 @@ export class DocumentTable {
 	}
 
 	#update(row, item, i) {
-		const [id, revision, updated, created, state] = row.cells, { shown } = row;
+		const [id, revision, updated, created, state] = row.cells,
+			{ shown } = row;
 		row.setAttribute('aria-rowindex', i + 2);
 		id.firstChild.tabIndex = i === Math.min(this.#active, this.list.items.length - 1) ? 0 : -1;
 		const key = `${item.revision} ${item.updatedAt} ${item.createdAt} ${item.expiresAt} ${item.deleted}`;
@@ -144,8 +164,8 @@ export class DocumentTable {
 
 	#stateOf({ deleted, expiresAt }) {
 		if (deleted) return [h('span', { class: 'badge bad' }, 'deleted')];
-		if (expiresAt) return [h('span', { class: 'badge warn', title: formatTime(expiresAt) }, `ends in ${formatDuration(expiresAt - Date.now())}`)];
-		return [h('span', { class: 'badge good' }, 'live')];
+		if (expiresAt) return [h('span', { class: 'badge warn' }, untilElement(expiresAt, 'ends in'))];
+		return [h('span', { class: 'muted' }, 'live')];
 	}
 
 	#flash(row, id) {
@@ -166,7 +186,8 @@ export class DocumentTable {
 		const step = steps[event.key];
 		if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
 		event.preventDefault();
-		const focused = event.target.closest('tr'), from = focused ? Number(focused.getAttribute('aria-rowindex')) - 2 : this.#active;
+		const focused = event.target.closest('tr'),
+			from = focused ? Number(focused.getAttribute('aria-rowindex')) - 2 : this.#active;
 		this.#active = Math.max(0, Math.min(this.list.items.length - 1, from + step));
 		this.rows.scrollTo(this.#active, HEAD_PX);
 		this.rows.elementAt(this.#active)?.cells[0].firstChild.focus();

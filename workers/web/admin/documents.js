@@ -47,7 +47,8 @@ function change(members, { push = false } = {}) {
 
 /* ---- the parts of the page ---- */
 
-const create = () => openCreateDialog({ service: state.service, services: services.map(each => each.service), oncreated: created });
+const create = () =>
+	openCreateDialog({ service: state.service, services: services.map(each => each.service), oncreated: created });
 
 const search = h('input', {
 	type: 'search',
@@ -58,7 +59,8 @@ const search = h('input', {
 	oninput: () => searchSoon(),
 });
 const searchSoon = soon(() => {
-	const prefix = search.value.trim(), fine = prefix === '' || /^[A-Za-z0-9_.:@-]{1,128}$/.test(prefix);
+	const prefix = search.value.trim(),
+		fine = prefix === '' || /^[A-Za-z0-9_.:@-]{1,128}$/.test(prefix);
 	search.setAttribute('aria-invalid', String(!fine));
 	byId('search-fault').textContent = fine ? '' : 'Ids hold letters, digits and _ . : @ - only.';
 	if (fine && prefix !== state.prefix) change({ prefix });
@@ -102,11 +104,16 @@ const toolbar = h(
 	h('div', { class: 'toolbar-search' }, h('label', { for: 'search', class: 'visually-hidden' }, 'Search by start of id'), search),
 	h('label', { for: 'order', class: 'visually-hidden' }, 'Order'),
 	order,
-	h('label', { class: 'check' }, deleted, 'Deleted, too'),
+	h('label', { class: 'check' }, deleted, 'Show deleted'),
 	h('span', { class: 'actions' }, copyButtons(listOperation, 'this list')),
 	h('p', { class: 'fault', id: 'search-fault', role: 'status' }),
 );
-const side = h('nav', { class: 'card services-card', 'aria-labelledby': 'services-title' }, h('div', { class: 'card-head' }, h('h2', { id: 'services-title' }, 'Services')), serviceList);
+const side = h(
+	'nav',
+	{ class: 'card services-card', 'aria-labelledby': 'services-title' },
+	h('div', { class: 'card-head' }, h('h2', { id: 'services-title' }, 'Services')),
+	serviceList,
+);
 const content = h('section', { class: 'card documents-card', 'aria-label': 'Documents of the service' }, toolbar, table.element);
 const columns = h('div', { class: 'documents-columns' }, side, content);
 
@@ -214,7 +221,16 @@ function showColumns() {
 function showNothingYet() {
 	main.replaceChildren(
 		head,
-		h('div', { class: 'card' }, emptyState('inbox', 'Nothing here yet', 'Services appear with their first document: create one here, or with the REST interface.', button('Create a document', create, { kind: 'primary', icon: 'plus' }))),
+		h(
+			'div',
+			{ class: 'card' },
+			emptyState(
+				'inbox',
+				'Nothing here yet',
+				'Services appear with their first document: create one here, or with the REST interface.',
+				button('Create a document', create, { kind: 'primary', icon: 'plus' }),
+			),
+		),
 	);
 }
 

@@ -3,8 +3,7 @@
 const SVG = 'http://www.w3.org/2000/svg';
 
 function append(parent, children) {
-	for (const child of children.flat(Infinity))
-		if (child !== null && child !== undefined && child !== false) parent.append(child);
+	for (const child of children.flat(Infinity)) if (child !== null && child !== undefined && child !== false) parent.append(child);
 }
 
 function setAttribute(element, name, value) {
@@ -80,10 +79,13 @@ let lastAnnounced = 0;
 export function announce(text) {
 	const place = byId('announcer');
 	clearTimeout(announce.timer);
-	announce.timer = setTimeout(() => {
-		lastAnnounced = Date.now();
-		place.textContent = text;
-	}, Math.max(0, 1000 - (Date.now() - lastAnnounced)));
+	announce.timer = setTimeout(
+		() => {
+			lastAnnounced = Date.now();
+			place.textContent = text;
+		},
+		Math.max(0, 1000 - (Date.now() - lastAnnounced)),
+	);
 }
 
 const TOAST_MS = 6000;
@@ -99,10 +101,14 @@ export function toast(text, { kind = '', action } = {}) {
 		h('span', {}, text),
 		action?.href && h('a', { href: action.href }, action.text),
 		action?.run &&
-			button(action.text, () => {
-				remove();
-				action.run();
-			}, { kind: 'compact' }),
+			button(
+				action.text,
+				() => {
+					remove();
+					action.run();
+				},
+				{ kind: 'compact' },
+			),
 		button('', remove, { icon: 'close', title: 'Dismiss', kind: 'plain compact' }),
 	);
 	place.append(element);

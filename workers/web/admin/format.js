@@ -58,14 +58,28 @@ export function agoElement(ms) {
 	return h('time', { datetime: new Date(ms).toISOString(), title: formatTime(ms), 'data-at': ms }, formatAgo(ms));
 }
 
+// Counts down, kept current likewise.
+export function untilElement(ms, words) {
+	const textOf = now => `${words} ${formatDuration(ms - now)}`;
+	const element = h(
+		'time',
+		{ datetime: new Date(ms).toISOString(), title: formatTime(ms), 'data-until': ms },
+		textOf(Date.now()),
+	);
+	element.textOf = textOf;
+	return element;
+}
+
 function tick() {
 	const now = Date.now();
 	for (const element of document.querySelectorAll('time[data-at]')) {
 		const text = formatAgo(Number(element.dataset.at), now);
 		if (element.textContent !== text) element.textContent = text;
 	}
+	for (const element of document.querySelectorAll('time[data-until]')) element.textContent = element.textOf(now);
 }
-setInterval(tick, 1000);
+
+export const startTicker = () => setInterval(tick, 1000);
 
 // A value on one line, for lists of differences.
 export function formatValue(value, max = 120) {

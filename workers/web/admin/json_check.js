@@ -6,7 +6,8 @@ const SPACE = /[ \t\n\r]*/y;
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const WORDS = ['true', 'false', 'null'];
 const DEPTH_MAX = 512; // ours, against running out of stack; the server's limit is its own business
-const INT64_MIN = -(2n ** 63n), UINT64_MAX = 2n ** 64n - 1n;
+const INT64_MIN = -(2n ** 63n),
+	UINT64_MAX = 2n ** 64n - 1n;
 
 class Fault extends Error {
 	constructor(offset, message) {
@@ -54,7 +55,8 @@ class Scanner {
 	}
 
 	number() {
-		const from = this.at, found = this.match(NUMBER);
+		const from = this.at,
+			found = this.match(NUMBER);
 		if (!found) this.fail('this is no number');
 		if (/[\w.]/.test(this.text[this.at] ?? '')) this.fail('this is no number', from);
 		const [digits, fraction, exponent] = found;
@@ -74,7 +76,10 @@ class Scanner {
 			if (next === '"') break;
 			if (next === '\\') this.escape();
 			else if (next === undefined) this.fail('this text has no end', from);
-			else this.fail(next === '\n' ? 'a text ends on its line; write \\n for a line break' : 'control characters are written \\u00..');
+			else
+				this.fail(
+					next === '\n' ? 'a text ends on its line; write \\n for a line break' : 'control characters are written \\u00..',
+				);
 		}
 		this.at++;
 		const value = JSON.parse(this.text.slice(from, this.at));
@@ -153,7 +158,8 @@ export function checkJsonObject(text) {
 	const scanner = new Scanner(text);
 	try {
 		scanner.skipSpace();
-		const isObject = text[scanner.at] === '{', from = scanner.at;
+		const isObject = text[scanner.at] === '{',
+			from = scanner.at;
 		scanner.value(0);
 		scanner.skipSpace();
 		if (scanner.at < text.length) scanner.fail(`nothing may follow, but ${scanner.describeNext()} does`);

@@ -6,7 +6,9 @@ import { formatJson } from './json_format.js';
 const LINE_PX = 20; // as in controls.css: textarea
 const PADDING_PX = 8;
 const TAB = 2;
-const CHECK_SOON_MS = 120, CHECK_LATER_MS = 600, LARGE = 200000;
+const CHECK_SOON_MS = 120,
+	CHECK_LATER_MS = 600,
+	LARGE = 200000;
 
 const columnOf = (text, { offset, column }) => {
 	const line = text.slice(offset - column + 1, offset);
@@ -52,7 +54,12 @@ export class JsonField {
 				'div',
 				{ class: 'json-field-head' },
 				h('label', { for: id, class: 'label' }, label),
-				h('span', { class: 'actions' }, actions, button('Format', () => this.format(), { kind: 'compact plain', title: 'Indent the JSON' })),
+				h(
+					'span',
+					{ class: 'actions' },
+					actions,
+					button('Format', () => this.format(), { kind: 'compact plain', title: 'Indent the JSON' }),
+				),
 			),
 			h('div', { class: 'json-box' }, this.numbers, h('div', { class: 'json-area' }, this.area, this.mark)),
 			this.faultLine,
@@ -129,8 +136,10 @@ export class JsonField {
 
 	// Only the line numbers in sight.
 	#drawNow() {
-		const { area, fault } = this, first = Math.floor(Math.max(0, area.scrollTop - PADDING_PX) / LINE_PX);
-		const lines = this.#lineCount(), seen = Math.ceil(area.clientHeight / LINE_PX) + 1;
+		const { area, fault } = this,
+			first = Math.floor(Math.max(0, area.scrollTop - PADDING_PX) / LINE_PX);
+		const lines = this.#lineCount(),
+			seen = Math.ceil(area.clientHeight / LINE_PX) + 1;
 		const rows = [];
 		for (let line = first + 1; line <= Math.min(lines, first + seen); line++)
 			rows.push(h('span', { class: fault?.line === line ? 'faulty' : '' }, String(line)));

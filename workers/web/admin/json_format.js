@@ -1,10 +1,11 @@
-// json_format.js: indents JSON without reading its values: numbers keep their exact text, which JSON.parse would round.
+// json_format.js: indents JSON, and packs it, without reading its values: numbers keep their exact text, which JSON.parse would round.
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
 // `text` must be valid JSON.
 export function formatJson(text, indent = '  ') {
-	const parts = [], levels = [''];
+	const parts = [],
+		levels = [''];
 	let previous = '';
 	for (const [token] of text.matchAll(TOKEN)) {
 		const level = levels.length - 1;
@@ -35,6 +36,9 @@ export function formatJson(text, indent = '  ') {
 	}
 	return parts.join('');
 }
+
+// Without blanks: the server keeps the text of a replace as it comes. `text` must be valid JSON.
+export const compactJson = text => Array.from(text.matchAll(TOKEN), ([token]) => token).join('');
 
 // The text of `data` in an envelope as the server sends it: the last member, and no name or number before it holds a quote.
 export function dataTextOf(envelopeText) {

@@ -90,7 +90,8 @@ export function askForToken(reason) {
 
 // For the client: the one we have; when it comes again for the same, that one was refused or is about to end.
 async function getToken() {
-	if (token === undefined || token === given) await askForToken(given && 'The token was refused, or is about to end. A new one, please.');
+	if (token === undefined || token === given)
+		await askForToken(given && 'The token was refused, or is about to end. A new one, please.');
 	given = token;
 	return token;
 }
@@ -125,7 +126,7 @@ export async function requestText(method, path, options = {}) {
 			// a proxy's own page
 		}
 		if (response.status !== 401) throw new ApiError(response.status, body, `The server answered ${response.status}.`);
-		if (token === sent) await askForToken(sent === undefined ? undefined : body?.detail ?? 'The token was refused.');
+		if (token === sent) await askForToken(sent === undefined ? undefined : (body?.detail ?? 'The token was refused.'));
 	}
 }
 

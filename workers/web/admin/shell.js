@@ -1,5 +1,6 @@
 // shell.js: what surrounds every page: theme, sign-out, the state of the connection, and its banner.
 import { button, byId, h, icon } from './dom.js';
+import { startTicker } from './format.js';
 import { hasToken, onToken, signOut } from './session.js';
 
 const THEME_KEY = 'syncdoc.theme'; // theme.js reads it
@@ -25,12 +26,17 @@ function setTheme(theme) {
 }
 
 function themeButton() {
-	const element = button('', () => {
-		setTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length]);
-		show();
-	}, { icon: 'auto', kind: 'plain', title: 'Theme', id: 'theme' });
+	const element = button(
+		'',
+		() => {
+			setTheme(THEMES[(THEMES.indexOf(currentTheme()) + 1) % THEMES.length]);
+			show();
+		},
+		{ icon: 'auto', kind: 'plain', title: 'Theme', id: 'theme' },
+	);
 	function show() {
-		const theme = currentTheme(), name = `Theme: ${THEME_NAMES[theme]}`;
+		const theme = currentTheme(),
+			name = `Theme: ${THEME_NAMES[theme]}`;
 		element.replaceChildren(icon(THEME_ICONS[theme]));
 		element.title = name;
 		element.setAttribute('aria-label', name);
@@ -58,7 +64,8 @@ export function showBanner(text, kind = 'warn', ...actions) {
 }
 
 function watchBanner(realtime) {
-	let lost = false, timer;
+	let lost = false,
+		timer;
 	const later = (work, ms) => {
 		clearTimeout(timer);
 		timer = setTimeout(work, ms);
@@ -84,7 +91,11 @@ function watchBanner(realtime) {
 	realtime.on('closed', ({ error }) => {
 		clearTimeout(timer);
 		lost = true;
-		showBanner(error ? `The server closed the connection: ${error.message}` : 'The connection is closed.', 'bad', button('Reload', () => location.reload(), { kind: 'compact' }));
+		showBanner(
+			error ? `The server closed the connection: ${error.message}` : 'The connection is closed.',
+			'bad',
+			button('Reload', () => location.reload(), { kind: 'compact' }),
+		);
 	});
 }
 
@@ -108,6 +119,7 @@ export function startShell() {
 	showOut();
 	onToken(showOut);
 	tools.append(out, themeButton());
+	startTicker();
 }
 
 // What replaces a part of the page that could not be loaded.

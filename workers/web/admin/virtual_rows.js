@@ -40,14 +40,17 @@ export class VirtualRows {
 
 	// So that all of it can be seen, below a head of `headHeight`.
 	scrollTo(index, headHeight = 0) {
-		const { scroller, rowHeight } = this, from = index * rowHeight, view = scroller.clientHeight - headHeight;
+		const { scroller, rowHeight } = this,
+			from = index * rowHeight,
+			view = scroller.clientHeight - headHeight;
 		if (from < scroller.scrollTop) scroller.scrollTop = from;
 		else if (from + rowHeight > scroller.scrollTop + view) scroller.scrollTop = from + rowHeight - view;
 		this.render();
 	}
 
 	render() {
-		const { rowHeight, scroller } = this, inSight = Math.ceil(scroller.clientHeight / rowHeight);
+		const { rowHeight, scroller } = this,
+			inSight = Math.ceil(scroller.clientHeight / rowHeight);
 		this.first = Math.min(this.#count, Math.max(0, Math.floor(scroller.scrollTop / rowHeight) - OVERSCAN));
 		this.last = Math.min(this.#count, this.first + inSight + 2 * OVERSCAN);
 		const wanted = new Set();

@@ -63,7 +63,7 @@ export interface Resync {
 	service?: string;
 	documentId?: string;
 	documentPrefix?: string;
-	/** The server's (`slow`, `lapped`, `gap`, `large`, `history`, `failover`, `rollback`), or the client's (`snapshot`, `hole`, `reconnect`). */
+	/** The server's (`slow`, `lapped`, `gap`, `large`, `history`, `failover`, `rollback`), or the client's (`snapshot`, `hole`, `misfit`, `reconnect`). */
 	reason: string;
 	/** The document as it is now, where it is known. */
 	document?: Envelope | null;

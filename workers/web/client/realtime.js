@@ -111,6 +111,7 @@ export class Realtime extends Emitter {
 	// Ends it for good: all that waits is rejected. Subscriptions stay known, for a later connect().
 	close() {
 		globalThis.removeEventListener?.('online', this.#network);
+		this.#isStarted = true; // it shall not begin after its end
 		this.#connection.close();
 	}
 

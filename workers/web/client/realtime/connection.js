@@ -127,12 +127,20 @@ export class Connection {
 		this.#authFailures = 0;
 		this.isOffline = false;
 		this.state = 'open';
-		this.outbox.start(() => this.on.open(this.welcome));
+		this.outbox.start(() => this.on.open(this.welcome), this.welcome.maxMessage);
 		this.on.state('open', { connectionId: this.welcome.connectionId, server: this.welcome.server });
 		this.#planRefresh(this.tokens.refreshInMs(this.endsAt));
 	}
 
 	#take(message) {
+		try {
+			this.#dispatch(message);
+		} catch (cause) {
+			this.on.error(new RealtimeError('invalid_message', `the server sent what makes no sense: ${cause.message}`, { cause }));
+		}
+	}
+
+	#dispatch(message) {
 		if (message.id === AUTH) {
 			if (!this.isOpen) this.#authenticated(message);
 		} else if (message.type === 'goaway') {

@@ -69,7 +69,7 @@ export class LiveDocument extends Emitter {
 				if ((fromRevision ?? revision - 1) !== this.revision) throw new RangeError(`revision ${revision} does not follow ${this.revision}`);
 				next = applyDiff(this.data ?? {}, diff);
 			} catch (error) {
-				this.#refetch(error);
+				this.#subscription.renew(error);
 				return;
 			}
 		}
@@ -101,11 +101,6 @@ export class LiveDocument extends Emitter {
 		this.emit(type, change);
 		this.emit('changed', change);
 		for (const reader of [...this.#readers]) if (revision >= reader.revision) reader.resolve();
-	}
-
-	#refetch(cause) {
-		this.emit('resync', { service: this.service, documentId: this.id, reason: 'hole', recovering: true, cause });
-		this.refresh().catch(error => this.emit('error', error));
 	}
 
 	// Reads the document anew, whatever is held.

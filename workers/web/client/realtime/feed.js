@@ -125,7 +125,7 @@ export class Feed {
 		this.#asking = this.isResuming = false;
 		this.#refusals = 0;
 		this.wasLive = true;
-		this.feeds.answeredPositions.add(position);
+		this.feeds.answered(position);
 		if (!this.isNarrow) this.position = position;
 		this.answer = { outcome, position, document };
 		if (outcome === 'snapshot') this.held = document ? { createdAt: document.createdAt, revision: document.revision, updatedAt: document.updatedAt } : undefined;
@@ -187,7 +187,7 @@ export class Feed {
 		const fresh = this.isNarrow ? this.#isNextOfDocument(payload, timestamp) : this.#isNextOfTopic(payload);
 		if (!fresh) return false;
 		// One that a replay sends again says where the replay began, not where it is.
-		if (!this.isNarrow && !this.feeds.answeredPositions.has(message.position)) this.position = message.position;
+		if (!this.isNarrow && !this.feeds.isAnswered(message.position)) this.position = message.position;
 		this.lastTimestamp = Math.max(this.lastTimestamp, timestamp);
 		for (const one of this.#users()) one.take(message);
 		return true;
@@ -243,16 +243,18 @@ export class Feed {
 		if (this.isNarrow) this.held = { createdAt, revision, updatedAt };
 		else this.seen.set(Revisions.key(service, documentId), revision);
 		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
+		if (this.isNarrow) for (const one of this.#users()) one.emit('snapshot', document);
 	}
 
+	// Is that notice of the server about this?
 	isMeantBy({ topic, service, documentId, documentPrefix }) {
 		const [, namedService, namedEvent] = topic.split('.');
 		if (documentId !== undefined && this.documentId !== undefined && documentId !== this.documentId) return false;
 		if (documentId !== undefined && this.documentPrefix !== undefined && !documentId.startsWith(this.documentPrefix)) return false;
 		// Without a service it names one subscription, or all of them.
 		if (service === undefined && topic !== ALL && namedEvent !== PRESENCE) return topic === this.topic && documentId === this.documentId && documentPrefix === this.documentPrefix;
-		if (namedEvent === PRESENCE) return this.#any(one => one.wantsPresence);
-		return overlap(this.service, namedService) && overlap(this.event, namedEvent);
+		if (!overlap(this.service, namedService)) return false;
+		return namedEvent === PRESENCE ? this.#any(one => one.wantsPresence) : overlap(this.event, namedEvent);
 	}
 
 	// The server could not send something.
@@ -266,18 +268,29 @@ export class Feed {
 		return recovering;
 	}
 
+	// What is held leads nowhere: without it the whole document is read.
+	renew(cause) {
+		if (this.isResuming) return;
+		this.held = undefined;
+		this.#tell({ topic: this.topic, service: this.service, documentId: this.documentId, reason: 'misfit', recovering: true, cause });
+		this.recover('misfit');
+	}
+
 	// Asks for what was missed. Who is too slow again and again is given more and more time.
 	recover(reason) {
+		const { feeds } = this, { generation } = feeds, delayMs = OVERTAKEN.has(reason) ? this.#pauseMs() : 0;
 		if (reason === 'hole') this.#tell({ topic: this.topic, service: this.service, documentId: this.documentId, reason, recovering: true });
-		const now = Date.now(), { feeds } = this, { generation } = feeds;
-		if (now - this.#recoveredAt > CALM_MS) this.#recoveries = 0;
-		this.#recoveredAt = now;
-		const delayMs = this.#recoveries ? Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries) : 0;
-		this.#recoveries++;
 		this.isResuming = true; // what comes until then comes again
 		clearTimeout(this.#timer);
 		if (delayMs) this.#timer = setTimeout(() => generation === feeds.generation && this.ask({ force: true }), delayMs);
 		else this.ask({ force: true });
+	}
+
+	#pauseMs() {
+		const now = Date.now(), isCalm = now - this.#recoveredAt > CALM_MS;
+		this.#recoveredAt = now;
+		this.#recoveries = isCalm ? 1 : this.#recoveries + 1;
+		return isCalm ? 0 : Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries);
 	}
 
 	stop() {

@@ -4,6 +4,7 @@ import { LOST } from './outbox.js';
 import { Revisions } from './revisions.js';
 import { Subscription } from './subscription.js';
 
+const POSITIONS_MAX = 2000; // as many subscriptions as a connection may have, twice
 const MODES = new Set(['full', 'diff', 'both']);
 
 function check({ topic, returnMode, documentId, documentPrefix, since, after, snapshot }) {
@@ -19,7 +20,7 @@ const keyOf = ({ topic, documentId, documentPrefix }) => JSON.stringify([topic, 
 
 export class Feeds {
 	generation = 0; // of the connection
-	answeredPositions = new Set(); // of this connection: an event with one of these may be a repeated one
+	#positions = new Set(); // of the answers of this connection
 	#feeds = new Map(); // key → Feed
 	#narrow = new Map(); // documentId → Set of Feed
 	#wide = new Set();
@@ -64,7 +65,7 @@ export class Feeds {
 	// A new connection: everything is asked for again, from where it was.
 	open() {
 		this.generation++;
-		this.answeredPositions.clear();
+		this.#positions.clear();
 		for (const feed of this.#feeds.values()) {
 			feed.reset();
 			feed.ask();
@@ -75,6 +76,16 @@ export class Feeds {
 	closed(error) {
 		this.generation++;
 		for (const feed of this.#feeds.values()) for (const one of feed.subscriptions) one.giveUp(error);
+	}
+
+	answered(position) {
+		this.#positions.add(position);
+		if (this.#positions.size > POSITIONS_MAX) this.#positions.delete(this.#positions.values().next().value);
+	}
+
+	// Replayed events carry the position of the answer before them; they may be news, but their position is not.
+	isAnswered(position) {
+		return this.#positions.has(position);
 	}
 
 	// null: there is none.

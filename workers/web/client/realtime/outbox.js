@@ -12,6 +12,14 @@ export const LOST = Object.freeze({
 	DROP: 'drop', // of this connection only; its owner begins anew
 });
 
+// Instead of an answer: the server takes no message of that length. Nothing was sent.
+export const TOO_BIG = Symbol('too big');
+
+// A character takes one to three bytes.
+function byteLengthIsAbove(text, max) {
+	return text.length > max || (text.length * 3 > max && new TextEncoder().encode(text).length > max);
+}
+
 export class Outbox {
 	#waiting = [];
 	#sent = new Map(); // id → entry
@@ -32,7 +40,7 @@ export class Outbox {
 	}
 
 	// onAnswer: called with the answer before the next message is looked at; a promise would come later.
-	// `message`: an object, or the text of one with at least one member. Resolves to the answer.
+	// `message`: an object, or the text of one with at least one member. Resolves to the answer, or to TOO_BIG.
 	request(message, { timeoutMs, lost, rejectOffline = false, onAnswer }) {
 		return new Promise((resolve, reject) => {
 			// What belongs to a connection is bounded by what the application holds.
@@ -56,7 +64,8 @@ export class Outbox {
 	}
 
 	// The connection is there. What `first` asks for goes before what has been waiting.
-	start(first) {
+	start(first, maxMessage = Infinity) {
+		this.maxMessage = maxMessage;
 		const before = this.#waiting;
 		this.#waiting = [];
 		this.#tokens = this.messagesBurst;
@@ -69,6 +78,11 @@ export class Outbox {
 	flush() {
 		while (this.open && this.#waiting.length && this.#takeToken()) {
 			const entry = this.#waiting.shift();
+			if (byteLengthIsAbove(entry.text, this.maxMessage)) {
+				clearTimeout(entry.timer);
+				entry.resolve(TOO_BIG);
+				continue;
+			}
 			this.#sent.set(entry.id, entry);
 			this.send(entry.text);
 		}

@@ -73,7 +73,7 @@ export class Presence extends Emitter {
 		if (typeof listener !== 'function') throw new TypeError('presence.on(service, id, listener)');
 		const key = Revisions.key(service, documentId);
 		let roster = this.#rosters.get(key);
-		if (!roster) {
+		if (!roster?.subscription.isActive) {
 			roster = new Roster({ presence: this, service, documentId });
 			this.#rosters.set(key, roster);
 		}

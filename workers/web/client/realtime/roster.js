@@ -3,6 +3,8 @@ import { Emitter } from './emitter.js';
 
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 
+const WAITING_MAX = 1000;
+
 const same = (a, b) => a.mode === b.mode && a.updatedAt === b.updatedAt && JSON.stringify(a.data) === JSON.stringify(b.data);
 
 // Event: 'change' ({service, documentId, joined, updated, left, count, members}).
@@ -67,7 +69,7 @@ export class Roster extends Emitter {
 
 	#take(payload) {
 		if (this.isReading) {
-			this.#waiting.push(payload);
+			if (this.#waiting.push(payload) > WAITING_MAX) this.#read(); // from the beginning
 			return;
 		}
 		const { joined, updated, left } = payload;

@@ -1,14 +1,15 @@
 // socket.js: one WebSocket from its opening to its end: welcome, authentication, and noticing that it is dead.
 
 const OPEN = 1;
-const NORMAL = 1000;
+const NORMAL = 1000, ABNORMAL = 1006;
+const FAULT_MS = 50; // an error is followed by a close
 const HEARTBEAT_MS = 25000; // of a server that does not say how often it pings
 const LATE_MS = 1000;
 
 export class Socket {
 	#end; // called once with {code, reason, error?}
 	#ending = false;
-	#timers = {}; // settled, beat
+	#timers = {}; // settled, beat, fault
 	#heardAt = 0;
 	#pingedAt = 0; // later than #heardAt: an answer is waited for
 
@@ -21,9 +22,11 @@ export class Socket {
 		this.socket.onopen = () => opened();
 		this.socket.onmessage = ({ data }) => this.#hear(data);
 		this.socket.onclose = ({ code, reason }) => this.#finish({ code, reason: String(reason ?? '') });
-		// Browsers say nothing more; ws would throw without a listener.
+		// Why, browsers do not say; ws would throw without a listener.
 		this.socket.onerror = ({ message, error }) => {
 			this.fault = error ?? new Error(message || 'the WebSocket failed');
+			// That of Node 22 says nothing more when nobody listens at the address.
+			this.#timers.fault ??= setTimeout(() => this.abandon({ code: ABNORMAL, reason: this.fault.message }), FAULT_MS);
 		};
 	}
 
@@ -41,6 +44,7 @@ export class Socket {
 			this.abandon({ code: 1007, reason: 'the server sent what is no JSON', error });
 			return;
 		}
+		if (message === null || typeof message !== 'object') message = {};
 		if (message.type === 'welcome') {
 			this.heartbeatMs ??= message.pingInterval || HEARTBEAT_MS;
 			this.#beatIn(this.heartbeatMs);

@@ -2,6 +2,7 @@
 import { Emitter } from './emitter.js';
 import { RealtimeError } from './errors.js';
 
+const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const WAITING_MAX = 1000; // events that wait until the document has been read
 
 // Events: 'event' (message), 'subscribed' ({outcome, position, document, resumed}), 'snapshot' (document or null), 'resync', 'error'.
@@ -69,15 +70,22 @@ export class Subscription extends Emitter {
 		if (this.#isReading) return;
 		this.#isReading = true;
 		const { service, documentId } = this.feed;
-		try {
-			const document = await this.feeds.readDocument(service, documentId);
-			// A reconnect may have brought a snapshot meanwhile.
-			if (this.#waiting && this.isActive) this.subscribed({ outcome: 'snapshot', position: this.feed.position, document }, false);
-		} catch (error) {
-			if (this.#waiting && this.isActive) this.failed(error);
-		} finally {
-			this.#isReading = false;
-		}
+		for (let failures = 0; this.#waiting && this.isActive; failures++)
+			try {
+				const document = await this.feeds.readDocument(service, documentId);
+				// A reconnect may have brought a snapshot meanwhile.
+				if (this.#waiting && this.isActive) this.subscribed({ outcome: 'snapshot', position: this.feed.position, document }, false);
+			} catch (error) {
+				if (this.feeds.connection.isClosed) break; // until the application connects again
+				if (error.status !== 503 && error.status !== 0) this.failed(error);
+				else await new Promise(resolve => setTimeout(resolve, Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures)));
+			}
+		this.#isReading = false;
+	}
+
+	// What its user holds does not fit the events: the document is read anew.
+	renew(cause) {
+		this.feed.renew(cause);
 	}
 
 	take(message) {

@@ -1,11 +1,10 @@
 // sync.js: documents: reading, writing, and writing on top of what was read.
 import { ConflictError, RealtimeError, closedError, offlineError } from './errors.js';
-import { LOST } from './outbox.js';
+import { LOST, TOO_BIG } from './outbox.js';
 import { WriteQueue } from './write_queue.js';
 
 const RETRIES = 10;
 const BACKOFF_MIN_MS = 20, BACKOFF_MAX_MS = 1000;
-const MESSAGE_ROOM = 64; // bytes a message has beside what is measured: its number
 
 // JSON has no NaN and no Infinity: JSON.stringify would make them null, which in a merge means removal.
 function finite(name, value) {
@@ -14,10 +13,6 @@ function finite(name, value) {
 }
 
 const textOf = value => JSON.stringify(value, finite);
-
-function byteLength(text) {
-	return new TextEncoder().encode(text).length;
-}
 
 const copyOf = data => JSON.parse(JSON.stringify(data));
 
@@ -112,9 +107,8 @@ export class Sync {
 	async #send(verb, text, { idempotencyKey, timeoutMs }) {
 		const key = idempotencyKey === true ? makeKey() : idempotencyKey;
 		if (key !== undefined) return this.#overRest(verb, JSON.parse(text), { key, timeoutMs });
-		const { welcome } = this.connection;
-		if (welcome && byteLength(text) + MESSAGE_ROOM > welcome.maxMessage) return this.#overRest(verb, JSON.parse(text), { timeoutMs });
-		return (await this.connection.request(text, { timeoutMs, lost: LOST.UNKNOWN, rejectOffline: this.options.offline === 'reject' })).document;
+		const answer = await this.connection.request(text, { timeoutMs, lost: LOST.UNKNOWN, rejectOffline: this.options.offline === 'reject' });
+		return answer === TOO_BIG ? this.#overRest(verb, JSON.parse(text), { timeoutMs }) : answer.document;
 	}
 
 	async #overRest(verb, { type, service, documentId, data, ...members }, options) {

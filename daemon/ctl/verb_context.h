@@ -1,7 +1,7 @@
-/* context.h — what every verb of syncdocctl gets, and the verbs. Each returns an enum exit_code and
- * has said on stderr what went wrong. */
-#ifndef SYNCDOC_CTL_CONTEXT_H
-#define SYNCDOC_CTL_CONTEXT_H
+/* verb_context.h — what every verb of syncdocctl gets, and the verbs. Each returns an enum
+ * exit_code and has said on stderr what went wrong. */
+#ifndef SYNCDOC_CTL_VERB_CONTEXT_H
+#define SYNCDOC_CTL_VERB_CONTEXT_H
 
 #include "arguments.h"
 #include "exit_code.h"
