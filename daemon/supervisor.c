@@ -7,6 +7,7 @@
 #include "children.h"
 #include "clock.h"
 #include "control_verbs.h"
+#include "core_dumps.h"
 #include "embedded_redis.h"
 #include "expiry.h"
 #include "figures.h"
@@ -152,6 +153,7 @@ static int reload(struct supervisor *supervisor, char *ret_error, size_t error_l
 		return -EINVAL;
 	}
 	reload_log(supervisor->config, config, options->has_stderr);
+	core_dumps_forbid(config);
 	/* What syncdocctl loglevel has set ends here: the file is in force again. */
 	set_log_level(config->log_level, supervisor);
 	struct config *old = supervisor->config;
