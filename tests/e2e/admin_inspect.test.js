@@ -287,9 +287,9 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
-	test('names that are none are refused with the server’s words', async () => {
+	test('names that are none are refused with words', async () => {
 		const page = await browser.open(`${pair.daemon.url}/documents/inspect?service=session&id=not%20valid`, { allow: [/400/] });
-		await page.waitForSelector('.empty[role=alert] >> text=/id/');
+		await page.waitForSelector('.empty[role=alert] >> text=“not valid” is no id of a document.');
 		assert.deepEqual(page.complaints, []);
 		await page.context().close();
 		const none = await browser.open(`${pair.daemon.url}/documents/inspect`);
