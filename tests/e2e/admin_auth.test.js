@@ -1,31 +1,22 @@
 // admin_auth.test.js: the Admin UI on a server that asks for tokens: pages are open, data is not.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import crypto from 'node:crypto';
-import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { SYNCDOCD, documentPath, makeDirectory, startPair, until } from './harness.js';
+import { documentPath, makeDirectory, now, secret, startPair, token, until, writeFile } from './harness.js';
 import { Browser, skipWithoutChromium } from './lib/browser.js';
 
-const key = crypto.randomBytes(32).toString('hex');
-const hasAuth = !spawnSync(SYNCDOCD, ['-t', '-c', '/dev/null', '-o', 'auth.mode=jwt']).stderr.includes('not supported');
-const skip = skipWithoutChromium || (!hasAuth && 'this build has no authentication');
+const key = secret();
 const REFUSED = [/401|403/];
 
-function sign({ sub = 'ann', seconds = 600, rights = { '*': 'rwpa' } }) {
-	const encode = value => Buffer.from(JSON.stringify(value)).toString('base64url');
-	const head = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ sub, exp: Math.floor(Date.now() / 1000) + seconds, syncdoc: rights })}`;
-	return `${head}.${crypto.createHmac('sha256', key).update(head).digest('base64url')}`;
-}
+const sign = ({ sub = 'ann', seconds = 600, rights = { '*': 'rwpa' } }) =>
+	token(rights, key, { claims: { sub, exp: now() + seconds } });
 
-describe('a server that asks for tokens', { skip }, () => {
+describe('a server that asks for tokens', { skip: skipWithoutChromium }, () => {
 	let pair, browser;
 	const headers = { Authorization: `Bearer ${sign({ sub: 'setup' })}` };
 	const file = documentPath('session', 'call');
 	before(async () => {
-		const keyFile = path.join(makeDirectory('admin-auth'), 'key');
-		fs.writeFileSync(keyFile, key, { mode: 0o600 });
+		const keyFile = writeFile(path.join(makeDirectory('admin-auth'), 'key'), key);
 		pair = await startPair({ settings: { workers: 2, 'auth.mode': 'jwt', 'auth.algorithm': 'HS256', 'auth.key': keyFile } });
 		browser = await Browser.start();
 		await pair.rest.put(file, { data: { status: 'ringing' } }, headers);
@@ -36,9 +27,9 @@ describe('a server that asks for tokens', { skip }, () => {
 		await pair?.stop();
 	});
 
-	async function enter(address, token) {
+	async function enter(address, text) {
 		const page = await browser.open(pair.daemon.url + address, { allow: REFUSED });
-		await page.fill('#token', token);
+		await page.fill('#token', text);
 		await page.keyboard.press('Enter');
 		await page.waitForSelector('dialog', { state: 'detached' });
 		return page;
