@@ -209,15 +209,6 @@ static int listen_check(const struct config *config, struct buffer *ret_reason)
 	return 0;
 }
 
-static int auth_check(const struct config *config, struct buffer *ret_reason)
-{
-	if (config->auth_mode != CONFIG_AUTH_JWT && config->auth_mode != CONFIG_AUTH_TOKEN)
-		return 0;
-	buffer_printf(ret_reason, "\"%s\" is not supported by this version yet",
-		      config->auth_mode == CONFIG_AUTH_JWT ? "jwt" : "token");
-	return -EINVAL;
-}
-
 static int ring_power_check(const struct config *config, struct buffer *ret_reason)
 {
 	if ((config->ring_size & (config->ring_size - 1)) == 0)
@@ -269,7 +260,7 @@ int config_check_together(const struct config *config, const char **ret_key, con
 		int (*check)(const struct config *config, struct buffer *ret_reason);
 		const char *key, *other;
 	} checks[] = {
-		{auth_check, "auth.mode", NULL},
+		{config_check_auth, "auth.mode", NULL},
 		{listen_check, "listen", NULL},
 		{ring_power_check, "ring.size", NULL},
 		{ring_room_check, "ring.size", "documents.max_size"},

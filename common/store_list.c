@@ -26,6 +26,10 @@ struct list_request {
 	char prefix_at[DOCUMENT_ID_MAX];
 	struct store_list_query query; /* spans point to the above */
 
+	/* Where the filter names documents: the ranges of ids in question, one after the other. */
+	const struct rights_pattern *patterns; /* of the filter; NULL: one range, the prefix's */
+	size_t pattern_count, pattern_at;
+
 	struct buffer items; /* `[…` */
 	unsigned found;
 	unsigned looked;
@@ -105,6 +109,7 @@ static bool token_parse(const struct store_list_query *query, struct cursor *ret
 
 static void list_free(struct list_request *request)
 {
+	rights_put(request->query.filter);
 	buffer_fini(&request->items);
 	free(request);
 }
@@ -197,6 +202,9 @@ static bool list_consider(struct list_request *request, struct span cursor,
 	}
 	if (!request->query.deleted && !document_is_living(&document, request->query.now_ms))
 		return true;
+	if (request->query.filter &&
+	    !rights_allow(request->query.filter, request->query.service, document.id, RIGHT_READ))
+		return true;
 	/* One more than asked for tells that there is a next page. */
 	if (request->found == request->query.page_size || !list_append(request, text)) {
 		request->has_more = true;
@@ -225,6 +233,65 @@ static bool list_reply_is_valid(const struct redisReply *reply)
 
 static void list_send(struct list_request *request);
 
+/* --- ranges. What lies between two of them is not for the asker's eyes, and neither may a token
+ * name it; so lists in the order of ids go from range to range. --- */
+
+static const struct rights_pattern *list_pattern(const struct list_request *request)
+{
+	return request->patterns && request->pattern_at < request->pattern_count
+		       ? &request->patterns[request->pattern_at]
+		       : NULL;
+}
+
+/* The longer of the query's prefix and the pattern's; they have been found to overlap. */
+static struct span list_prefix(const struct list_request *request)
+{
+	const struct rights_pattern *pattern = list_pattern(request);
+
+	return pattern && pattern->text.len > request->query.prefix.len ? pattern->text
+									: request->query.prefix;
+}
+
+static bool list_overlaps(const struct list_request *request, const struct rights_pattern *pattern)
+{
+	struct span prefix = request->query.prefix;
+
+	return span_starts_with(pattern->text, prefix) ||
+	       (pattern->is_prefix && span_starts_with(prefix, pattern->text));
+}
+
+/* The range lies whole before the cursor, or is the one id at it. */
+static bool list_is_behind(const struct list_request *request, const struct rights_pattern *pattern)
+{
+	struct span cursor = cursor_span(&request->last_looked), text = pattern->text;
+	size_t least = cursor.len < text.len ? cursor.len : text.len;
+
+	if (span_starts_with(cursor, text))
+		return !pattern->is_prefix;
+	return memcmp(text.at, cursor.at, least) < 0;
+}
+
+/* On to the next range that has something of the query, from `pattern_at` on. False: there is
+ * none. */
+static bool list_find_range(struct list_request *request)
+{
+	const struct rights_pattern *pattern;
+
+	if (!request->patterns)
+		return request->pattern_at == 0;
+	for (; (pattern = list_pattern(request)); request->pattern_at++)
+		if (list_overlaps(request, pattern) &&
+		    !(request->last_looked.len && list_is_behind(request, pattern)))
+			return true;
+	return false;
+}
+
+static bool list_next_range(struct list_request *request)
+{
+	request->pattern_at++;
+	return list_find_range(request);
+}
+
 static void list_proceed(struct list_request *request, const struct redisReply *reply)
 {
 	for (size_t i = 3; i < reply->elements && !request->has_more; i += 2) {
@@ -233,12 +300,19 @@ static void list_proceed(struct list_request *request, const struct redisReply *
 	}
 	store_scratch_trim(request->base.store);
 	const struct redisReply *looked = reply->element[2];
-	cursor_set(&request->last_looked, span_of(looked->str, looked->len));
-	request->looked += (unsigned)store_number(reply->element[1]);
+	const struct rights_pattern *pattern = list_pattern(request);
+	bool is_one = pattern && !pattern->is_prefix;
+	bool is_end = is_one || store_number(reply->element[0]) == 1;
+	/* What was looked at beside the one id is not to be named. */
+	if (is_one)
+		cursor_set(&request->last_looked, pattern->text);
+	else if (looked->len)
+		cursor_set(&request->last_looked, span_of(looked->str, looked->len));
+	request->looked += (unsigned)store_number(reply->element[1]) + (request->patterns != NULL);
 
 	if (request->has_more)
 		list_answer(request, &request->last_item);
-	else if (store_number(reply->element[0]) == 1)
+	else if (is_end && !list_next_range(request))
 		list_answer(request, NULL);
 	else if (request->looked >= LIST_LOOK_MAX)
 		list_answer(request, &request->last_looked);
@@ -271,10 +345,16 @@ static void list_send(struct list_request *request)
 {
 	const struct store_list_query *query = &request->query;
 	bool by_id = query->order == STORE_ORDER_ID;
+	struct span prefix = list_prefix(request), cursor = cursor_span(&request->last_looked);
+	const struct rights_pattern *pattern = list_pattern(request);
 	char zset[KEY_MAX], data[KEY_MAX], wanted[16], look[16], bytes[24], last_byte[16];
 	request->piece = list_piece(request);
 	/* A prefix in the order of writes is looked for among all ids; else every id is an item. */
-	unsigned ids = query->prefix.len && !by_id ? LIST_PIECE_MAX : request->piece;
+	unsigned ids = prefix.len && !by_id ? LIST_PIECE_MAX : request->piece;
+	if (by_id && pattern && !pattern->is_prefix)
+		ids = 1;
+	if (by_id && !span_starts_with(cursor, prefix))
+		cursor = SPAN_NONE; /* of the range before */
 	if (ids > LIST_LOOK_MAX - request->looked)
 		ids = LIST_LOOK_MAX - request->looked;
 	size_t room = LIST_BYTES_MAX -
@@ -289,8 +369,8 @@ static void list_send(struct list_request *request)
 			by_id ? key_names(zset, query->service) : key_index(zset, query->service)),
 		by_id ? SPAN("id") : SPAN("updated"),
 		span_of(data, key_data(data, query->service, SPAN_NONE)),
-		cursor_span(&request->last_looked),
-		query->prefix,
+		cursor,
+		prefix,
 		span_string(wanted),
 		span_string(look),
 		span_string(bytes),
@@ -329,9 +409,14 @@ void store_list(struct store *store, const struct store_list_query *query, store
 	bool can_match = !query->prefix.len || document_id_is_valid(query->prefix);
 	if (can_match)
 		request->query.prefix = keep(request->prefix_at, query->prefix);
-	if (!token_parse(query, &request->last_looked))
+	request->query.filter = rights_get(query->filter);
+	bool token_is_ours = token_parse(query, &request->last_looked);
+	if (query->filter && query->order == STORE_ORDER_ID)
+		request->patterns = rights_patterns(query->filter, request->query.service,
+						    &request->pattern_count);
+	if (!token_is_ours)
 		store_defer(&request->base, -EINVAL);
-	else if (!can_match)
+	else if (!can_match || !list_find_range(request))
 		store_defer(&request->base, 0);
 	else
 		list_send(request);

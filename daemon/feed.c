@@ -1,6 +1,6 @@
 /* feed.c — see feed.h. */
 #define _GNU_SOURCE
-#include "feed.h"
+#include "feed_private.h"
 
 #include "log.h"
 
@@ -57,72 +57,6 @@ void feed_fini(struct feed *feed)
 
 /* ---- into the ring ---- */
 
-static void publish_record(struct feed *feed, enum event_record_kind kind)
-{
-	int error = publisher_publish(feed->publisher, kind, buffer_span(&feed->record));
-	MUST(!error);
-}
-
-static void publish_resync(struct feed *feed, const struct event_segments *segments,
-			   const char *reason)
-{
-	feed->record.len = 0;
-	event_record_format_resync(&feed->record, segments, reason, feed->publisher->epoch);
-	publish_record(feed, EVENT_RECORD_RESYNC);
-}
-
-/* To whoever gets any of the document's events. */
-static void resync_document(struct feed *feed, struct span service, struct span id,
-			    const char *reason)
-{
-	static struct log_limit limit;
-	const struct event_segments segments = {.name = TOPIC_ANY, .service = service, .id = id};
-	feed->resyncs++;
-	feed->resyncs_rollback += strcmp(reason, "rollback") == 0;
-	if (log_allow(&limit))
-		log_warning("relay: what was missed of %.*s/%.*s cannot be given back (%s), "
-			    "clients are told to fetch it",
-			    SPAN_ARGS(service), SPAN_ARGS(id), reason);
-	publish_resync(feed, &segments, reason);
-}
-
-static void resync_all(struct feed *feed, const char *reason)
-{
-	feed->resyncs_all++;
-	feed->resyncs_all_rollback += strcmp(reason, "rollback") == 0;
-	log_warning("relay: what was missed cannot be given back (%s), all subscribers are told to "
-		    "fetch anew",
-		    reason);
-	feed->record.len = 0;
-	event_record_format_resync_all(&feed->record, reason);
-	publish_record(feed, EVENT_RECORD_RESYNC);
-}
-
-static void publish_large(struct feed *feed, const struct event_segments *segments)
-{
-	static struct log_limit limit;
-	feed->oversized++;
-	if (log_allow(&limit))
-		log_warning(
-			"relay: revision %" PRIu64
-			" of %.*s/%.*s does not fit into the ring, clients are told to fetch it",
-			segments->revision, SPAN_ARGS(segments->service), SPAN_ARGS(segments->id));
-	publish_resync(feed, segments, "large");
-}
-
-static void publish_event(struct feed *feed, const struct event_segments *segments)
-{
-	feed->record.len = 0;
-	event_record_format(&feed->record, segments, marks_position(feed->marks),
-			    feed->publisher->epoch);
-	int error =
-		publisher_publish(feed->publisher, EVENT_RECORD_EVENT, buffer_span(&feed->record));
-	if (error == -EMSGSIZE)
-		publish_large(feed, segments);
-	else
-		MUST(!error);
-}
-
 static void remember(struct feed *feed, struct span service, struct span id, uint64_t revision,
 		     int64_t at_ms, bool deleted)
 {
@@ -140,7 +74,7 @@ static void remember(struct feed *feed, struct span service, struct span id, uin
 
 static void put(struct feed *feed, const struct event_segments *segments)
 {
-	publish_event(feed, segments);
+	feed_publish_event(feed, segments);
 	remember(feed, segments->service, segments->id, segments->revision, segments->timestamp_ms,
 		 segments->name == TOPIC_DELETED || segments->name == TOPIC_EXPIRED);
 }
@@ -205,10 +139,10 @@ static void deliver(struct feed *feed, const struct event_segments *segments, st
 	case LAST_HOLE:
 		if (may_wait && open_hole(feed, segments, text))
 			return;
-		resync_document(feed, segments->service, segments->id, "gap");
+		feed_resync_document(feed, segments->service, segments->id, "gap");
 		break;
 	case LAST_NEW_LINEAGE:
-		resync_document(feed, segments->service, segments->id, "rollback");
+		feed_resync_document(feed, segments->service, segments->id, "rollback");
 		break;
 	case LAST_UNKNOWN:
 	case LAST_NEXT:
@@ -229,7 +163,7 @@ static bool wait_in_hole(struct feed *feed, const struct event_segments *segment
 		return true;
 	/* Its other events go with it: the resync stands for them all. */
 	close_hole(feed, hole);
-	resync_document(feed, segments->service, segments->id, "gap");
+	feed_resync_document(feed, segments->service, segments->id, "gap");
 	last_revisions_drop(feed->last, segments->service, segments->id);
 	return false;
 }
@@ -341,9 +275,9 @@ static void fill(struct feed *feed, struct span service, struct span id, uint64_
 	if (missed.verdict == MISSED_EVENTS)
 		put_missed(feed, &missed);
 	else if (missed.verdict == MISSED_LOST)
-		resync_document(feed, service, id, "gap");
+		feed_resync_document(feed, service, id, "gap");
 	else if (missed.verdict == MISSED_ROLLBACK)
-		resync_document(feed, service, id, "rollback");
+		feed_resync_document(feed, service, id, "rollback");
 	if (missed.newest.revision)
 		remember(feed, service, id, missed.newest.revision, missed.newest.updated_at_ms,
 			 missed.newest.deleted);
@@ -364,7 +298,7 @@ void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t 
 	if (stored) {
 		fill(feed, service, id, from, stored);
 	} else {
-		resync_document(feed, service, id, "gap");
+		feed_resync_document(feed, service, id, "gap");
 		last_revisions_drop(feed->last, service, id);
 	}
 	if (!hole)
@@ -388,7 +322,7 @@ void feed_release(struct feed *feed, int64_t now_ms)
 	feed->holding = false;
 	feed->record.len = 0;
 	event_record_format_resync_presence(&feed->record, "gap");
-	publish_record(feed, EVENT_RECORD_RESYNC);
+	feed_publish_record(feed, EVENT_RECORD_RESYNC);
 	while ((item = held_shift(&feed->held))) {
 		struct span text = span_of(item->text, item->len);
 		if (item->kind == HELD_EVENT)
@@ -401,7 +335,7 @@ void feed_release(struct feed *feed, int64_t now_ms)
 
 void feed_give_up(struct feed *feed, const char *reason)
 {
-	resync_all(feed, reason);
+	feed_resync_all(feed, reason);
 	last_revisions_clear(feed->last);
 	/* What goes in now may have gone in before: until the next mark no gap can be told from
 	 * what is known. */

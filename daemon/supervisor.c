@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "supervisor.h"
 
+#include "auth_secrets.h"
 #include "child_table.h"
 #include "children.h"
 #include "clock.h"
@@ -457,9 +458,12 @@ static int start_redis(struct supervisor *supervisor, char *ret_error, size_t er
 
 static int start(struct supervisor *supervisor, char *ret_error, size_t error_len)
 {
-	const struct config *config = supervisor->config;
-	int error = publisher_init(&supervisor->publisher, config->ring_size,
-				   config->workers * CHILD_SLOTS_PER_WORKER);
+	struct config *config = supervisor->config;
+	int error = auth_secrets_load(config, &config->auth_secrets, ret_error, error_len);
+	if (error)
+		return error;
+	error = publisher_init(&supervisor->publisher, config->ring_size,
+			       config->workers * CHILD_SLOTS_PER_WORKER);
 	if (error) {
 		snprintf(ret_error, error_len, "ring.size %zu: %s", config->ring_size,
 			 strerror(-error));

@@ -366,11 +366,25 @@ static void answer_items(struct request *request, const struct outcome *outcome)
 	request_answer_owned(request, outcome->status, MEDIA_JSON, &body);
 }
 
+/* Who may write but not read learns from the answer what became of the write, and nothing else. */
+static void answer_concealed(struct request *request, const struct outcome *outcome)
+{
+	struct outcome shown = *outcome;
+	struct buffer head = {0};
+
+	outcome_conceal(&shown, &head);
+	request->conceals = false;
+	request_answer_outcome(&shown, request);
+	buffer_fini(&head);
+}
+
 void request_answer_outcome(const struct outcome *outcome, void *arg)
 {
 	struct request *request = arg;
 
-	if (outcome->status >= 400)
+	if (request->conceals)
+		answer_concealed(request, outcome);
+	else if (outcome->status >= 400)
 		request_answer_problem(request, outcome);
 	else if (outcome->items.len)
 		answer_items(request, outcome);

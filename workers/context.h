@@ -9,6 +9,7 @@
 #include "supervisor_page.h"
 #include <ev.h>
 
+struct auth;
 struct ws_deflate;
 
 struct worker {
@@ -21,6 +22,7 @@ struct worker {
 	const struct supervisor_page *page; /* read-only */
 	uint64_t hash_seed; /* the ring's epoch: hashes in records and in tables here agree */
 
+	struct auth *auth;
 	struct store *store;
 	struct operations *operations;
 	struct http *http;

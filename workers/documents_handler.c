@@ -94,6 +94,8 @@ static int list_documents(struct request *request, struct outcome *fault)
 		.service = request_path_service(request),
 		.page_token = span_string(request_query(request, "page_token")),
 		.now_ms = worker_now_ms(),
+		.filter = principal_filter(request_principal(request),
+					   request_path_service(request), RIGHT_READ),
 	};
 
 	if (request_check_query(request, known, fault) ||
@@ -184,6 +186,7 @@ int documents_begin_write(const struct request *request, enum write_kind kind,
 		.kind = kind,
 		.service = request_path_service(request),
 		.id = request_path_id(request),
+		.by = principal_user(request_principal(request)),
 	};
 	if (read_conditions(request, &ret->if_match, &ret->if_none_match, fault))
 		return -EINVAL;
@@ -236,6 +239,22 @@ static int read_create(struct request *request, struct write_request *write, str
 	return read_id(json, id, &write->id, fault);
 }
 
+/* Which document it is stands in the body. An id that the server makes must be allowed whatever it
+ * is. */
+static int check_create(struct request *request, const struct write_request *write,
+			struct outcome *fault)
+{
+	const struct principal *principal = request_principal(request);
+
+	if (write->id.len)
+		return request_access(request, write->service, write->id, RIGHT_WRITE, fault);
+	if (rights_allow_all(principal->rights, write->service, SPAN(GENERATED_ID_PREFIX),
+			     RIGHT_WRITE))
+		return 0;
+	*fault = principal_refuse_generated_id();
+	return -EACCES;
+}
+
 static int create_document(struct request *request, struct outcome *fault)
 {
 	CLEANUP(buffer_fini) struct buffer id = {0};
@@ -243,7 +262,7 @@ static int create_document(struct request *request, struct outcome *fault)
 
 	if (documents_check_no_query(request, fault) ||
 	    documents_begin_write(request, WRITE_CREATE, &write, fault) ||
-	    read_create(request, &write, &id, fault))
+	    read_create(request, &write, &id, fault) || check_create(request, &write, fault))
 		return -EINVAL;
 	documents_submit(request, &write);
 	return 0;
@@ -273,7 +292,10 @@ static int batch_get(struct request *request, struct outcome *fault)
 		return -EINVAL;
 	}
 	operations_read_many(request_worker(request)->operations, request_path_service(request),
-			     json, ids, request_answer_outcome, request);
+			     json, ids,
+			     principal_filter(request_principal(request),
+					      request_path_service(request), RIGHT_READ),
+			     request_answer_outcome, request);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "http.h"
 #include "json.h"
 #include "operations.h"
+#include "principal.h"
 
 /* Digits only: no sign, no space, no exponent. Refuses without a fault. */
 int documents_read_integer(const char *text, int64_t min, int64_t max, int64_t *ret);

@@ -132,11 +132,11 @@ static void refuse_taken_over(struct worker *worker, const char *why)
 
 /* Between the check of the handshake and its 101 others may have come in. */
 static void add_connection(struct worker *worker, int fd, const struct in6_addr *address,
-			   enum audience_kind kind, struct span extra)
+			   enum audience_kind kind, struct principal *principal, struct span extra)
 {
 	const char *limit = websockets_limit(worker->websockets, address);
-	struct connection *connection =
-		websockets_add(worker->websockets, fd, address, kind, limit ? SPAN_NONE : extra);
+	struct connection *connection = websockets_add(worker->websockets, fd, address, kind,
+						       principal, limit ? SPAN_NONE : extra);
 
 	if (!limit)
 		return;
@@ -147,7 +147,7 @@ static void add_connection(struct worker *worker, int fd, const struct in6_addr 
 /* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection
  * instead of thousands. */
 static void take_over(struct worker *worker, struct MHD_Connection *mhd_connection,
-		      struct span extra, MHD_socket mhd_fd,
+		      const struct request *request, struct span extra, MHD_socket mhd_fd,
 		      struct MHD_UpgradeResponseHandle *handle, enum audience_kind kind)
 {
 	const union MHD_ConnectionInfo *info =
@@ -163,7 +163,10 @@ static void take_over(struct worker *worker, struct MHD_Connection *mhd_connecti
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 			   sizeof(one)); /* a unix socket refuses it, and needs none */
-		add_connection(worker, fd, &address, kind, extra);
+		/* MHD is done with the request only after this. Would it not be, the client had to
+		 * say once more who it is. */
+		add_connection(worker, fd, &address, kind,
+			       request ? request_principal(request) : NULL, extra);
 	}
 	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 	http_run_soon(worker->http);
@@ -173,8 +176,8 @@ static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *
 			const char *extra, size_t extra_len, MHD_socket mhd_fd,
 			struct MHD_UpgradeResponseHandle *handle)
 {
-	(void)request_arg;
-	take_over(arg, mhd_connection, span_of(extra, extra_len), mhd_fd, handle, AUDIENCE_PLAIN);
+	take_over(arg, mhd_connection, request_arg, span_of(extra, extra_len), mhd_fd, handle,
+		  AUDIENCE_PLAIN);
 }
 
 /* The same after permessage-deflate was agreed: which of both it is is all that has to be known
@@ -183,8 +186,8 @@ static void on_upgraded_deflate(void *arg, struct MHD_Connection *mhd_connection
 				const char *extra, size_t extra_len, MHD_socket mhd_fd,
 				struct MHD_UpgradeResponseHandle *handle)
 {
-	(void)request_arg;
-	take_over(arg, mhd_connection, span_of(extra, extra_len), mhd_fd, handle, AUDIENCE_DEFLATE);
+	take_over(arg, mhd_connection, request_arg, span_of(extra, extra_len), mhd_fd, handle,
+		  AUDIENCE_DEFLATE);
 }
 
 static enum ws_deflate_answer choose_extension(struct request *request)

@@ -64,6 +64,16 @@ const char *request_query_next(const struct request *request, const char *name, 
 struct MHD_Connection;
 struct MHD_Connection *request_connection(const struct request *request);
 
+/* Who asks; set before the handler is called. NULL: nobody (the route is open, or a WebSocket that
+ * authenticates later). */
+struct principal;
+struct principal *request_principal(const struct request *request);
+/* 0: the principal may use `right` on the document, or, id of len 0, on some document of the
+ * service; service of len 0: RIGHT_ADMIN of the whole server. -EACCES with a 403. */
+int request_access(struct request *request, struct span service, struct span id, unsigned right,
+		   struct outcome *ret_refusal);
+/* Over loopback or a unix socket, and not on behalf of somebody else. */
+bool request_is_local(const struct request *request);
 /* NULL where log.access is off; see access_log.h. */
 struct access_line *request_access_line(const struct request *request);
 

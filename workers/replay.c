@@ -130,8 +130,32 @@ void replays_destroy(struct replays *replays)
 	count_apart(set, -1);
 }
 
+/* --- settled ----------------------------------------------------------------- */
+
+/* All that the reads contained has come: nothing they cover comes any more. */
+static bool is_drained(const struct replay *replay, const struct position *mark)
+{
+	return mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
+	       strcmp(mark->run, replay->mark.run) != 0;
+}
+
+/* What is held is still to be compared with what was replayed. */
+static void free_settled(struct replays *replays)
+{
+	struct replay *replay, *next;
+	struct position mark;
+
+	if (!replay_holds_nothing(replays) ||
+	    position_parse(fanout_position(replays->set->worker->fanout), &mark))
+		return;
+	TAILQ_FOREACH_SAFE(replay, &replays->list, link, next)
+	if (replay->state == REPLAY_SETTLING && is_drained(replay, &mark))
+		replay_destroy(replay);
+}
+
 static void join_if_idle(struct replays *replays)
 {
+	free_settled(replays);
 	if (!TAILQ_EMPTY(&replays->list) || !replay_holds_nothing(replays))
 		return;
 	replays->client->end(replays);
@@ -180,9 +204,14 @@ static int add_subscriptions(struct replay *replay)
 
 	if (most < replay->spec_count) /* of a stream, which is limited by itself */
 		most = replay->spec_count;
-	for (unsigned i = 0; i < replay->spec_count && !error; i++)
-		error = subscription_add(replays->set->apart, &replays->member, &replay->specs[i],
-					 most);
+	for (unsigned i = 0; i < replay->spec_count && !error; i++) {
+		struct subscription_spec spec = replay->specs[i];
+
+		error = replays->client->narrow(replay, &spec);
+		if (!error)
+			error = subscription_add(replays->set->apart, &replays->member, &spec,
+						 most);
+	}
 	return error;
 }
 
@@ -195,8 +224,10 @@ static void replay_begin(struct replay *replay)
 
 	replay->replays->waiting--;
 	replay->state = REPLAY_SETTLING;
-	if (add_subscriptions(replay)) {
-		client->refuse(replay);
+	int error = add_subscriptions(replay);
+	if (error) {
+		if (error == -ENOSPC)
+			client->refuse(replay);
 		replay_destroy(replay);
 		return;
 	}
@@ -250,13 +281,6 @@ static bool send_frames(struct replay *replay)
 	}
 	replay_frames_fini(&replay->frames);
 	return true;
-}
-
-/* All that the reads contained has come: nothing they cover comes any more. */
-static bool is_drained(const struct replay *replay, const struct position *mark)
-{
-	return mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
-	       strcmp(mark->run, replay->mark.run) != 0;
 }
 
 /* All up to the read that listed the documents has been told; what was not held since is listed
@@ -325,35 +349,12 @@ void replays_step(struct replays *replays)
 		join_if_idle(replays);
 }
 
-/* --- marks ------------------------------------------------------------------- */
-
-static bool is_settled(const struct replay *replay, const struct position *mark)
-{
-	return replay->state == REPLAY_SETTLING && is_drained(replay, mark);
-}
-
-/* What is held is still to be compared with what was replayed. */
-static void free_settled(struct replays *replays, const struct position *mark)
-{
-	struct replay *replay, *next;
-
-	if (!replay_holds_nothing(replays))
-		return;
-	TAILQ_FOREACH_SAFE(replay, &replays->list, link, next)
-	if (is_settled(replay, mark))
-		replay_destroy(replay);
-}
-
 void replay_on_mark(struct websockets *websockets)
 {
-	struct position mark;
 	struct replays *replays, *next;
 
-	if (position_parse(fanout_position(websockets->worker->fanout), &mark))
-		return;
 	TAILQ_FOREACH_SAFE(replays, &websockets->replays->all, all, next)
 	{
-		free_settled(replays, &mark);
 		if (replays->running)
 			replays->running->retries = false;
 		replays_step(replays);

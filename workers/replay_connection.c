@@ -1,7 +1,26 @@
 /* replay_connection.c — replays of WebSocket connections: subscribes that resume, each answered. */
+#include "principal.h"
 #include "replay_private.h"
 
 /* --- what the client is told ------------------------------------------------- */
+
+static int narrow(struct replay *replay, struct subscription_spec *spec)
+{
+	struct connection *connection = replay->replays->owner;
+	struct outcome refusal;
+
+	if (!subscribe_narrow(connection, &replay->subscribe, spec, &refusal))
+		return 0;
+	session_send_error(connection, buffer_span(&replay->message_id), &refusal);
+	return -EACCES;
+}
+
+static bool may_read(const struct replays *replays, struct span service, struct span id)
+{
+	const struct connection *connection = replays->owner;
+
+	return principal_allows(connection->principal, service, id, RIGHT_READ);
+}
 
 static bool is_open(const struct replays *replays)
 {
@@ -151,6 +170,8 @@ static void end(struct replays *replays)
 }
 
 static const struct replay_client websocket_client = {
+	.narrow = narrow,
+	.may_read = may_read,
 	.is_open = is_open,
 	.may_begin = may_begin,
 	.has_room = has_room,

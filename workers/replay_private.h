@@ -22,6 +22,11 @@ struct replay_document;
 /* What WebSocket connections and event streams do differently. Of these only end() and fail() may
  * change an index. */
 struct replay_client {
+	/* Sets the filter of one of its specs by what the client may have now. Not 0: it may have
+	 * nothing of it, and was told so; the replay is destroyed then. */
+	int (*narrow)(struct replay *replay, struct subscription_spec *spec);
+	/* Whether the client may read the document now. */
+	bool (*may_read)(const struct replays *replays, struct span service, struct span id);
 	/* False: it takes nothing any more. */
 	bool (*is_open)(const struct replays *replays);
 	/* False: the host has no events from Redis now, so nothing can begin. */

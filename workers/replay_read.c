@@ -66,11 +66,19 @@ static int count_missed(const struct store_history *history, uint64_t after, siz
 	return 0;
 }
 
+static bool may_read(const struct replay *replay, struct span service, struct span id)
+{
+	return replay->replays->client->may_read(replay->replays, service, id);
+}
+
 static void replay_document(struct replay *replay, const struct replay_document *document,
 			    const struct store_history *history)
 {
 	size_t missed;
 
+	/* A refresh may have taken it away since. */
+	if (!may_read(replay, replay_service(replay, document), replay_id(replay, document)))
+		return;
 	if (!history->document.revision ||
 	    count_missed(history, replay->progress.position.sequence, &missed) ||
 	    replay_frames_make(replay, document, history, missed, frames_budget(replay),
@@ -97,6 +105,19 @@ static const char *reason_against(const struct replay *replay, const struct stor
 	return NULL;
 }
 
+static void set_allowed_documents(struct replay *replay, const struct store_since *changed)
+{
+	struct store_since_document *allowed = calloc(changed->count + 1, sizeof(*allowed));
+	size_t count = 0;
+
+	MUST(allowed);
+	for (size_t i = 0; i < changed->count; i++)
+		if (may_read(replay, changed->documents[i].service, changed->documents[i].id))
+			allowed[count++] = changed->documents[i];
+	replay_set_documents(replay, allowed, count);
+	free(allowed);
+}
+
 static void answer_after(struct replay *replay, const struct store_since *changed)
 {
 	const struct replay_client *client = replay->replays->client;
@@ -113,9 +134,9 @@ static void answer_after(struct replay *replay, const struct store_since *change
 		client->send_resync(replay, NULL, reason);
 		return;
 	}
-	replay_set_documents(replay, changed->documents, changed->count);
+	set_allowed_documents(replay, changed);
 	if (!replay->answered)
-		client->answer(replay, changed->count ? "replayed" : "live",
+		client->answer(replay, replay->count ? "replayed" : "live",
 			       buffer_span(&replay->position), NULL);
 }
 

@@ -47,6 +47,7 @@ void request_put(struct request *request)
 		request->joined = joined->next;
 		free(joined);
 	}
+	principal_put(request->principal);
 	buffer_fini(&request->headers);
 	buffer_fini(&request->body);
 	access_line_destroy(request->access);

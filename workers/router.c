@@ -15,52 +15,80 @@ static const struct route routes[] = {
 	{.pattern = "/v1/services/{service}/documents/{id}",
 	 .methods = HTTP_GET | HTTP_PUT | HTTP_PATCH | HTTP_DELETE,
 	 .handle = documents_handle_document,
+	 .read_right = RIGHT_READ,
+	 .change_right = RIGHT_WRITE,
 	 .put_types = MEDIA_TYPE_JSON,
 	 .patch_types = MEDIA_TYPE_JSON | MEDIA_TYPE_MERGE_PATCH | MEDIA_TYPE_JSON_PATCH},
 	{.pattern = "/v1/services/{service}/documents/{id}/history",
 	 .methods = HTTP_GET,
-	 .handle = documents_handle_history},
+	 .handle = documents_handle_history,
+	 .read_right = RIGHT_READ},
 	{.pattern = "/v1/services/{service}/documents/{id}/restore",
 	 .methods = HTTP_POST,
 	 .handle = documents_handle_restore,
+	 .change_right = RIGHT_WRITE,
 	 .post_types = MEDIA_TYPE_JSON},
 	{.pattern = "/v1/services/{service}/documents/{id}/events",
 	 .methods = HTTP_GET,
 	 .handle = stream_handle_document,
+	 .read_right = RIGHT_READ | RIGHT_PRESENCE,
 	 .stream = true},
 	{.pattern = "/v1/events",
 	 .methods = HTTP_GET,
 	 .handle = stream_handle_topics,
+	 .token_only = true,
 	 .stream = true},
 	{.pattern = "/v1/services/{service}/documents/{id}/presence",
 	 .methods = HTTP_GET,
-	 .handle = presence_handle_list},
+	 .handle = presence_handle_list,
+	 .read_right = RIGHT_PRESENCE},
 	{.pattern = "/v1/services/{service}/documents/{id}/presence/{member}",
 	 .methods = HTTP_GET | HTTP_PUT | HTTP_DELETE,
 	 .handle = presence_handle_member,
+	 .read_right = RIGHT_PRESENCE,
+	 .change_right = RIGHT_PRESENCE,
 	 .put_types = MEDIA_TYPE_JSON},
 	{.pattern = "/v1/services/{service}/documents",
 	 .methods = HTTP_GET | HTTP_POST,
 	 .handle = documents_handle_collection,
+	 .read_right = RIGHT_READ,
+	 .change_right = RIGHT_WRITE,
 	 .post_types = MEDIA_TYPE_JSON},
 	{.pattern = "/v1/services/{service}/documents:batchGet",
 	 .methods = HTTP_POST,
 	 .handle = documents_handle_batch_get,
+	 .change_right = RIGHT_READ,
 	 .post_types = MEDIA_TYPE_JSON},
-	{.pattern = "/v1/services", .methods = HTTP_GET, .handle = services_handle},
+	{.pattern = "/v1/services",
+	 .methods = HTTP_GET,
+	 .handle = services_handle,
+	 .token_only = true},
 	{.pattern = "/v1/realtime",
 	 .methods = HTTP_GET,
 	 .handle = websocket_handle_upgrade,
+	 .token_later = true,
 	 .upgrade = true},
-	{.pattern = "/livez", .methods = HTTP_GET, .handle = health_handle_live},
-	{.pattern = "/readyz", .methods = HTTP_GET, .handle = health_handle_ready},
-	{.pattern = "/metrics", .methods = HTTP_GET, .handle = metrics_handle, .any_type = true},
-	{.pattern = "/", .methods = HTTP_GET, .handle = health_handle_root, .any_type = true},
+	{.pattern = "/livez", .methods = HTTP_GET, .handle = health_handle_live, .open = true},
+	{.pattern = "/readyz", .methods = HTTP_GET, .handle = health_handle_ready, .open = true},
+	{.pattern = "/metrics",
+	 .methods = HTTP_GET,
+	 .handle = metrics_handle,
+	 .read_right = RIGHT_ADMIN,
+	 .local_open = true,
+	 .any_type = true},
+	{.pattern = "/",
+	 .methods = HTTP_GET,
+	 .handle = health_handle_root,
+	 .open = true,
+	 .any_type = true},
 };
 
 /* The files of workers/web: static_files.h has their paths. */
-static const struct route static_route = {
-	.pattern = "", .methods = HTTP_GET, .handle = static_handle, .any_type = true};
+static const struct route static_route = {.pattern = "",
+					  .methods = HTTP_GET,
+					  .handle = static_handle,
+					  .open = true,
+					  .any_type = true};
 
 /* --- matching -------------------------------------------------------------- */
 
@@ -310,7 +338,8 @@ void router_dispatch(struct request *request)
 		answer_options(request, route);
 		return;
 	}
-	if (check_origin(request, &refusal) || check_representation(request, route, &refusal)) {
+	if (check_origin(request, &refusal) || request_authenticate(request, route, &refusal) ||
+	    check_representation(request, route, &refusal)) {
 		request_answer_problem(request, &refusal);
 		return;
 	}

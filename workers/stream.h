@@ -28,6 +28,7 @@ void streams_destroy(struct streams *streams); /* after http_destroy(); NULL is 
 
 /* Answers the request with a stream of what `specs` match. `last_event_id`: of the client's former
  * stream, or NULL. */
+/* Ends when the time of the request's principal is over. */
 void stream_open(struct request *request, const struct subscription_spec *specs,
 		 unsigned spec_count, const char *last_event_id);
 

@@ -27,6 +27,7 @@ struct stream {
 	size_t queue_bytes, taken; /* taken: bytes of the first one that MHD has */
 	int64_t moved_at_ms;       /* when MHD last took something, or the queue began */
 	int64_t ping_at_ms;
+	struct principal *principal; /* one reference: whose it is, and until when */
 	bool suspended;
 	bool ended;   /* the rest of the queue, then the end */
 	bool cut;     /* not even that */
@@ -61,6 +62,8 @@ void stream_send_position(struct stream *stream);
 void stream_send_resync(struct stream *stream, const char *reason);
 /* Says when to come back, and ends. */
 void stream_end_for_drain(struct stream *stream);
+/* Its token has expired. */
+void stream_end_for_token(struct stream *stream);
 /* Ends it in the middle: MHD closes the connection when it finds the socket shut. */
 void stream_cut(struct stream *stream);
 void stream_cut_slow(struct stream *stream, const char *why);

@@ -51,7 +51,7 @@ const char *websockets_limit(const struct websockets *websockets, const struct i
 
 struct connection *websockets_add(struct websockets *websockets, int fd,
 				  const struct in6_addr *address, enum audience_kind kind,
-				  struct span extra)
+				  struct principal *principal, struct span extra)
 {
 	struct worker *worker = websockets->worker;
 	struct connection *connection = calloc(1, sizeof(*connection));
@@ -70,6 +70,7 @@ struct connection *websockets_add(struct websockets *websockets, int fd,
 	websockets->count++;
 	stat_add(worker->slot, STAT_connections_total, 1);
 	stat_set(worker->slot, STAT_connections, websockets->count);
+	session_auth_start(connection, principal);
 	connection_start(connection, fd, extra);
 	return connection;
 }
@@ -188,6 +189,12 @@ void websockets_check_queue_total(struct websockets *websockets)
 
 /* --- going ------------------------------------------------------------------- */
 
+void websockets_hold(struct connection *connection)
+{
+	if (++connection->pending == CONNECTION_PENDING_MAX)
+		stat_add(connection->websockets->worker->slot, STAT_reads_paused, 1);
+}
+
 void websockets_release(struct connection *connection)
 {
 	MUST(connection->pending);
@@ -209,6 +216,7 @@ static void reap(struct websockets *websockets, struct connection *connection)
 	subscription_leave(websockets->index, &connection->member);
 	wheel_remove(websockets, connection);
 	address_count_remove(websockets->addresses, &connection->address);
+	session_auth_stop(connection);
 	connection_fini(connection);
 	websockets->count--;
 	if (!connection->pending)

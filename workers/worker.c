@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "auth.h"
 #include "context.h"
 #include "fanout.h"
 #include "http.h"
@@ -281,6 +282,7 @@ static void start_watchers(struct worker_run *run)
 
 static int start_parts(struct worker *worker)
 {
+	worker->auth = auth_create(worker->config);
 	worker->operations = operations_create(worker);
 	worker->presence = presence_create(worker);
 	worker->websockets = websockets_create(worker);
@@ -305,6 +307,7 @@ static void stop_parts(struct worker *worker)
 	http_destroy(worker->http);
 	streams_destroy(worker->streams);
 	long_polls_destroy(worker->long_polls);
+	auth_destroy(worker->auth);
 }
 
 int worker_main(const struct inherit *inherit)

@@ -302,7 +302,7 @@ static void on_services(int error, struct span items, void *arg)
 static const char *services(struct store_fixture *f)
 {
 	int calls = f->calls;
-	store_services(f->store, on_services, f);
+	store_services(f->store, NULL, on_services, f);
 	fixture_run_until(&f->redis, &f->calls, calls + 1);
 	cr_assert_eq(f->error, 0);
 	return store_fixture_text(&f->envelope);

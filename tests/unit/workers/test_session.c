@@ -54,7 +54,7 @@ Test(session, welcome_says_what_a_client_must_know)
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	peer.fd = fds[1];
 	struct connection *connection =
-		websockets_add(set(), fds[0], &address, AUDIENCE_PLAIN, SPAN_NONE);
+		websockets_add(set(), fds[0], &address, AUDIENCE_PLAIN, NULL, SPAN_NONE);
 	snprintf(text, sizeof(text),
 		 "{\"type\":\"welcome\",\"connectionId\":\"%.16s\",\"server\":\"syncdoc/%s\","
 		 "\"pingInterval\":25000,\"maxMessage\":8192}",
@@ -364,6 +364,7 @@ Test(session, with_many_operations_under_way_the_socket_is_not_read)
 	send_gets(&peer, CONNECTION_PENDING_MAX + 20);
 	fixture_turn();
 	cr_assert_eq(fixture.asked_count, CONNECTION_PENDING_MAX);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_reads_paused), 1);
 	fixture_answer("{}");
 	fixture_turn();
 	cr_assert_eq(fixture.asked_count, CONNECTION_PENDING_MAX + 1);

@@ -545,6 +545,22 @@ static double nanoseconds_per_match(struct subscription_index *index, unsigned t
 	       turns;
 }
 
+static struct rights *tenant(unsigned number)
+{
+	struct json json = {0};
+	struct json_fault fault;
+	struct rights *rights = NULL;
+	const char *reason;
+	char claim[80];
+
+	snprintf(claim, sizeof(claim), "{\"board\":{\"rights\":\"r\",\"documents\":[\"u%u-*\"]}}",
+		 number);
+	cr_assert_eq(json_parse(&json, span_string(claim), 8, &fault), 0);
+	cr_assert_eq(rights_compile(&json, 0, &rights, &reason), 0);
+	json_fini(&json);
+	return rights;
+}
+
 /* Time is only reported: what must hold is in bench/. */
 Test(subscriptions, hundred_thousand_others_do_not_change_who_gets_an_event)
 {
@@ -567,6 +583,75 @@ Test(subscriptions, hundred_thousand_others_do_not_change_who_gets_an_event)
 	free(others);
 }
 
+/* Each sees documents of its own only, and subscribes to all. Time is only reported. */
+Test(subscriptions, other_tenants_do_not_change_who_gets_an_event)
+{
+	struct subscription_index *index = subscription_index_create(SEED);
+	struct audience_member wanting = {0};
+	struct audience_member *others = calloc(10000, sizeof(*others));
+	struct subscription_spec spec = spec_of("board", TOPIC_UPDATED, "", "", EVENT_FULL, -1);
+
+	cr_assert(others);
+	spec.filter = tenant(42);
+	add(index, &wanting, spec);
+	rights_put(spec.filter); /* the index has its own reference */
+	double before = nanoseconds_per_match(index, 100000);
+	for (unsigned i = 0; i < 10000; i++) {
+		spec.filter = tenant(1000 + i);
+		add(index, &others[i], spec);
+		rights_put(spec.filter);
+	}
+	cr_expect_eq(subscription_index_audiences(index), 10001);
+	double after = nanoseconds_per_match(index, 100000);
+	fprintf(stderr, "match: %.0f ns alone, %.0f ns beside 10,000 tenants\n", before, after);
+	for (unsigned i = 0; i < 10000; i++)
+		subscription_leave(index, &others[i]);
+	subscription_leave(index, &wanting);
+	subscription_index_destroy(index);
+	free(others);
+}
+
+static void expect_wide(const struct subscription_spec *spec, void *arg)
+{
+	cr_expect_eq(spec->id.len + spec->prefix.len, 0);
+	*(const struct rights **)arg = spec->filter;
+}
+
+Test(subscriptions, a_filter_may_be_replaced_and_the_subscription_stays_what_was_asked_for)
+{
+	struct subscription_index *index = subscription_index_create(SEED);
+	struct audience_member member = {0};
+	struct subscription_spec spec = spec_of("board", TOPIC_UPDATED, "", "", EVENT_FULL, -1);
+	struct subscription_spec asked = spec_of("board", TOPIC_UPDATED, "", "u42-", EVENT_DIFF, 0);
+	struct event_record record = event_of("board", "u42-1", TOPIC_UPDATED);
+	struct rights *first = tenant(42), *second = tenant(43);
+	const struct rights *seen = NULL;
+
+	spec.filter = first;
+	add(index, &member, spec);
+	cr_expect_eq(mode_of(index, &member, record), EVENT_FULL);
+	cr_expect_eq(audience_mode(member.audience, &record), EVENT_FULL);
+	audience_each_subscription(member.audience, expect_wide, &seen);
+	cr_expect_eq(seen, first);
+	add(index, &member, asked); /* is found under the same bytes, and is another one */
+	cr_expect_eq(mode_of(index, &member, record), EVENT_BOTH);
+	spec.filter = second;
+	add(index, &member, spec);
+	cr_expect_eq(audience_subscription_count(member.audience), 2);
+	cr_expect_eq(mode_of(index, &member, record), EVENT_DIFF);
+	cr_assert_eq(subscription_remove(index, &member, &asked), 0);
+	cr_expect_eq(mode_of(index, &member, record), 0);
+	cr_expect_eq(audience_mode(member.audience, &record), 0);
+	spec.filter = NULL;
+	add(index, &member, spec);
+	cr_expect_eq(audience_subscription_count(member.audience), 1);
+	cr_expect_eq(mode_of(index, &member, record), EVENT_FULL);
+	cr_assert_eq(subscription_remove(index, &member, &spec), 0);
+	rights_put(first);
+	rights_put(second);
+	subscription_index_destroy(index);
+}
+
 /* --- against a list and the words of the contract --- */
 
 #define MEMBERS 50
@@ -576,6 +661,37 @@ Test(subscriptions, hundred_thousand_others_do_not_change_who_gets_an_event)
 static const char *const services[] = {"", "a", "b", "session"};
 static const char *const ids[] = {"x", "xy", "xyz", "y", "u42-1", "u42-2", "u4"};
 static const char *const prefixes[] = {"x", "xy", "u4", "u42-", "z"};
+
+/* The last two are equal. */
+static const char *const claims[] = {
+	"{\"a\":{\"rights\":\"rp\",\"documents\":[\"u42-*\"]},\"*\":\"rp\"}",
+	"{\"a\":{\"rights\":\"r\",\"documents\":[\"x*\",\"u4\"]},\"b\":\"p\",\"session\":\"rp\"}",
+	"{\"*\":{\"rights\":\"rp\",\"documents\":[\"u4\",\"u42-1\"]},\"b\":\"\"}",
+	"{\"a\":{\"rights\":\"p\",\"documents\":[\"xy\"]},\"session\":{\"rights\":\"r\","
+	"\"documents\":[]}}",
+	"{\"session\":{\"rights\":\"r\",\"documents\":[]},\"a\":{\"rights\":\"p\",\"documents\":["
+	"\"xy\",\"xy\"]}}",
+};
+static struct rights *filters[ARRAY_LEN(claims)];
+
+static void compile_filters(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
+		struct json json = {0};
+		struct json_fault fault;
+		const char *reason;
+
+		cr_assert_eq(json_parse(&json, span_string(claims[i]), 8, &fault), 0);
+		cr_assert_eq(rights_compile(&json, 0, &filters[i], &reason), 0, "%s", claims[i]);
+		json_fini(&json);
+	}
+}
+
+static void free_filters(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+		rights_put(filters[i]);
+}
 
 struct naive_member {
 	struct subscription_spec specs[LIMIT];
@@ -597,12 +713,16 @@ static unsigned below(struct model *model, unsigned limit)
 static struct subscription_spec random_spec(struct model *model)
 {
 	unsigned kind = below(model, 3);
+	struct subscription_spec spec =
+		spec_of(services[below(model, ARRAY_LEN(services))],
+			(enum topic_event)below(model, TOPIC_ANY + 1),
+			kind == 1 ? ids[below(model, ARRAY_LEN(ids))] : "",
+			kind == 2 ? prefixes[below(model, ARRAY_LEN(prefixes))] : "",
+			(enum event_mode)(1 + below(model, 3)), (int)below(model, 3) - 1);
 
-	return spec_of(services[below(model, ARRAY_LEN(services))],
-		       (enum topic_event)below(model, TOPIC_ANY + 1),
-		       kind == 1 ? ids[below(model, ARRAY_LEN(ids))] : "",
-		       kind == 2 ? prefixes[below(model, ARRAY_LEN(prefixes))] : "",
-		       (enum event_mode)(1 + below(model, 3)), (int)below(model, 3) - 1);
+	if (below(model, 2))
+		spec.filter = filters[below(model, ARRAY_LEN(filters))];
+	return spec;
 }
 
 static bool specs_same(const struct subscription_spec *a, const struct subscription_spec *b)
@@ -632,6 +752,10 @@ static bool naive_wants(const struct subscription_spec *spec, const struct event
 		return false;
 	if (!everybody && !span_starts_with(record->id, spec->prefix))
 		return false;
+	if (!everybody && spec->filter &&
+	    !rights_allow(spec->filter, record->service, record->id,
+			  record->name == TOPIC_PRESENCE ? RIGHT_PRESENCE : RIGHT_READ))
+		return false;
 	if (record->name != TOPIC_PRESENCE)
 		return spec->topic.event == TOPIC_ANY || spec->topic.event == record->name;
 	if (spec->presence != -1)
@@ -655,7 +779,8 @@ static bool naive_sets_equal(const struct naive_member *a, const struct naive_me
 	for (unsigned i = 0; i < a->count; i++) {
 		int j = naive_find(b, &a->specs[i]);
 		if (j < 0 || a->specs[i].mode != b->specs[j].mode ||
-		    a->specs[i].presence != b->specs[j].presence)
+		    a->specs[i].presence != b->specs[j].presence ||
+		    !rights_equal(a->specs[i].filter, b->specs[j].filter))
 			return false;
 	}
 	return a->count == b->count;
@@ -771,7 +896,8 @@ static void model_step(struct model *model)
 		model_event(model);
 }
 
-Test(subscriptions, random_changes_and_events_agree_with_a_naive_list)
+Test(subscriptions, random_changes_and_events_agree_with_a_naive_list, .init = compile_filters,
+     .fini = free_filters)
 {
 	struct model *model = calloc(1, sizeof(*model));
 

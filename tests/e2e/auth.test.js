@@ -1,0 +1,600 @@
+// auth.test.js: tokens through their life: signatures, times, refresh, rotation, reload; rights on lists, counts, wide
+// subscriptions and presence. The table of routes and messages is in auth_matrix.test.js.
+import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+	Daemon,
+	EventStream,
+	Redis,
+	assertProblem,
+	assertStatus,
+	bearer,
+	documentPath,
+	ecKeys,
+	nothingUntilPong,
+	now,
+	rsaKeys,
+	secret,
+	sign,
+	token,
+	until,
+	writeFile,
+} from './harness.js';
+
+let directory;
+let redis;
+before(async () => {
+	directory = fs.mkdtempSync(path.join(os.tmpdir(), 'syncdoc-auth-'));
+	redis = await Redis.start();
+});
+after(async () => {
+	await redis?.stop();
+	fs.rmSync(directory, { recursive: true, force: true });
+});
+
+const place = name => path.join(directory, name);
+const all = { '*': 'rwpa' };
+
+async function withDaemon(options, work) {
+	const daemon = await Daemon.start({ redis, ...options });
+	try {
+		await work(daemon);
+	} finally {
+		await daemon.stop();
+	}
+	assert.doesNotMatch(daemon.stderr, /eyJ/, 'a token in the log');
+}
+
+const jwt = (key, more = {}) => ({
+	'auth.mode': 'jwt',
+	'auth.algorithm': 'HS256',
+	'auth.key': key,
+	...more,
+});
+
+const statusOf = async (daemon, text) => (await daemon.rest.get('/v1/services', bearer(text))).status;
+
+describe('algorithms', () => {
+	const rsa = rsaKeys(), ec = ecKeys(), hmac = secret();
+	const rows = [
+		['HS256', hmac, hmac],
+		['RS256', rsa.publicKey, rsa.privateKey],
+		['ES256', ec.publicKey, ec.privateKey],
+	];
+	for (const [alg, verifying, signing] of rows)
+		test(`${alg}: its own tokens, and no others`, () =>
+			withDaemon(
+				{ settings: jwt(writeFile(place(alg), verifying), { 'auth.algorithm': alg }) },
+				async daemon => {
+					const good = token(all, signing, { alg });
+					assert.equal(await statusOf(daemon, good), 200);
+					assert.equal(await statusOf(daemon, good), 200, 'known from the first time');
+					// Who has the public key must not be able to sign with it.
+					assert.equal(await statusOf(daemon, token(all, verifying, { alg: 'HS256' })), alg === 'HS256' ? 200 : 401);
+					for (const [other, , key] of rows)
+						if (other !== alg) {
+							assert.equal(await statusOf(daemon, token(all, key, { alg: other })), 401);
+							// Signed by one, announced as the other.
+							assert.equal(await statusOf(daemon, token(all, key, { alg: other, header: { alg } })), 401);
+						}
+					const [head, claims, signature] = good.split('.');
+					const changed = Buffer.from(JSON.stringify({ sub: 'bob', exp: now() + 300, syncdoc: all })).toString('base64url');
+					const bad = [
+						`${head}.${changed}.${signature}`,
+						`${head}.${claims}.`,
+						`${head}.${claims}`,
+						`${head}.${claims}.${signature}.`,
+						`${head}.${claims}.${signature}x`,
+						`${head}.${claims}.${signature.slice(0, -4)}`,
+						`${head}.${claims}=.${signature}`,
+						`.${claims}.${signature}`,
+						`${head}..${signature}`,
+						'x',
+						'....',
+						'a'.repeat(6000),
+						token(all, signing, { alg, header: { alg: alg.toLowerCase() } }),
+						token(all, signing, { alg, header: { alg: undefined } }),
+						token(all, signing, { alg, header: { alg: [alg] } }),
+						token(all, signing, { alg, header: { crit: ['exp'] } }),
+						token(all, signing, { alg, header: { kid: 7 } }),
+						sign('no json', signing, { alg }),
+						sign('[]', signing, { alg }),
+						sign(`{"sub":"ann","sub":"bob","exp":${now() + 300}}`, signing, { alg }),
+						sign(`{"sub":"ann","exp":${now() + 300},}`, signing, { alg }),
+					];
+					for (const text of bad) {
+						const answer = await daemon.rest.get('/v1/services', bearer(text));
+						assertProblem(answer, 401, 'invalid_token', text);
+						assert.ok(!answer.text.includes(text.slice(0, 20)) || text.length < 20, 'a token in an answer');
+					}
+				},
+			));
+});
+
+test('exp, nbf, iss, aud, sub and the claim are judged', () => {
+	const key = secret();
+	const settings = jwt(writeFile(place('claims'), key), { 'auth.audience': 'docs', 'auth.issuer': 'https://id.example' });
+	const base = { aud: 'docs', iss: 'https://id.example' };
+	const rows = [
+		[{}, 200],
+		[{ exp: undefined }, 401],
+		[{ exp: 'soon' }, 401],
+		[{ exp: -1 }, 401],
+		[{ exp: 1e300 }, 401],
+		[{ exp: now() - 20 }, 200], // the clocks may differ by 30 s
+		[{ exp: now() - 40 }, 401, 'token_expired'],
+		[{ exp: now() + 100.5 }, 200],
+		[{ nbf: now() + 20 }, 200],
+		[{ nbf: now() + 100 }, 401],
+		[{ nbf: 'x' }, 401],
+		[{ iat: 'x' }, 401],
+		[{ aud: ['other', 'docs'] }, 200],
+		[{ aud: ['other'] }, 401],
+		[{ aud: [] }, 401],
+		[{ aud: { docs: 1 } }, 401],
+		[{ aud: undefined }, 401],
+		[{ iss: 'https://id.example/' }, 401],
+		[{ iss: undefined }, 401],
+		[{ sub: undefined }, 401],
+		[{ sub: '' }, 401],
+		[{ sub: 7 }, 401],
+		[{ sub: 'a\nb' }, 401],
+		[{ sub: 'x'.repeat(129) }, 401],
+		[{ sub: 'Ö'.repeat(64) }, 200],
+		[{ jti: 7 }, 401],
+		[{ syncdoc: 'r' }, 401],
+		[{ syncdoc: { s: 'read' } }, 401],
+		[{ syncdoc: { s: { rights: 'r', document: ['x'] } } }, 401],
+		[{ syncdoc: { s: { rights: 'r', documents: ['a*b'] } } }, 401],
+		[{ syncdoc: undefined }, 200], // known, and may do nothing
+	];
+	return withDaemon({ settings }, async daemon => {
+		for (const [claims, status, code] of rows) {
+			const answer = await daemon.rest.get('/v1/services', bearer(token(all, key, { claims: { ...base, ...claims } })));
+			assert.equal(answer.status, status, `${JSON.stringify(claims)}: ${answer.text}`);
+			if (status === 401) assert.equal(answer.json.code, code ?? 'invalid_token');
+		}
+		const nothing = bearer(token(undefined, key, { claims: base }));
+		assertProblem(await daemon.rest.get(documentPath('s', 'd'), nothing), 403, 'forbidden');
+		assert.deepEqual((await daemon.rest.get('/v1/services', nothing)).json, { items: [] });
+		for (const header of ['Basic YTpi', 'Bearer', 'Bearer ', 'eyJ', `Token ${token(all, key, { claims: base })}`])
+			assertProblem(await daemon.rest.get('/v1/services', { Authorization: header }), 401, 'invalid_token');
+		assertStatus(await daemon.rest.get('/v1/services', { Authorization: `bEARER ${token(all, key, { claims: base })}` }), 200);
+	});
+});
+
+test('keys are found by kid, change by reload, and a broken file leaves all as it was', () => {
+	const old = secret(), fresh = secret(), unnamed = secret();
+	writeFile(place('old'), old);
+	writeFile(place('unnamed'), unnamed);
+	const settings = { 'auth.mode': 'jwt', 'auth.algorithm': 'HS256' };
+	const config = keys => `auth { key = {${keys.map(key => JSON.stringify(key)).join(', ')}} }\n`;
+	const kid = (name, key) => token(all, key, { header: { kid: name } });
+	return withDaemon({ settings, config: config([`old=${place('old')}`, place('unnamed')]) }, async daemon => {
+		const pids = () => daemon.workers().map(worker => worker.pid);
+		const reload = async keys => {
+			const former = pids();
+			fs.writeFileSync(daemon.configFile, config(keys));
+			daemon.process.kill('SIGHUP');
+			await until(() => pids().length && pids().every(pid => !former.includes(pid)), undefined, () => 'new workers');
+		};
+		assert.equal(await statusOf(daemon, kid('old', old)), 200);
+		assert.equal(await statusOf(daemon, kid('fresh', old)), 401, 'a kid that names no key');
+		assert.equal(await statusOf(daemon, kid('fresh', fresh)), 401);
+		assert.equal(await statusOf(daemon, token(all, old)), 200, 'no kid: all keys are tried');
+		assert.equal(await statusOf(daemon, kid('anything', unnamed)), 200, 'a key without kid is tried for all');
+
+		writeFile(place('fresh'), fresh);
+		await reload([`old=${place('old')}`, `fresh=${place('fresh')}`]);
+		assert.equal(await statusOf(daemon, kid('old', old)), 200);
+		assert.equal(await statusOf(daemon, kid('fresh', fresh)), 200);
+		assert.equal(await statusOf(daemon, kid('old', fresh)), 401, 'the key of another kid');
+		assert.equal(await statusOf(daemon, kid('anything', unnamed)), 401);
+
+		writeFile(place('fresh'), 'short');
+		const before = pids();
+		fs.writeFileSync(daemon.configFile, config([`fresh=${place('fresh')}`]));
+		daemon.process.kill('SIGHUP');
+		await until(() => /auth\.key: .*fresh: is shorter/.test(daemon.stderr), undefined, () => daemon.stderr.slice(-500));
+		assert.deepEqual(pids(), before);
+		assert.equal(await statusOf(daemon, kid('old', old)), 200);
+		// Also a worker that is born now has what was read.
+		process.kill(before[0], 'SIGKILL');
+		await until(() => pids().length && !pids().includes(before[0]), undefined, () => 'another worker');
+		await daemon.waitUntilReady();
+		assert.equal(await statusOf(daemon, kid('fresh', fresh)), 200);
+
+		writeFile(place('fresh'), fresh);
+		await reload([`fresh=${place('fresh')}`]);
+		assert.equal(await statusOf(daemon, kid('old', old)), 401);
+		assert.equal(await statusOf(daemon, kid('fresh', fresh)), 200);
+	});
+});
+
+test('a start with keys that are no good is refused, and says which', async () => {
+	const rows = [
+		['short', 'x', 0o600, /short: is shorter/],
+		['open', secret(), 0o622, /open: may be written/],
+		['pem', rsaKeys().publicKey, 0o600, /pem: is a PEM key/],
+	];
+	for (const [name, text, mode, expected] of rows) {
+		const daemon = new Daemon({ redis, wait: false, settings: jwt(writeFile(place(name), text, mode)) });
+		await daemon.start();
+		const end = await daemon.process.waitForExit(20000);
+		assert.equal(end.code, 1, name);
+		assert.match(daemon.stderr, expected);
+	}
+});
+
+test('static tokens: as they stand in the file or hashed there, changed by reload', () => {
+	const plain = 'Qh0vVnqjzU2mCkLxW0r.a~b', hidden = secret();
+	const digest = crypto.createHash('sha256').update(hidden).digest('hex');
+	const file = writeFile(place('tokens'), `# who\n${plain} ann rw\nsha256:${digest}\tbot  {"s": {"rights":"r","documents":["b-*"]}}\n`);
+	return withDaemon({ settings: { 'auth.mode': 'token', 'auth.tokens': file } }, async daemon => {
+		const put = await daemon.rest.put(documentPath('s', 'static'), { data: {} }, bearer(plain));
+		assert.equal(put.status, 201, put.text);
+		const history = await daemon.rest.get(`${documentPath('s', 'static')}/history`, bearer(plain));
+		assert.equal(history.json.revisions[0].by, 'ann');
+		assertProblem(await daemon.rest.get(documentPath('s', 'static'), bearer(hidden)), 403, 'forbidden');
+		assertProblem(await daemon.rest.get(documentPath('s', 'b-1'), bearer(hidden)), 404, 'document_not_found');
+		for (const text of [plain.slice(1), `${plain}x`, digest, `sha256:${digest}`, token(all, hidden)])
+			assertProblem(await daemon.rest.get('/v1/services', bearer(text)), 401, 'invalid_token');
+		const ws = await daemon.connect();
+		assert.equal((await ws.request({ type: 'auth', token: hidden })).userId, 'bot');
+		const former = daemon.workers().map(worker => worker.pid);
+		writeFile(file, `${plain} ann r\n`);
+		daemon.process.kill('SIGHUP');
+		await until(() => daemon.workers().every(worker => !former.includes(worker.pid)), undefined, () => 'new workers');
+		assert.equal((await daemon.rest.put(documentPath('s', 'static'), { data: {} }, bearer(plain))).status, 403);
+		assert.equal((await daemon.rest.get('/v1/services', bearer(hidden))).status, 401);
+		assert.ok(!daemon.stderr.includes(plain) && !daemon.stderr.includes(hidden), 'a token in the log');
+	});
+});
+
+describe('with one key', () => {
+	const key = secret();
+	const made = (rights, claims) => token(rights, key, { claims });
+	const as = (rights, claims) => ({ headers: bearer(made(rights, claims)) });
+	let daemon, admin, rest;
+	before(async () => {
+		daemon = await Daemon.start({
+			redis,
+			settings: jwt(writeFile(place('one'), key), { 'log.level': 'debug' }),
+		});
+		rest = daemon.rest;
+		admin = bearer(made(all, { sub: 'root' }));
+	});
+	after(async () => {
+		await daemon?.stop();
+		if (daemon) assert.doesNotMatch(daemon.stderr, /eyJ/, 'a token in the log');
+	});
+
+	const put = async (service, id, data = {}) =>
+		assertStatus(await rest.put(documentPath(service, id), { data }, admin), 201);
+
+	test('a socket ends with 4001 at exp, a refresh in time keeps it', async () => {
+		const [ends, stays] = await Promise.all([
+			daemon.connect(as(all, { exp: now() + 3 })),
+			daemon.connect(as(all, { exp: now() + 3 })),
+		]);
+		const refreshed = await stays.request({ type: 'auth', token: made(all) });
+		assert.equal(refreshed.type, 'result');
+		assert.ok(refreshed.expiresAt > Date.now() + 200000);
+		// The old token again: it takes the shorter time.
+		const end = await ends.waitForClose();
+		assert.equal(end.code, 4001, end.reason);
+		assert.equal((await stays.request({ type: 'sync.list', service: 's' })).type, 'result');
+	});
+
+	test('a socket that is opened in the leeway has it, one after it is not opened', async () => {
+		const ws = await daemon.connect(as(all, { exp: now() - 10 }));
+		assert.equal((await ws.request({ type: 'ping' })).type, 'pong');
+		const late = await daemon.connect();
+		const answer = await late.request({ type: 'auth', token: made(all, { exp: now() - 31 }) });
+		assert.equal(answer.code, 'token_expired');
+		assert.equal((await late.waitForClose()).code, 4001);
+	});
+
+	test('a refresh may not change sub, and one that fails changes nothing', async () => {
+		const ws = await daemon.connect(as(all));
+		assert.equal((await ws.request({ type: 'auth', token: 'x' })).status, 401);
+		assert.equal((await ws.request({ type: 'auth' })).status, 400);
+		assert.equal((await ws.request({ type: 'auth', token: 7 })).status, 400);
+		assert.equal((await ws.request({ type: 'sync.list', service: 's' })).type, 'result');
+		const answer = await ws.request({ type: 'auth', token: made(all, { sub: 'bob' }) });
+		assert.deepEqual([answer.status, answer.code], [403, 'subject_changed']);
+		assert.equal((await ws.waitForClose()).code, 4003);
+	});
+
+	test('who says nothing is closed after ten seconds, who says it in time is not', async () => {
+		const started = Date.now();
+		const silent = await daemon.connect(), speaks = await daemon.connect();
+		assert.equal((await speaks.request({ type: 'auth', token: made(all) })).type, 'result');
+		const end = await silent.waitForClose(20000);
+		assert.equal(end.code, 4003);
+		assert.ok(Date.now() - started >= 9900);
+		assert.equal((await speaks.request({ type: 'ping' })).type, 'pong');
+	});
+
+	test('messages may have 64 KiB before authentication, and documents.max_size after it', async () => {
+		const ws = await daemon.connect();
+		const fits = { type: 'sync.create', service: 's', data: { text: '' } };
+		fits.data.text = 'x'.repeat(64000);
+		assert.equal((await ws.request(fits)).status, 401);
+		assert.equal((await ws.request({ type: 'auth', token: made(all) })).type, 'result');
+		fits.data.text = 'x'.repeat(65500);
+		assert.equal((await ws.request(fits)).type, 'result');
+		const other = await daemon.connect();
+		fits.data.text = 'x'.repeat(65536);
+		other.send({ id: 'big', ...fits }); // its id in the first 4 KiB
+		const answer = await other.next(message => message.id === 'big');
+		assert.deepEqual([answer.status, answer.code], [413, 'message_too_big']);
+		assert.match(answer.message, /65536/);
+		assert.equal((await other.waitForClose()).code, 1009);
+	});
+
+	test('event streams take the token from the query, nothing else does, and it must not stand in both', async () => {
+		const text = made(all);
+		const stream = await EventStream.open(daemon.port, `/v1/events?access_token=${text}&topic=sync.q.created`);
+		assert.equal(stream.status, 200);
+		await put('q', 'query');
+		await stream.waitFor(1);
+		assert.equal(stream.messages[0].payload.documentId, 'query');
+		stream.close();
+		const own = await EventStream.open(daemon.port, `${documentPath('q', 'query')}/events?access_token=${text}`);
+		assert.equal(own.status, 200);
+		own.close();
+		assertProblem(await rest.get(`/v1/services?access_token=${text}`), 401, 'unauthorized');
+		assertProblem(await rest.get(`/v1/services?access_token=${text}`, admin), 400, 'invalid_query');
+		const both = await EventStream.open(daemon.port, `/v1/events?topic=sync.q.created&access_token=${text}`, { headers: admin });
+		assert.equal(both.status, 400);
+		const bad = await EventStream.open(daemon.port, '/v1/events?topic=sync.q.created&access_token=');
+		assert.equal(bad.status, 401);
+	});
+
+	test('streams and long polls end at exp', async () => {
+		await put('e', 'ends');
+		const headers = bearer(made(all, { exp: now() + 3 }));
+		const stream = await EventStream.open(daemon.port, '/v1/events?topic=sync.e.updated', { headers });
+		assert.equal(stream.status, 200);
+		const { etag } = (await rest.get(documentPath('e', 'ends'), admin)).headers;
+		const answer = await rest.get(`${documentPath('e', 'ends')}?wait=50s`, { ...headers, 'If-None-Match': etag });
+		assertProblem(answer, 401, 'token_expired');
+		await until(() => stream.end, 10000, () => 'the end of the stream');
+		assert.equal(stream.end, 'end');
+	});
+
+	test('by in events and history, and userId in presence, are the sub', async () => {
+		const watcher = await daemon.connect({ headers: admin });
+		await watcher.subscribe({ topic: 'sync.by.*', documentId: 'd' });
+		const sub = 'Änn "the" user, 1';
+		const ws = await daemon.connect(as({ by: 'rwp' }, { sub }));
+		await ws.request({ type: 'sync.create', service: 'by', documentId: 'd' });
+		assert.equal((await watcher.event()).payload.by, sub);
+		await rest.patch(documentPath('by', 'd'), { data: { a: 1 } }, undefined, bearer(made({ by: 'rwp' }, { sub })));
+		assert.equal((await watcher.event()).payload.by, sub);
+		const history = assertStatus(await rest.get(`${documentPath('by', 'd')}/history`, admin), 200);
+		assert.deepEqual(history.revisions.map(item => item.by), [sub, sub]);
+		await ws.request({ type: 'presence.join', service: 'by', documentId: 'd' });
+		const second = await daemon.connect(as({ by: 'p' }, { sub }));
+		await second.request({ type: 'presence.join', service: 'by', documentId: 'd' });
+		const member = `${documentPath('by', 'd')}/presence/rest`;
+		assert.equal((await rest.put(member, {}, bearer(made({ by: 'p' }, { sub })))).status, 201);
+		const list = assertStatus(await rest.get(`${documentPath('by', 'd')}/presence`, admin), 200);
+		assert.equal(list.count, 1);
+		assert.deepEqual(list.members.map(one => one.userId), [sub, sub, sub]);
+		// Another user's member is not to be taken or removed.
+		const other = bearer(made({ by: 'p' }, { sub: 'bob' }));
+		assertProblem(await rest.put(member, {}, other), 409, 'presence_member_taken');
+		assertProblem(await rest.delete(member, other), 409, 'presence_member_taken');
+		assert.equal((await rest.delete(member, bearer(made({ by: 'p' }, { sub })))).status, 204);
+		const event = await watcher.event(message => message.topic === 'sync.by.presence');
+		assert.equal(event.payload.joined[0].userId, sub);
+	});
+
+	test('who may write but not read gets answers without data', async () => {
+		const write = { headers: bearer(made({ blind: 'w' })) };
+		const secretData = { secret: 'not for you' };
+		await put('blind', 'd', secretData);
+		const merged = await rest.patch(documentPath('blind', 'd'), { data: { a: 1 } }, undefined, write.headers);
+		assertStatus(merged, 200);
+		assert.equal(merged.json.revision, 2);
+		assert.ok(merged.headers.etag);
+		const refused = await rest.put(documentPath('blind', 'd'), { data: {}, expectedRevision: 7 }, write.headers);
+		assertProblem(refused, 409, 'revision_conflict');
+		assert.equal(refused.json.currentRevision, 2);
+		const ws = await daemon.connect(write);
+		const result = await ws.request({ type: 'sync.merge', service: 'blind', documentId: 'd', data: { b: 1 } });
+		assert.equal(result.document.revision, 3);
+		const error = await ws.request({ type: 'sync.create', service: 'blind', documentId: 'd' });
+		assert.equal(error.code, 'document_exists');
+		for (const text of [merged.text, refused.text, result.text, error.text]) assert.ok(!text.includes('not for you'), text);
+		assert.equal((await rest.get(documentPath('blind', 'd'), admin)).json.data.secret, 'not for you');
+	});
+
+	describe('document patterns', () => {
+		const rights = { p: { rights: 'rwp', documents: ['u42-*', 'lobby', 'zz-*'] } };
+		const ids = ['a', 'lobby', 'lobby2', 'u4', 'u42-', 'u42-1', 'u42-2', 'u43-1', 'zy', 'zz-9'];
+		const seen = ['lobby', 'u42-', 'u42-1', 'u42-2', 'zz-9'];
+		let headers;
+		before(async () => {
+			headers = bearer(made(rights));
+			for (const id of ids) await put('p', id);
+		});
+
+		const pages = async (query, of = headers) => {
+			const found = [];
+			let next = '';
+			do {
+				const page = assertStatus(await rest.get(`/v1/services/p/documents?${query}${next && `&page_token=${next}`}`, of), 200);
+				found.push(...page.items.map(item => item.id));
+				next = page.next_page_token ?? '';
+				// A token must not name what may not be seen.
+				for (const id of ids) if (!seen.includes(id) && id.length > 2) assert.ok(!next.endsWith(id), next);
+			} while (next);
+			return found;
+		};
+
+		test('lists have what they allow, in both orders and in pages of any size', async () => {
+			for (const size of [1, 2, 3, 100]) {
+				assert.deepEqual(await pages(`order=id&page_size=${size}`), seen);
+				assert.deepEqual(await pages(`order=updated&page_size=${size}`), [...seen].reverse());
+				assert.deepEqual(await pages(`order=id&prefix=u&page_size=${size}`), ['u42-', 'u42-1', 'u42-2']);
+				assert.deepEqual(await pages(`order=id&prefix=u42-1&page_size=${size}`), ['u42-1']);
+				assert.deepEqual(await pages(`order=id&prefix=l&page_size=${size}`), ['lobby']);
+				assert.deepEqual(await pages(`order=id&prefix=lobby2&page_size=${size}`), []);
+				assert.deepEqual(await pages(`order=updated&prefix=z&page_size=${size}`), ['zz-9']);
+			}
+			const ws = await daemon.connect({ headers });
+			const list = await ws.request({ type: 'sync.list', service: 'p', order: 'id' });
+			assert.deepEqual(list.items.map(item => item.id), seen);
+			// A page token of somebody who sees all leads no further.
+			const full = assertStatus(await rest.get('/v1/services/p/documents?order=id&page_size=3', admin), 200);
+			const rest2 = assertStatus(await rest.get(`/v1/services/p/documents?order=id&page_token=${full.next_page_token}`, headers), 200);
+			assert.deepEqual(rest2.items.map(item => item.id), seen.slice(1));
+		});
+
+		test('counts and batchGet', async () => {
+			const count = async of => {
+				const { items } = assertStatus(await rest.get('/v1/services', of), 200);
+				return Object.fromEntries(items.map(item => [item.service, item.documents]));
+			};
+			assert.deepEqual(await count(headers), { p: seen.length });
+			assert.equal((await count(admin)).p, ids.length);
+			assertStatus(await rest.delete(documentPath('p', 'zz-9'), admin), 200);
+			assert.deepEqual(await count(headers), { p: seen.length - 1 });
+			assertStatus(await rest.put(documentPath('p', 'zz-9'), { data: {} }, admin), 201);
+			assert.deepEqual(await count(bearer(made({ p: 'w', '*': { rights: 'r', documents: ['nothing'] } }))), {});
+			assert.deepEqual(await count(bearer(made({ p: { rights: 'r', documents: [] } }))), {});
+			const got = assertStatus(await rest.post('/v1/services/p/documents:batchGet', { ids: ['a', 'u42-1', 'lobby2', 'lobby'] }, headers), 200);
+			assert.deepEqual(got.items.map(item => item.id), ['u42-1', 'lobby']);
+		});
+
+		test('ids that the server makes are allowed where all of them are', async () => {
+			assertProblem(await rest.post('/v1/services/p/documents', {}, headers), 403, 'forbidden');
+			const made2 = bearer(made({ p: { rights: 'w', documents: ['doc_*'] } }));
+			assertStatus(await rest.post('/v1/services/g/documents', {}, bearer(made({ g: { rights: 'w', documents: ['doc_*'] } }))), 201);
+			assertProblem(await rest.post('/v1/services/p/documents', { id: 'x' }, made2), 403, 'forbidden');
+		});
+
+		const touch = async id => assertStatus(await rest.patch(documentPath('p', id), { data: { n: Math.random() } }, undefined, admin), 200);
+		const documentOf = message => message.payload.documentId;
+
+		test('wide subscriptions and streams bring what they allow, presence included', async () => {
+			const ws = await daemon.connect({ headers }), wide = await daemon.connect({ headers });
+			await ws.subscribe({ topic: 'sync.p.updated', presence: true });
+			await wide.subscribe({ topic: 'sync.*.*' });
+			const stream = await EventStream.open(daemon.port, '/v1/events?topic=sync.p.*', { headers });
+			const boss = await daemon.connect({ headers: admin });
+			for (const id of ids) await touch(id);
+			for (const id of ['a', 'lobby', 'u43-1']) await boss.request({ type: 'presence.join', service: 'p', documentId: id });
+			for (const client of [ws, wide]) {
+				for (const id of seen) assert.equal(documentOf(await client.event(message => message.topic === 'sync.p.updated')), id);
+				assert.equal(documentOf(await client.event(message => message.topic === 'sync.p.presence')), 'lobby');
+			}
+			await touch('a');
+			await touch('u42-1');
+			for (const client of [ws, wide]) {
+				assert.equal(documentOf(await client.event()), 'u42-1');
+				assert.ok(await nothingUntilPong(client, message => message.type === 'event'));
+			}
+			await stream.waitFor(seen.length + 2);
+			assert.deepEqual(new Set(stream.messages.map(documentOf)), new Set(seen));
+			stream.close();
+		});
+
+		test('equal rights share an audience, others do not', async () => {
+			const gauge = async () => {
+				const { text } = await rest.get('/metrics');
+				return Number(/^syncdoc_audiences\{[^}]*\} (\d+)/m.exec(text)?.[1] ?? /^syncdoc_audiences (\d+)/m.exec(text)[1]);
+			};
+			const start = await gauge();
+			const open = async (who, sub) => {
+				const ws = await daemon.connect(as(who, { sub }));
+				await ws.subscribe({ topic: 'sync.p.deleted' });
+			};
+			for (const sub of ['ann', 'bob', 'carl']) await open(rights, sub);
+			await until(async () => (await gauge()) === start + 1, undefined, () => 'one audience more');
+			await open({ p: { rights: 'r', documents: ['u42-*'] } }, 'dora');
+			await until(async () => (await gauge()) === start + 2, undefined, () => 'two audiences more');
+			for (const [sub, who] of [['eve', { p: 'rp' }], ['fay', { '*': 'rp' }]]) await open(who, sub);
+			await until(async () => (await gauge()) === start + 3, undefined, () => 'three audiences more');
+		});
+
+		test('after replays what they allow', async () => {
+			const ws = await daemon.connect({ headers });
+			const { position } = await ws.subscribe({ topic: 'sync.p.*' });
+			ws.close();
+			const revisions = {};
+			for (const id of ids) revisions[id] = (await touch(id)).revision;
+			const again = await daemon.connect({ headers });
+			const answer = await again.subscribe({ topic: 'sync.p.*', after: position });
+			assert.equal(answer.outcome, 'replayed');
+			// What came shortly before may come again.
+			for (const id of seen)
+				await again.event(message => documentOf(message) === id && message.payload.revision === revisions[id]);
+			assert.ok(await nothingUntilPong(again, message => message.type === 'resync'));
+			assert.deepEqual(again.events.map(documentOf).filter(id => !seen.includes(id)), []);
+			// The same for a stream that comes back.
+			const stream = await EventStream.open(daemon.port, '/v1/events?topic=sync.p.*', {
+				headers: { ...headers, 'Last-Event-ID': position },
+			});
+			const has = id => stream.messages.some(({ payload }) => payload?.documentId === id && payload.revision === revisions[id]);
+			await until(() => seen.every(has), undefined, () => 'all that was missed');
+			assert.deepEqual(stream.messages.filter(message => message.type !== 'event' || !seen.includes(documentOf(message))), []);
+			stream.close();
+		});
+
+		test('after a refresh what is not allowed any more ends, and what changed says so', async () => {
+			const ws = await daemon.connect(as({ p: 'rwp', q: 'r', z: 'r' }));
+			await ws.subscribe({ topic: 'sync.p.updated' });
+			await ws.subscribe({ topic: 'sync.p.*', documentId: 'a' });
+			await ws.subscribe({ topic: 'sync.p.*', documentId: 'u42-1' });
+			await ws.subscribe({ topic: 'sync.q.updated', documentPrefix: 'x' });
+			await ws.subscribe({ topic: 'sync.z.updated' });
+			for (const id of ['a', 'u42-1'])
+				assert.equal((await ws.request({ type: 'presence.join', service: 'p', documentId: id })).type, 'result');
+			await touch('a');
+			assert.equal(documentOf(await ws.event(message => message.topic === 'sync.p.updated')), 'a');
+
+			const answer = await ws.request({ type: 'auth', token: made({ ...rights, z: 'r' }) });
+			assert.equal(answer.type, 'result');
+			const ended = [await ws.next(message => message.type === 'error'), await ws.next(message => message.type === 'error')];
+			assert.deepEqual(
+				ended.map(({ code, status, topic, documentId, documentPrefix }) => ({ code, status, topic, documentId, documentPrefix })).sort((a, b) => a.topic.localeCompare(b.topic)),
+				[
+					{ code: 'forbidden', status: 403, topic: 'sync.p.*', documentId: 'a', documentPrefix: undefined },
+					{ code: 'forbidden', status: 403, topic: 'sync.q.updated', documentId: undefined, documentPrefix: 'x' },
+				],
+			);
+			const resync = await ws.next(message => message.type === 'resync');
+			assert.deepEqual([resync.topic, resync.documentId, resync.reason], ['sync.p.updated', undefined, 'rights']);
+			ws.unread.length = 0;
+			for (const id of ['a', 'u43-1', 'u42-1']) await touch(id);
+			assert.equal(documentOf(await ws.event(message => message.topic === 'sync.p.updated')), 'u42-1');
+			assert.ok(await nothingUntilPong(ws, message => ['error', 'resync'].includes(message.type) || message.topic === 'sync.p.updated'));
+			// It has left where it may not be.
+			await until(async () => (await rest.get(`${documentPath('p', 'a')}/presence`, admin)).json.count === 1, undefined, () => 'left');
+			assert.equal((await ws.request({ type: 'presence.list', service: 'p', documentId: 'u42-1' })).count, 1);
+			assert.equal((await ws.request({ type: 'sync.get', service: 'p', documentId: 'a' })).status, 403);
+
+			// And back: more rights.
+			await ws.request({ type: 'auth', token: made({ p: 'rwp', z: 'r' }) });
+			assert.equal((await ws.next(message => message.type === 'resync')).topic, 'sync.p.updated');
+			await touch('u43-1');
+			assert.equal(documentOf(await ws.event(message => message.payload.documentId === 'u43-1')), 'u43-1');
+		});
+	});
+
+	test('what was refused, and what ended, is counted', async () => {
+		const { text } = await rest.get('/metrics');
+		for (const name of ['auth_ended', 'auth_timeouts'])
+			assert.match(text, new RegExp(`^syncdoc_${name}(_total)?\\{[^}]*\\} [1-9]`, 'm'), name);
+		for (const code of ['unauthorized', 'invalid_token', 'token_expired', 'forbidden', 'subject_changed'])
+			assert.match(text, new RegExp(`^syncdoc_refus\\w+\\{[^}]*code="${code}"[^}]*\\} [1-9]`, 'm'), code);
+	});
+});
