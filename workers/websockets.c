@@ -189,6 +189,12 @@ void websockets_check_queue_total(struct websockets *websockets)
 
 /* --- going ------------------------------------------------------------------- */
 
+void websockets_hold(struct connection *connection)
+{
+	if (++connection->pending == CONNECTION_PENDING_MAX)
+		stat_add(connection->websockets->worker->slot, STAT_reads_paused, 1);
+}
+
 void websockets_release(struct connection *connection)
 {
 	MUST(connection->pending);

@@ -62,6 +62,8 @@ void websockets_mark_closing(struct connection *connection);
 void websockets_mark_paused(struct connection *connection);
 /* Its tokens are back. */
 void websockets_unmark_paused(struct connection *connection);
+/* One pending operation more. */
+void websockets_hold(struct connection *connection);
 /* One pending operation less; the struct of a dead connection goes with the last. */
 void websockets_release(struct connection *connection);
 

@@ -167,6 +167,24 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('a text that nobody has touched follows the document', async () => {
+		const page = await open();
+		await page.click('#edit');
+		await page.click('.editor [data-mode=replace]');
+		await until(async () => (await page.inputValue('.editor textarea')).includes('ringing'));
+		await pair.rest.patch(path, { data: { status: 'active' } });
+		await until(async () => (await page.inputValue('.editor textarea')).includes('active'));
+		await page.waitForSelector('.editor-options >> text=Only if it is still at revision 2');
+		assert.equal(await page.isVisible('.meanwhile'), false);
+		await page.click('.editor [data-mode=merge]');
+		await pair.rest.patch(path, { data: { status: 'ended' } });
+		await page.waitForSelector('.editor-options >> text=Only if it is still at revision 3');
+		await edit(page, '{"status": "mine"}');
+		await page.click('.editor button[type=submit]');
+		await revision(page, 4);
+		await close();
+	});
+
 	test('JSON that is none is marked at its place, and not sent', async () => {
 		const page = await open();
 		await edit(page, '{\n  "a": 1,\n  "b": tru\n}');
@@ -200,6 +218,7 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	test('deleting asks first; everybody is told, and it can be restored', async () => {
 		const one = await open(),
 			other = await open();
+		await one.waitForFunction(() => document.querySelectorAll('.people li').length === 2);
 		await one.click('#delete');
 		await one.waitForSelector('dialog .notice >> text=1 other user is at this document now.');
 		await one.click('dialog button:text-is("Cancel")');

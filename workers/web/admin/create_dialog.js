@@ -78,7 +78,7 @@ export function openCreateDialog({ service: chosen = '', id: chosenId = '', serv
 			'create-id',
 			'ID',
 			{ placeholder: 'made by the server', value: chosenId },
-			'Empty: the server makes one that cannot be guessed.',
+			'Empty: one that cannot be guessed.',
 		),
 		ttl: field('create-ttl', 'Ends after (seconds)', { inputmode: 'numeric', placeholder: 'never' }, 'Empty: it stays.'),
 		data: new JsonField({ label: 'Data', text: '{\n  \n}', rows: 10 }),

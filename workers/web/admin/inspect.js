@@ -66,6 +66,7 @@ function showHead() {
 	stateBadge.hidden = !live.deleted;
 	stateBadge.textContent = 'deleted';
 	editButton.disabled = deleteButton.disabled = !live.exists;
+	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = false;
 	showExpiry();
 }
 
@@ -170,7 +171,7 @@ const showTextSoon = soon(showText, TEXT_MS);
 /* ---- the parts beside it ---- */
 
 const current = () => ({ revision: live.revision, updatedAt: live.updatedAt, data: live.data });
-let timeline, presence, editor;
+let timeline, presence, editor, parts;
 const context = {
 	service,
 	id,
@@ -197,6 +198,8 @@ function makeParts() {
 		},
 		onchange: () => {
 			compareButton.disabled = timeline.entries.length < 2;
+			if (timeline.entries[0]?.op?.startsWith('expire')) goneWord = 'expired';
+			showGone();
 		},
 	});
 	const compareButton = button('Compare', () => openCompare(context), {
@@ -248,6 +251,8 @@ function changed({ type, diff, data }) {
 		return;
 	}
 	if (type === 'deleted' || type === 'expired') goneWord = type;
+	// It had been purged, and is there again.
+	if (!parts.isConnected) main.replaceChildren(head, parts);
 	showHead();
 	showGone();
 	// Of a thousand changes the first tell enough; looking each up takes its time.
@@ -282,12 +287,12 @@ function showMissing() {
 			),
 		),
 	);
-	editButton.disabled = deleteButton.disabled = true;
-	revisionBadge.textContent = 'none';
+	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = true;
 }
 
 function showDocument() {
-	main.replaceChildren(head, makeParts());
+	parts = makeParts();
+	main.replaceChildren(head, parts);
 	changed.data = live.data;
 	showHead();
 	showGone();
