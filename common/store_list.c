@@ -186,6 +186,21 @@ static bool list_append(struct list_request *request, struct span text)
 	return true;
 }
 
+static const struct rights_pattern *list_pattern(const struct list_request *request)
+{
+	return request->patterns && request->pattern_at < request->pattern_count
+		       ? &request->patterns[request->pattern_at]
+		       : NULL;
+}
+
+/* Behind the one id of a range stand those of others, perhaps of the next range. */
+static bool list_is_beside(const struct list_request *request, struct span id)
+{
+	const struct rights_pattern *pattern = list_pattern(request);
+
+	return pattern && !pattern->is_prefix && !span_equals(id, pattern->text);
+}
+
 /* False: the page is full. */
 static bool list_consider(struct list_request *request, struct span cursor,
 			  const struct redisReply *reply)
@@ -201,6 +216,8 @@ static bool list_consider(struct list_request *request, struct span cursor,
 		return true;
 	}
 	if (!request->query.deleted && !document_is_living(&document, request->query.now_ms))
+		return true;
+	if (list_is_beside(request, cursor))
 		return true;
 	if (request->query.filter &&
 	    !rights_allow(request->query.filter, request->query.service, document.id, RIGHT_READ))
@@ -235,13 +252,6 @@ static void list_send(struct list_request *request);
 
 /* --- ranges. What lies between two of them is not for the asker's eyes, and neither may a token
  * name it; so lists in the order of ids go from range to range. --- */
-
-static const struct rights_pattern *list_pattern(const struct list_request *request)
-{
-	return request->patterns && request->pattern_at < request->pattern_count
-		       ? &request->patterns[request->pattern_at]
-		       : NULL;
-}
 
 /* The longer of the query's prefix and the pattern's; they have been found to overlap. */
 static struct span list_prefix(const struct list_request *request)

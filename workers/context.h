@@ -34,6 +34,7 @@ struct worker {
 	struct streams *streams;
 	struct long_polls *long_polls;
 	struct presence *presence;
+	struct revocations *revocations; /* NULL: auth.mode is not set */
 
 	bool stopping; /* its parts are being taken down: no request is begun any more */
 	bool draining; /* takes no new connections; ends when the last one is gone */

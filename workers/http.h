@@ -15,6 +15,8 @@ struct http;
 
 /* Starts MHD on the inherited listeners. NULL: it failed, and the reason is logged. */
 struct http *http_create(struct worker *worker);
+/* It began while it was not known yet which tokens are revoked; now it is. */
+void http_accept_now(struct http *http);
 /* Stops accepting; idle keep-alive connections are closed, answers carry `Connection: close`. */
 void http_drain(struct http *http);
 /* TCP and unix connections that MHD has. */

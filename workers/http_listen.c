@@ -5,6 +5,7 @@
 #include "http_private.h"
 
 #include "client_address.h"
+#include "revocations.h"
 #include "websocket.h"
 
 #include <netinet/in.h>
@@ -218,6 +219,22 @@ void http_listen_start(struct http *http)
 		listener->http = http;
 		ev_io_init(&listener->watcher, on_connection, inherit->listeners[i], EV_READ);
 	}
+	if (revocations_are_known(http->worker->revocations)) {
+		start_listeners(http);
+		return;
+	}
+	/* Clients wait in the accept queue instead of being refused, but not for ever: who needs no
+	 * token is served also without Redis. */
+	ev_timer_set(&http->accept_pause, (double)http->worker->config->redis_timeout_ms / 1000.,
+		     0.);
+	ev_timer_start(http->worker->loop, &http->accept_pause);
+}
+
+void http_accept_now(struct http *http)
+{
+	if (!ev_is_active(&http->accept_pause))
+		return;
+	ev_timer_stop(http->worker->loop, &http->accept_pause);
 	start_listeners(http);
 }
 

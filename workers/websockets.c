@@ -64,6 +64,7 @@ struct connection *websockets_add(struct websockets *websockets, int fd,
 	connection->websockets = websockets;
 	connection->member.kind = (uint8_t)kind;
 	connection->address = *address;
+	connection->since_s = (uint32_t)(worker_now_ms() / 1000);
 	connection->tokens = worker->config->ws_burst * 1000;
 	connection->tokens_at_ms = (uint32_t)worker_monotonic_ms();
 	address_count_add(worker->addresses, address);

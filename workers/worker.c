@@ -3,6 +3,7 @@
 #include "address_count.h"
 #include "auth.h"
 #include "context.h"
+#include "control.h"
 #include "fanout.h"
 #include "http.h"
 #include "log.h"
@@ -10,6 +11,8 @@
 #include "operations.h"
 #include "presence.h"
 #include "process_figures.h"
+#include "question.h"
+#include "revocations.h"
 #include "ring.h"
 #include "seccomp_filter.h"
 #include "store.h"
@@ -293,6 +296,8 @@ static int start_parts(struct worker *worker)
 		return -EIO;
 	worker->streams = streams_create(worker);
 	worker->long_polls = long_polls_create(worker);
+	worker->revocations = revocations_create(worker);
+	control_listen(worker);
 	worker->http = http_create(worker);
 	return worker->operations && worker->websockets && worker->http ? 0 : -EIO;
 }
@@ -312,6 +317,7 @@ static void confine(const struct worker *worker)
 static void stop_parts(struct worker *worker)
 {
 	worker->stopping = true;
+	questions_end(worker);
 	long_polls_end(worker->long_polls);
 	presence_stop(worker->presence);
 	operations_destroy(worker->operations);
@@ -321,6 +327,7 @@ static void stop_parts(struct worker *worker)
 	http_destroy(worker->http);
 	streams_destroy(worker->streams);
 	long_polls_destroy(worker->long_polls);
+	revocations_destroy(worker->revocations);
 	auth_destroy(worker->auth);
 	address_count_destroy(worker->addresses);
 }

@@ -215,6 +215,19 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('a long text is indented beside the page, and where that is not possible in it', async () => {
+		await pair.rest.put(path, { data: { list: Array.from({ length: 5000 }, (_, i) => `item ${i}`) } });
+		for (const before of [undefined, () => delete window.Worker]) {
+			const page = await browser.open(address(), { before });
+			await page.waitForSelector('.timeline li[data-revision]');
+			await page.click('#tab-text');
+			await page.waitForSelector('.text-line >> text=item 5');
+			assert.equal(page.workers().length, before ? 0 : 1);
+			pages.push(page);
+		}
+		await close();
+	});
+
 	test('deleting asks first; everybody is told, and it can be restored', async () => {
 		const one = await open(),
 			other = await open();
@@ -287,9 +300,9 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
-	test('names that are none are refused with the server’s words', async () => {
+	test('names that are none are refused with words', async () => {
 		const page = await browser.open(`${pair.daemon.url}/documents/inspect?service=session&id=not%20valid`, { allow: [/400/] });
-		await page.waitForSelector('.empty[role=alert] >> text=/id/');
+		await page.waitForSelector('.empty[role=alert] >> text=“not valid” is no id of a document.');
 		assert.deepEqual(page.complaints, []);
 		await page.context().close();
 		const none = await browser.open(`${pair.daemon.url}/documents/inspect`);

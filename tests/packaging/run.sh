@@ -160,8 +160,8 @@ build_rpms() {
 # The daemon, its debug symbols, the client.
 check_debs() {
 	ls "$work/$1.debs"
-	for name in syncdoc syncdoc-dbgsym node-syncdoc-client; do
-		[ "$(find "$work/$1.debs" -name "${name}_*.deb" | wc -l)" -eq 2 ] || return
+	for package in syncdoc syncdoc-dbgsym node-syncdoc-client; do
+		[ "$(find "$work/$1.debs" -name "${package}_*.deb" | wc -l)" -eq 2 ] || return
 	done
 }
 

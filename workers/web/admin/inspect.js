@@ -9,7 +9,7 @@ import { formatJsonAside } from './json_aside.js';
 import { dataTextOf } from './json_format.js';
 import { PresencePanel } from './presence_panel.js';
 import { deleteDocument, openCompare, openRevision, restoreRevision } from './revision_dialogs.js';
-import { documentPath, openRealtime, request, requestText } from './session.js';
+import { ApiError, DOCUMENT_ID, SERVICE_NAME, documentPath, openRealtime, requestText } from './session.js';
 import { errorState, startShell, watchConnection } from './shell.js';
 import { TextView } from './text_view.js';
 import { Timeline } from './timeline.js';
@@ -327,7 +327,7 @@ async function start() {
 	document.title = `${id} · ${service} · syncdoc`;
 	main.replaceChildren(head, h('div', { class: 'card' }, skeleton(8)));
 	try {
-		await checkNames();
+		checkNames();
 		realtime ??= await openRealtime();
 		if (!byId('connection')) watchConnection(realtime);
 		live = await realtime.document(service, id);
@@ -340,13 +340,11 @@ async function start() {
 	}
 }
 
-// The client would only say that it was refused.
-async function checkNames() {
-	try {
-		await request('GET', `${documentPath(service, id)}/presence`);
-	} catch (error) {
-		if (error.status === 400 || error.status === 401 || error.status === 403) throw error;
-	}
+// The server would refuse them, too, but not say in which of the two the fault is.
+function checkNames() {
+	if (!SERVICE_NAME.test(service))
+		throw new ApiError(400, { code: 'invalid_name', detail: `“${service}” is no name of a service.` });
+	if (!DOCUMENT_ID.test(id)) throw new ApiError(400, { code: 'invalid_name', detail: `“${id}” is no id of a document.` });
 }
 
 function failed(error) {
