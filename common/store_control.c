@@ -85,9 +85,12 @@ void store_revoke(struct store *store, struct span name, int64_t issued_before_m
 	snprintf(before, sizeof(before), "%lld", (long long)issued_before_ms);
 	snprintf(oldest, sizeof(oldest), "%lld", (long long)(now_ms - STORE_REVOKED_KEPT_MS));
 	snprintf(most, sizeof(most), "%d", STORE_REVOKED_MAX);
-	const struct span arguments[] = {SPAN(KEY_REVOKED),   name,
-					 span_string(before), span_string(oldest),
-					 span_string(most),   SPAN(KEY_CONTROL),
+	const struct span arguments[] = {SPAN(KEY_REVOKED),
+					 name,
+					 span_string(before),
+					 span_string(oldest),
+					 span_string(most),
+					 SPAN(KEY_CONTROL),
 					 message};
 	call_script(request, &script_revoke, on_revoke, arguments, ARRAY_LEN(arguments));
 }

@@ -59,7 +59,7 @@ count=$(echo "$keys" | wc -l)
 [ "$count" -ge 40 ] || complain "only $count keys found in syncdocd -t"
 for key in $keys; do
 	is_in "$key" "$conf_page" || complain "syncdocd.conf(5) does not know the key $key"
-	grep -q "[ \"]$key[ \"]" "$completion/syncdocd" || complain "completion of syncdocd -o does not know $key"
+	grep -q "[ \"]${key}[ \"]" "$completion/syncdocd" || complain "completion of syncdocd -o does not know $key"
 done
 # And none that is not there. Heads look like `.TP`, `name = value`.
 for key in $(text_of "$conf_page" | awk '/^\.T[PQ]$/ { head = 1; next } head { print $1 } { head = 0 }'); do

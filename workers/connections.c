@@ -86,7 +86,7 @@ static void append_subscription(const struct subscription_spec *spec, void *arg)
 static void append_view(struct buffer *text, const struct worker *worker,
 			const struct connection_view *view)
 {
-	char address[ADDRESS_TEXT_MAX];
+	char address[INET6_ADDRSTRLEN];
 	struct span user = principal_user(view->principal);
 	struct shown shown = {.text = text};
 

@@ -9,6 +9,7 @@
 #include "supervisor_page.h"
 #include <ev.h>
 
+struct address_count;
 struct auth;
 struct ws_deflate;
 
@@ -23,6 +24,7 @@ struct worker {
 	uint64_t hash_seed; /* the ring's epoch: hashes in records and in tables here agree */
 
 	struct auth *auth;
+	struct address_count *addresses; /* connections of each client, WebSockets and others */
 	struct store *store;
 	struct operations *operations;
 	struct http *http;

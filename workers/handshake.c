@@ -93,8 +93,8 @@ static int check_headers(struct request *request, struct outcome *ret_refusal)
 	return 0;
 }
 
-static int check_limits(struct worker *worker, const struct in6_addr *address,
-			struct outcome *ret_refusal)
+/* limits.per_address has been judged: at accept, or when a proxy sent the request. */
+static int check_limits(struct worker *worker, struct outcome *ret_refusal)
 {
 	const char *limit;
 
@@ -103,7 +103,7 @@ static int check_limits(struct worker *worker, const struct in6_addr *address,
 	if (worker->stopping || !worker->websockets) {
 		*ret_refusal = outcome_refusal(503, "shutting_down",
 					       "this process is ending; connect again");
-	} else if ((limit = websockets_limit(worker->websockets, address))) {
+	} else if ((limit = websockets_limit(worker->websockets, NULL))) {
 		*ret_refusal = outcome_refusal(503, "too_many_connections", "%s is reached", limit);
 	} else {
 		return 0;
@@ -127,10 +127,10 @@ static void add_connection(struct worker *worker, int fd, struct client *tls,
 			   const struct request *request, enum audience_kind kind,
 			   struct span extra)
 {
-	const struct in6_addr *address = request_client_address(request);
-	const char *limit = websockets_limit(worker->websockets, address);
+	struct in6_addr address = request_address(request);
+	const char *limit = websockets_limit(worker->websockets, &address);
 	struct connection *connection =
-		websockets_add(worker->websockets, fd, tls, address, kind,
+		websockets_add(worker->websockets, fd, tls, &address, kind,
 			       request_principal(request), limit ? SPAN_NONE : extra);
 
 	if (!limit)
@@ -154,16 +154,18 @@ static int duplicate(MHD_socket mhd_fd)
 
 /* Over TLS it is one end of a socket pair, at whose other end MHD encrypts: it has to keep the
  * connection until http_tls_close() says that it is over. */
-static void take_over(struct worker *worker, const struct request *request, struct span extra,
+static void take_over(struct worker *worker, struct request *request, struct span extra,
 		      MHD_socket mhd_fd, struct MHD_UpgradeResponseHandle *handle,
 		      enum audience_kind kind)
 {
-	struct client *tls = request_tls_client(request, handle, mhd_fd);
-	int fd = !worker->websockets ? -1 : tls ? mhd_fd : duplicate(mhd_fd);
+	bool possible = worker->websockets && request;
+	struct client *tls = request ? request_tls_client(request, handle, mhd_fd) : NULL;
+	int fd = !possible ? -1 : tls ? mhd_fd : duplicate(mhd_fd);
 
 	if (fd < 0) {
-		refuse_taken_over(worker, worker->websockets ? strerror(errno) : "shutting down");
+		refuse_taken_over(worker, possible ? strerror(errno) : "shutting down");
 	} else {
+		request_give_place(request);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		add_connection(worker, fd, tls, request, kind, extra);
 	}
@@ -235,7 +237,7 @@ void websocket_handle_upgrade(struct request *request)
 	if (error) {
 		stat_add(worker->slot, STAT_handshakes_failed, 1);
 	} else {
-		error = check_limits(worker, request_client_address(request), &refusal);
+		error = check_limits(worker, &refusal);
 	}
 	if (error)
 		request_answer_problem(request, &refusal);

@@ -1,9 +1,11 @@
 /* http.c — the MHD daemon inside the worker's loop: its callbacks and its clock. */
 #include "http_private.h"
 
+#include "client_address.h"
 #include "host_check.h"
 #include "linger.h"
 #include "request_private.h"
+#include "slow_reader.h"
 #include "tls_files.h"
 
 #include <limits.h>
@@ -184,6 +186,8 @@ static void init_deadlines(struct http *http)
 		.limit_ms = TLS_PATIENCE_MS, .meet = http_client_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_ANSWER] =
 		(struct deadline_list){.limit_ms = limit_ms, .meet = request_meet_deadline};
+	http->deadlines[HTTP_DEADLINE_READER] =
+		(struct deadline_list){.limit_ms = SLOW_READER_PERIOD_MS, .meet = slow_reader_meet};
 	http->deadline_ms = DEADLINE_NEVER;
 	ev_timer_init(&http->deadline_timer, on_deadline, 0., 0.);
 }
@@ -389,6 +393,7 @@ struct http *http_create(struct worker *worker)
 	}
 	http->host_check = host_check_create(worker->config);
 	http->lingers = lingers_create(worker->loop);
+	client_address_start(http);
 	init_deadlines(http);
 	http_tls_init(http);
 	start_watchers(http);
@@ -424,5 +429,6 @@ void http_destroy(struct http *http)
 	MUST(!http->client_count && !http->active);
 	lingers_destroy(http->lingers);
 	host_check_destroy(http->host_check);
+	client_address_stop(http);
 	free(http);
 }

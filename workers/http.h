@@ -9,6 +9,7 @@
 #include "context.h"
 #include "outcome.h"
 #include "buffer.h"
+#include <netinet/in.h>
 
 struct http;
 
@@ -74,12 +75,14 @@ struct principal *request_principal(const struct request *request);
  * service; service of len 0: RIGHT_ADMIN of the whole server. -EACCES with a 403. */
 int request_access(struct request *request, struct span service, struct span id, unsigned right,
 		   struct outcome *ret_refusal);
-/* Over loopback or a unix socket, and not on behalf of somebody else. */
+/* The client's: that of the peer or, behind one of trusted_proxies, of whom it speaks for. All zero
+ * over a unix socket. */
+struct in6_addr request_address(const struct request *request);
+/* Its connection becomes a WebSocket, which counts for limits.per_address by itself. */
+void request_give_place(struct request *request);
+/* From a client on this machine: over loopback or a unix socket, and not on behalf of somebody
+ * else. */
 bool request_is_local(const struct request *request);
-/* Of the client, IPv4 mapped; all zero: over a unix socket. Lives as long as the request has a
- * client. */
-struct in6_addr;
-const struct in6_addr *request_client_address(const struct request *request);
 /* Whom the socket of an upgraded request belongs to if MHD encrypts; NULL: it does not. It lives
  * until http_tls_close(). */
 struct client;

@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #include "http_private.h"
 
-#include "address_count.h"
+#include "client_address.h"
 #include "revocations.h"
 #include "websocket.h"
 
@@ -78,10 +78,14 @@ static void add_connection(struct http *http, int fd, const struct sockaddr_stor
 	if (http->client_count + taken_over >= http->connection_max) {
 		count_refused(http, "limits.connections, or the limit of descriptors");
 		close(fd);
+	} else if (!client_address_may_connect(http, (const struct sockaddr *)address)) {
+		stat_add(http->worker->slot, STAT_connections_refused_address, 1);
+		count_refused(http, "limits.per_address");
+		close(fd);
 	} else if (MHD_add_connection(daemon->mhd, fd, (const struct sockaddr *)address, len) !=
 		   MHD_YES) {
 		/* MHD has closed it. */
-		count_refused(http, "limits.per_address, or no memory");
+		count_refused(http, "no memory");
 	} else {
 		http_run_soon(http);
 	}
@@ -114,18 +118,6 @@ static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* --- connections ----------------------------------------------------------- */
 
-static bool is_loopback(const struct sockaddr *address)
-{
-	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
-	const struct in_addr *v4 = &((const struct sockaddr_in *)address)->sin_addr;
-
-	if (address->sa_family == AF_INET)
-		return ntohl(v4->s_addr) >> 24 == IN_LOOPBACKNET;
-	return address->sa_family == AF_INET6 &&
-	       (IN6_IS_ADDR_LOOPBACK(v6) ||
-		(IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET));
-}
-
 static struct client *client_create(struct http *http, struct MHD_Connection *connection)
 {
 	struct client *client = calloc(1, sizeof(*client));
@@ -139,8 +131,7 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	client->fd = info->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
-	client->loopback = client->local || is_loopback(info->client_addr);
-	address_of_peer(info ? info->client_addr : NULL, &client->address);
+	client_address_come(client, client->local ? NULL : info->client_addr);
 	client->tls = http->worker->config->tls_files && !client->local;
 	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;
@@ -174,6 +165,7 @@ static void client_destroy(struct http *http, struct client *client)
 {
 	MUST(!client->request);
 	deadline_stop(&client->deadline);
+	client_address_go(client);
 	if (client->previous)
 		client->previous->next = client->next;
 	else

@@ -2,32 +2,35 @@
 #ifndef SYNCDOC_HTTP_PRIVATE_H
 #define SYNCDOC_HTTP_PRIVATE_H
 
+#include "address.h"
 #include "deadline.h"
 #include "http.h"
 
 #include <microhttpd.h>
 #include <netinet/in.h>
 
+struct address_rate;
 struct host_check;
 struct lingers;
 
 /* One TCP or unix connection that MHD has. */
 struct client {
 	struct client *previous, *next;
-	struct http *http; /* borrowed */
-	int fd;            /* borrowed: MHD closes it */
-	bool local;        /* over a unix socket */
-	bool loopback;     /* over a unix socket or from this machine's own address */
-	bool closing;      /* http_tls_close() */
-	bool upgraded;     /* its socket belongs to websocket.c now */
+	struct http *http;                         /* borrowed */
+	int fd;                                    /* borrowed: MHD closes it */
+	bool local;                                /* over a unix socket */
+	struct in6_addr address;                   /* of the peer; all zero over a unix socket */
+	bool is_proxy;                             /* one of trusted_proxies */
+	bool counts;                               /* in worker->addresses */
+	bool upgraded;                             /* its socket belongs to websocket.c now */
+	bool tls;                                  /* MHD encrypts: an upgraded one stays with it */
+	bool closing;                              /* http_tls_close() */
+	bool peer_gone;                            /* seen by the last sweep */
 	struct MHD_UpgradeResponseHandle *upgrade; /* MHD's; upgraded, and with tls */
 	int upgrade_fd;                            /* borrowed: the WebSocket's end, MHD's */
-	bool peer_gone;                            /* seen by the last sweep */
-	bool tls;                                  /* MHD encrypts: an upgraded one stays with it */
-	struct in6_addr address;  /* of the peer, IPv4 mapped; all zero for a unix socket */
-	int64_t since_ms;         /* monotonic: its start */
-	uint64_t answered;        /* requests that are over */
-	struct request *request;  /* the one under way, or NULL */
+	int64_t since_ms;                          /* monotonic: its start */
+	uint64_t answered;                         /* requests that are over */
+	struct request *request;                   /* the one under way, or NULL */
 	struct deadline deadline; /* while there is none: its next one must have begun */
 };
 
@@ -37,6 +40,7 @@ enum http_deadline {
 	HTTP_DEADLINE_CLOSE,  /* struct client: from the end of a WebSocket over TLS to that of its
 				 socket */
 	HTTP_DEADLINE_ANSWER, /* struct request: from its first line to its answer */
+	HTTP_DEADLINE_READER, /* struct request: a period in which its answer must be read */
 	HTTP_DEADLINE_COUNT
 };
 
@@ -63,6 +67,9 @@ struct http {
 	struct http_daemon daemons[HTTP_DAEMON_COUNT];
 	struct host_check *host_check;
 	struct lingers *lingers;
+	struct address_network *proxies; /* owned: trusted_proxies */
+	size_t proxy_count;
+	struct address_rate *rate; /* owned; NULL: no limits.requests_per_address */
 
 	/* The loop around MHD_run(). */
 	ev_timer timer;

@@ -130,8 +130,32 @@ void replays_destroy(struct replays *replays)
 	count_apart(set, -1);
 }
 
+/* --- settled ----------------------------------------------------------------- */
+
+/* All that the reads contained has come: nothing they cover comes any more. */
+static bool is_drained(const struct replay *replay, const struct position *mark)
+{
+	return mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
+	       strcmp(mark->run, replay->mark.run) != 0;
+}
+
+/* What is held is still to be compared with what was replayed. */
+static void free_settled(struct replays *replays)
+{
+	struct replay *replay, *next;
+	struct position mark;
+
+	if (!replay_holds_nothing(replays) ||
+	    position_parse(fanout_position(replays->set->worker->fanout), &mark))
+		return;
+	TAILQ_FOREACH_SAFE(replay, &replays->list, link, next)
+	if (replay->state == REPLAY_SETTLING && is_drained(replay, &mark))
+		replay_destroy(replay);
+}
+
 static void join_if_idle(struct replays *replays)
 {
+	free_settled(replays);
 	if (!TAILQ_EMPTY(&replays->list) || !replay_holds_nothing(replays))
 		return;
 	replays->client->end(replays);
@@ -259,13 +283,6 @@ static bool send_frames(struct replay *replay)
 	return true;
 }
 
-/* All that the reads contained has come: nothing they cover comes any more. */
-static bool is_drained(const struct replay *replay, const struct position *mark)
-{
-	return mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
-	       strcmp(mark->run, replay->mark.run) != 0;
-}
-
 /* All up to the read that listed the documents has been told; what was not held since is listed
  * anew. The documents are forgotten, so nothing of them may be in the pipe any more. */
 static void begin_next_round(struct replay *replay, const struct position *mark)
@@ -332,35 +349,12 @@ void replays_step(struct replays *replays)
 		join_if_idle(replays);
 }
 
-/* --- marks ------------------------------------------------------------------- */
-
-static bool is_settled(const struct replay *replay, const struct position *mark)
-{
-	return replay->state == REPLAY_SETTLING && is_drained(replay, mark);
-}
-
-/* What is held is still to be compared with what was replayed. */
-static void free_settled(struct replays *replays, const struct position *mark)
-{
-	struct replay *replay, *next;
-
-	if (!replay_holds_nothing(replays))
-		return;
-	TAILQ_FOREACH_SAFE(replay, &replays->list, link, next)
-	if (is_settled(replay, mark))
-		replay_destroy(replay);
-}
-
 void replay_on_mark(struct websockets *websockets)
 {
-	struct position mark;
 	struct replays *replays, *next;
 
-	if (position_parse(fanout_position(websockets->worker->fanout), &mark))
-		return;
 	TAILQ_FOREACH_SAFE(replays, &websockets->replays->all, all, next)
 	{
-		free_settled(replays, &mark);
 		if (replays->running)
 			replays->running->retries = false;
 		replays_step(replays);

@@ -15,17 +15,6 @@ struct principal *request_principal(const struct request *request)
 	return request->principal;
 }
 
-/* A proxy here says whom it speaks for. */
-bool request_is_local(const struct request *request)
-{
-	static const char *const proxied[] = {"X-Forwarded-For", "Forwarded", "X-Real-IP"};
-
-	for (size_t i = 0; i < ARRAY_LEN(proxied); i++)
-		if (request_header(request, proxied[i]))
-			return false;
-	return request->client->loopback;
-}
-
 /* --- the token ------------------------------------------------------------------- */
 
 /* Takes the parameter out of the query. `ret` keeps its value. */
@@ -88,15 +77,14 @@ static int find_token(struct request *request, const struct route *route, struct
 /* RFC 6750 section 3. */
 static void set_challenge(struct request *request, const struct outcome *refusal)
 {
-	const char *error = refusal->status == 403 ? "insufficient_scope" : "invalid_token";
-	char challenge[128];
+	const char *challenge = CHALLENGE;
 
 	if (refusal->status != 401 && refusal->status != 403)
 		return;
-	if (strcmp(refusal->code, "unauthorized") == 0)
-		snprintf(challenge, sizeof(challenge), CHALLENGE);
-	else
-		snprintf(challenge, sizeof(challenge), CHALLENGE ", error=\"%s\"", error);
+	if (refusal->status == 403)
+		challenge = CHALLENGE ", error=\"insufficient_scope\"";
+	else if (strcmp(refusal->code, "unauthorized") != 0)
+		challenge = CHALLENGE ", error=\"invalid_token\"";
 	request_set_header(request, "WWW-Authenticate", challenge);
 }
 

@@ -21,7 +21,7 @@ static struct pending_presence *pending_create(struct connection *connection, st
 	pending->message_id_len = id.len;
 	if (id.len)
 		memcpy(pending->message_id, id.at, id.len);
-	connection->pending++;
+	websockets_hold(connection);
 	return pending;
 }
 

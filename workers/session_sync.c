@@ -22,7 +22,7 @@ static struct pending_sync *pending_create(struct connection *connection, struct
 	pending->id_len = id.len;
 	if (id.len)
 		memcpy(pending->id, id.at, id.len);
-	connection->pending++;
+	websockets_hold(connection);
 	return pending;
 }
 

@@ -1,18 +1,15 @@
 // client_auth.test.js: the JavaScript client against a real server that asks for tokens.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { AuthError } from '../../workers/web/client/realtime.js';
-import { SYNCDOCD, makeDirectory, startPair, until } from './harness.js';
+import { makeDirectory, startPair, until } from './harness.js';
 import { Clients } from './lib/client.js';
 
 const ALL = { '*': 'rwpa' };
 const key = crypto.randomBytes(32).toString('hex');
-// Goes when all branches have authentication.
-const skip = spawnSync(SYNCDOCD, ['-t', '-c', '/dev/null', '-o', 'auth.mode=jwt']).stderr.includes('not supported') && 'this build has no authentication';
 let pair;
 const clients = new Clients();
 
@@ -23,7 +20,6 @@ function sign({ sub = 'ann', seconds = 600, rights = ALL }) {
 }
 
 before(async () => {
-	if (skip) return;
 	const file = path.join(makeDirectory('client-auth'), 'key');
 	fs.writeFileSync(file, key, { mode: 0o600 });
 	pair = await startPair({ settings: { workers: 2, 'auth.mode': 'jwt', 'auth.algorithm': 'HS256', 'auth.key': file, 'ws.max_message': '8KiB' } });
@@ -33,7 +29,7 @@ afterEach(() => clients.closeAll());
 
 const make = options => clients.make(pair.daemon.url, options);
 
-describe('a token', { skip }, () => {
+describe('a token', () => {
 	test('opens documents, events, presence and REST', async () => {
 		const ann = make({ token: sign({}) }), bob = make({ getToken: async () => sign({ sub: 'bob' }) });
 		await ann.sync.create('auth', { n: 1 }, { id: 'x' });

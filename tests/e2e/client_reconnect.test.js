@@ -1,5 +1,6 @@
 // client_reconnect.test.js: one disturbance of a real server at a time, and what an application with the JavaScript client sees of it.
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { OutcomeUnknownError } from '../../workers/web/client/realtime.js';
 import { documentPath, isAlive, startPair, turn, until } from './harness.js';
@@ -133,6 +134,47 @@ describe('writes while the server is away', () => {
 		const envelopes = await Promise.all(writes);
 		assert.deepEqual(envelopes.map(({ revision }) => revision), Array.from({ length: 20 }, (_, n) => n + 2));
 		assert.deepEqual((await strict.sync.get(SERVICE, id)).data, { log: Array.from({ length: 20 }, (_, n) => n) });
+	});
+});
+
+describe('a client that does not read for a while', () => {
+	test('gets the newest of each document, and is told what it did not get', async () => {
+		const slow = await startPair({ settings: { 'ws.queue': '64KiB', 'ws.rate': 10000, 'ws.burst': 10000, 'ring.size': '16MiB' } });
+		try {
+			const realtime = clients.make(slow.daemon.url), writer = clients.make(slow.daemon.url, { messagesPerSecond: 100000 }), ids = ['a', 'b', 'c'], notices = [];
+			for (const id of ids) await writer.sync.create('slow', { n: 0 }, { id });
+			const diffs = await Promise.all(ids.map(id => realtime.document('slow', id))), fulls = clients.make(slow.daemon.url), seen = new Map();
+			const topic = fulls.subscribe({ topic: 'sync.slow.*', presence: false }), told = new Set();
+			topic.on('event', ({ payload: { documentId, revision, fromRevision } }) => {
+				const before = seen.get(documentId) ?? 1;
+				// Nothing is left out without a word.
+				assert.ok(told.has(documentId) || (fromRevision ?? revision - 1) <= before, `${documentId}: ${revision} after ${before}`);
+				seen.set(documentId, Math.max(before, revision));
+				if (fromRevision !== undefined) notices.push('conflated');
+			});
+			// Large events are not kept for those who are slow: what has changed is to be read.
+			topic.on('resync', async ({ documentId, recovering }) => {
+				if (recovering || !documentId) return;
+				told.add(documentId);
+				notices.push('told');
+				seen.set(documentId, Math.max(seen.get(documentId) ?? 1, (await fulls.sync.get('slow', documentId)).revision));
+			});
+			await fulls.presence.list('slow', 'a');
+			const sockets = [realtime, fulls].map(one => one.sockets.at(-1)._socket);
+			for (const socket of sockets) socket.pause();
+			let last;
+			for (let n = 1; n <= 300; n++) last = await Promise.all(ids.map(id => writer.sync.replace('slow', id, { n, text: crypto.randomBytes(15000).toString('base64') })));
+			for (const socket of sockets) socket.resume();
+			await until(() => diffs.every((document, i) => document.revision === last[i].revision) && ids.every((id, i) => seen.get(id) === last[i].revision), LONG_MS, () => JSON.stringify([diffs.map(({ revision }) => revision), [...seen], realtime.resyncs.length, fulls.resyncs, fulls.errors.map(String)]));
+			for (const [i, document] of diffs.entries()) assert.deepEqual(document.data, last[i].data);
+			assert.ok(realtime.resyncs.some(({ reason, recovering }) => reason === 'slow' && recovering), 'it was too slow');
+			assert.ok(notices.length > 0, 'events stood for several revisions, or documents had to be read');
+			assert.deepEqual([realtime, fulls].flatMap(({ errors, resyncs }) => [...errors, ...resyncs.filter(({ reason }) => reason === 'hole' || reason === 'misfit')]), []);
+			assert.deepEqual([realtime.sockets.length, fulls.sockets.length], [1, 1]);
+		} finally {
+			clients.closeAll();
+			await slow.stop();
+		}
 	});
 });
 

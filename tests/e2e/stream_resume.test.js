@@ -39,13 +39,21 @@ const resyncs = stream => stream.messages.filter(message => message.type === 're
 const sequence = async () => Number((await pair.redis.command('GET', 'syncdoc:sequence')) ?? 0);
 const numberOf = id => Number(id.split('-')[1].split('.')[0]);
 
-// An id that covers all writes so far: that of an idle stream, when its ping has come.
+// An id that covers all writes so far: positions of subscribes are the same text, and come at once.
 async function idNow() {
 	const wanted = await sequence();
-	const stream = await open(topics('sync.none.*'));
-	await until(() => stream.lastId && numberOf(stream.lastId) >= wanted, 15000, 'a ping with a position for all writes');
-	stream.close();
-	return stream.lastId;
+	const ws = await pair.daemon.connect();
+	const position = async () => (await ws.subscribe({ topic: 'sync.none.*' })).position;
+	const id = await until(
+		async () => {
+			const now = await position();
+			return numberOf(now) >= wanted && now;
+		},
+		15000,
+		'a position for all writes',
+	);
+	ws.close();
+	return id;
 }
 
 // Nothing but comments until a position not below all writes so far has come: the replay is over then.

@@ -364,6 +364,7 @@ Test(session, with_many_operations_under_way_the_socket_is_not_read)
 	send_gets(&peer, CONNECTION_PENDING_MAX + 20);
 	fixture_turn();
 	cr_assert_eq(fixture.asked_count, CONNECTION_PENDING_MAX);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_reads_paused), 1);
 	fixture_answer("{}");
 	fixture_turn();
 	cr_assert_eq(fixture.asked_count, CONNECTION_PENDING_MAX + 1);

@@ -4,6 +4,7 @@ import { Revisions } from './revisions.js';
 
 const PRESENCE = 'presence', ALL = 'sync.*.*';
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
+const PAUSE_MIN_MS = 25, PAUSE_MAX_MS = 5000; // before resuming of one who is too slow
 const CALM_MS = 30000; // without a resync: the next one is answered without delay again
 const OVERTAKEN = new Set(['lapped', 'slow']); // reasons after which resuming brings what was missed
 
@@ -290,7 +291,7 @@ export class Feed {
 		const now = Date.now(), isCalm = now - this.#recoveredAt > CALM_MS;
 		this.#recoveredAt = now;
 		this.#recoveries = isCalm ? 1 : this.#recoveries + 1;
-		return isCalm ? 0 : Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#recoveries);
+		return isCalm ? 0 : Math.random() * Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** this.#recoveries);
 	}
 
 	stop() {
