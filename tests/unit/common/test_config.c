@@ -27,6 +27,7 @@ static void expect_default_numbers(const struct config *config)
 	EXPECT_NUMBER(seccomp, true);
 	EXPECT_NUMBER(drain_timeout_ms, 30000);
 	EXPECT_NUMBER(drain_rate, 200);
+	EXPECT_NUMBER(seccomp, true);
 	EXPECT_NUMBER(ring_size, 64 << 20);
 	EXPECT_NUMBER(redis_encoding, CONFIG_ENCODING_AUTO);
 	EXPECT_NUMBER(redis_timeout_ms, 2000);
@@ -215,6 +216,7 @@ static void expect_set_numbers(const struct config *config)
 	EXPECT_NUMBER(seccomp, false);
 	EXPECT_NUMBER(drain_timeout_ms, 250);
 	EXPECT_NUMBER(drain_rate, 12);
+	EXPECT_NUMBER(seccomp, false);
 	EXPECT_NUMBER(ring_size, 128 << 20);
 	EXPECT_NUMBER(redis_encoding, CONFIG_ENCODING_STRING);
 	EXPECT_NUMBER(redis_timeout_ms, 1500);
