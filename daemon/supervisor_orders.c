@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "supervisor_private.h"
 
+#include "core_dumps.h"
 #include "reload.h"
 
 #include <fcntl.h>
@@ -37,6 +38,7 @@ static int reload(struct supervisor *supervisor, char *ret_error, size_t error_l
 		return -EINVAL;
 	}
 	reload_log(supervisor->config, config, options->has_stderr);
+	core_dumps_forbid(config);
 	/* What syncdocctl loglevel has set ends here: the file is in force again. */
 	set_log_level(config->log_level, supervisor);
 	struct config *old = supervisor->config;
