@@ -284,7 +284,8 @@ static bool send_frames(struct replay *replay)
 }
 
 /* All up to the read that listed the documents has been told; what was not held since is listed
- * anew. The documents are forgotten, so nothing of them may be in the pipe any more. */
+ * anew. The documents are kept until then, for the reads of this round had newer revisions, too;
+ * those that are not listed again are forgotten, so nothing of them may be in the pipe any more. */
 static void begin_next_round(struct replay *replay, const struct position *mark)
 {
 	if (strcmp(mark->run, replay->mark.run) != 0) {
@@ -294,7 +295,6 @@ static void begin_next_round(struct replay *replay, const struct position *mark)
 	}
 	replay->progress.position.sequence = replay->listed_at;
 	replay->progress.told = 0;
-	replay_documents_fini(replay);
 	replay->listed = replay->again = replay->relies = false;
 }
 
