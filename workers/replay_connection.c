@@ -149,9 +149,12 @@ static void fail(struct replay *replay, int error)
 		replay->again = false;
 		return;
 	}
-	struct outcome refusal = outcome_of_store_error(error);
+	const struct subscription_spec *spec = &replay->subscribe.spec;
+	struct outcome refusal =
+		error == -EACCES ? principal_refusal(spec->topic.service, spec->id, RIGHT_READ)
+				 : outcome_of_store_error(error);
 	session_send_error(connection, buffer_span(&replay->message_id), &refusal);
-	subscription_remove(replays->set->apart, &replays->member, &replay->subscribe.spec);
+	subscription_remove(replays->set->apart, &replays->member, spec);
 	replay_destroy(replay);
 }
 

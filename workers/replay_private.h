@@ -47,7 +47,8 @@ struct replay_client {
 			    const char *reason);
 	/* A resync of all the client's subscriptions: live events are lost. */
 	void (*send_loss)(struct replays *replays, const char *reason);
-	/* A read has failed; may free the replay. */
+	/* A read has failed, or (-EACCES) the document may not be read any more; may free the
+	 * replay. */
 	void (*fail)(struct replay *replay, int error);
 	/* Its subscriptions could not be added (there are too many); it is freed then. */
 	void (*refuse)(struct replay *replay);

@@ -202,6 +202,16 @@ static void take_history(struct replay *replay, const struct store_history *hist
 		replay->sequence = history->sequence;
 }
 
+/* A refresh may have taken the right away since. A replay by position judges each document: see
+ * replay_document(). */
+static bool may_be_answered(const struct replay *replay)
+{
+	const struct subscription_spec *spec = &replay->specs[0];
+
+	return replay->subscribe.resume.kind == RESUME_AFTER ||
+	       may_read(replay, spec->topic.service, spec->id);
+}
+
 static void on_history(int error, const struct store_history *history, void *arg)
 {
 	struct replay_read *read = arg;
@@ -211,6 +221,8 @@ static void on_history(int error, const struct store_history *history, void *arg
 	if (replay) {
 		struct replays *replays = replay->replays;
 
+		if (!error && !may_be_answered(replay))
+			error = -EACCES;
 		if (error)
 			replays->client->fail(replay, error);
 		else
