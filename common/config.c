@@ -76,6 +76,7 @@ const struct config_key config_keys[] = {
 	TIME("worker_timeout", worker_timeout_ms, "10", 1 * SECONDS, 1 * HOURS),
 	TIME("drain_timeout", drain_timeout_ms, "30", 1, 1 * HOURS, ZERO("at once")),
 	COUNT("drain_rate", drain_rate, "200", 1, 100000),
+	FLAG("seccomp", seccomp, "yes"),
 
 	SIZE("ring.size", ring_size, "64MiB", RING_SIZE_MIN, 4 * GIB, RESTART),
 

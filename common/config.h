@@ -35,6 +35,7 @@ struct config {
 	struct config_list hosts, trusted_proxies;
 	int64_t worker_timeout_ms, drain_timeout_ms;
 	unsigned drain_rate; /* goaways per second and worker */
+	bool seccomp;
 
 	size_t ring_size;
 

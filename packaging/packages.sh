@@ -24,6 +24,7 @@ packages_table() {
 	build    module:libconfuse             libconfuse-dev           libconfuse-devel
 	build    header:jwt.h                  libjwt-gnutls-dev        libjwt-devel
 	build    module:libmicrohttpd:0.9.75   libmicrohttpd-dev        libmicrohttpd-devel
+	build    module:libseccomp:2.5         libseccomp-dev           libseccomp-devel
 	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
 	curl     command:curl                  curl                     curl

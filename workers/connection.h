@@ -46,6 +46,7 @@ struct connection {
 	uint32_t pending;     /* operations whose answer has not come */
 	uint32_t waiting;     /* subscribes that wait for the host's subscription */
 	uint32_t wheel_place; /* index in its wheel slot */
+	uint32_t since_s;     /* Unix */
 	uint16_t wheel_slot;
 	uint16_t fault_second; /* when the present minute of faults began; low bits */
 	uint8_t state;

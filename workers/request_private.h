@@ -43,6 +43,12 @@ struct request {
 	bool body_unread;    /* answered before it was read: the connection lingers */
 	bool prefer_minimal; /* Prefer: return=minimal on a method that writes */
 	bool conceals;       /* who writes may not read: answers have no data */
+	bool counts;         /* in worker->addresses: it came through a proxy */
+	bool reader_seen;    /* slow_reader.c: reader_taken is known */
+	uint64_t reader_taken;
+
+	struct in6_addr address; /* of the client; known when the headers are */
+	enum address_forwarded forwarded;
 
 	struct deadline deadline;    /* until it is answered */
 	struct principal *principal; /* one reference, or NULL */

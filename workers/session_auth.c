@@ -226,7 +226,7 @@ static void refuse_token(struct connection *connection, const struct session_mes
 
 	session_send_error(connection, message->id, refusal);
 	/* A refresh that fails changes nothing: the token that is there goes on until its end. */
-	if (!connection->principal)
+	if (!connection->principal && refusal->status == 401)
 		connection_close(connection,
 				 has_expired ? WS_CLOSE_TOKEN_EXPIRED : WS_CLOSE_FORBIDDEN,
 				 "the token is not accepted", false);

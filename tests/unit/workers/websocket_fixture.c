@@ -1,5 +1,6 @@
 #include "websocket_fixture.h"
 
+#include "address_count.h"
 #include "auth.h"
 #include "config_table.h"
 #include "event.h"
@@ -142,6 +143,7 @@ void fixture_init(void)
 	};
 	MUST(fixture.worker.loop && fixture.worker.slot);
 	fixture.worker.auth = auth_create(fixture.config);
+	fixture.worker.addresses = address_count_create(EPOCH);
 }
 
 void fixture_start(void)
@@ -156,6 +158,7 @@ void fixture_fini(void)
 	while (fixture.answered_count < fixture.asked_count)
 		fixture_answer("{}");
 	auth_destroy(fixture.worker.auth);
+	address_count_destroy(fixture.worker.addresses);
 	ev_loop_destroy(fixture.worker.loop);
 	close(fixture.worker.inherit->ring_fd);
 	close(fixture.worker.inherit->wake_fd);
