@@ -260,6 +260,15 @@ static struct replay *first_waiting(struct replays *replays)
 
 /* --- steps ------------------------------------------------------------------- */
 
+/* The document that the frames are of. */
+static bool may_be_sent(const struct replay *replay)
+{
+	const struct replay_document *document = &replay->documents[replay->next - 1];
+
+	return replay->replays->client->may_read(replay->replays, replay_service(replay, document),
+						 replay_id(replay, document));
+}
+
 /* What was rebuilt, as far as there is room. False: some is left. */
 static bool send_frames(struct replay *replay)
 {
@@ -267,6 +276,9 @@ static bool send_frames(struct replay *replay)
 	struct slot *slot = replays->set->worker->slot;
 	size_t most = replays->set->worker->config->ws_queue / REPLAY_PORTION_SHARE, len;
 
+	/* They may have waited for longer than the right lasts. */
+	if (replay->frames.left && !may_be_sent(replay))
+		replay_frames_fini(&replay->frames);
 	while ((len = replay_frames_portion(&replay->frames, most))) {
 		if (!replays->client->has_room(replays, len))
 			return false;

@@ -245,7 +245,7 @@ bool replay_is_before(const struct connection *connection, const struct subscrip
 			    subscription_is_same(&replays->running->subscribe.spec, spec)));
 }
 
-bool replay_forget(struct connection *connection, const struct subscription_spec *spec)
+bool replay_drop(struct connection *connection, const struct subscription_spec *spec)
 {
 	struct replays *replays = connection->replays;
 	struct replay *replay, *next;
@@ -266,7 +266,14 @@ bool replay_forget(struct connection *connection, const struct subscription_spec
 		lose_left_events(replay);
 		replay_destroy(replay);
 	}
-	replays_step(replays);
+	return found;
+}
+
+bool replay_forget(struct connection *connection, const struct subscription_spec *spec)
+{
+	bool found = replay_drop(connection, spec);
+
+	replay_go_on(connection);
 	return found;
 }
 
