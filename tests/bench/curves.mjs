@@ -167,12 +167,14 @@ while (words.length) {
 	}
 }
 const machine = describeMachine();
-const quiet = isQuiet() ? '' : ' NOT QUIET: other programs ran.';
-const note = `${machine.date.slice(0, 10)}, ${machine.processor}, ${machine.cpus} CPUs, Linux ${machine.kernel.split('-')[0]}; 1 worker and Redis on one CPU, clients on the other.${quiet}`;
+const notes = [
+	`${machine.date.slice(0, 10)}, ${machine.processor}, ${machine.cpus} CPUs, Linux ${machine.kernel.split('-')[0]}`,
+	`1 worker and Redis on one CPU, clients on the other.${isQuiet() ? '' : ' NOT QUIET: other programs ran.'}`,
+];
 fs.mkdirSync(directory, { recursive: true });
 for (const name of wanted.length ? wanted : Object.keys(CHARTS)) {
 	const chart = await CHARTS[name](options);
 	for (const { name: of, points } of chart.series) console.log(`${name}, ${of}: ${points.map(([x, y]) => `${x}: ${Number(y.toPrecision(3))}`).join('  ')}`);
 	fs.writeFileSync(path.join(directory, `${name}.json`), `${JSON.stringify({ machine, ...chart }, null, '\t')}\n`);
-	fs.writeFileSync(path.join(directory, `${name}.svg`), plot({ ...chart, note }));
+	fs.writeFileSync(path.join(directory, `${name}.svg`), plot({ ...chart, notes }));
 }

@@ -49,8 +49,8 @@ function logAxis(values) {
 
 const axis = ({ isLog }, values) => (isLog ? logAxis(values) : linearAxis(values));
 
-// chart: {title, note, x: {title, isLog}, y: {title, isLog}, series: [{name, points: [[x, y]…]}]}
-export function plot({ title, note, x, y, series }) {
+// notes: lines below the chart. chart: {title, notes, x: {title, isLog}, y: {title, isLog}, series: [{name, points: [[x, y]…]}]}
+export function plot({ title, notes, x, y, series }) {
 	const points = series.flatMap(one => one.points);
 	const across = axis(
 			x,
@@ -85,6 +85,7 @@ export function plot({ title, note, x, y, series }) {
 		const at = LEFT + i * 150;
 		out.push(`<rect x="${at}" y="27" width="12" height="4" fill="${colour}"/><text x="${at + 17}" y="34" fill="#1f2328">${escape(one.name)}</text>`);
 	});
-	out.push(`<text x="${LEFT}" y="${HEIGHT - 10}" font-size="10" fill="#59636e">${escape(note)}</text>`, '</svg>', '');
+	notes.forEach((text, i) => out.push(`<text x="${LEFT}" y="${HEIGHT - 20 + i * 13}" font-size="10" fill="#59636e">${escape(text)}</text>`));
+	out.push('</svg>', '');
 	return out.join('\n');
 }
