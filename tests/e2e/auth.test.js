@@ -383,6 +383,44 @@ describe('with one key', () => {
 		});
 	});
 
+	test('presence that the first token did not allow comes after a refresh that does', async () => {
+		const ws = await daemon.connect(as({ pr: 'r' }));
+		await ws.subscribe({ topic: 'sync.pr.*', documentId: 'a' });
+		await ws.subscribe({ topic: 'sync.pr.*', documentId: 'b', presence: false });
+		await ws.subscribe({ topic: 'sync.pr.updated' });
+		await ws.request({ type: 'auth', token: made({ pr: 'rp' }) });
+		const resync = await ws.next(message => message.type === 'resync');
+		assert.deepEqual([resync.topic, resync.documentId, resync.reason], ['sync.pr.*', 'a', 'rights']);
+		assert.ok(await nothingUntilPong(ws, message => message.type === 'resync'), 'the others are what they were');
+		for (const id of ['b', 'a'])
+			assertStatus(await rest.put(`${documentPath('pr', id)}/presence/bob`, {}, admin), 201);
+		const event = await ws.event(message => message.topic === 'sync.pr.presence');
+		assert.equal(event.payload.documentId, 'a');
+		assert.ok(await nothingUntilPong(ws, message => message.topic === 'sync.pr.presence'));
+		// And is gone with the right.
+		await ws.request({ type: 'auth', token: made({ pr: 'r' }) });
+		assert.equal((await ws.next(message => message.type === 'resync')).documentId, 'a');
+		assertStatus(await rest.delete(`${documentPath('pr', 'a')}/presence/bob`, admin), 204);
+		assertStatus(await rest.put(documentPath('pr', 'a'), { data: {} }, admin), 201);
+		await ws.event(message => message.topic === 'sync.pr.created');
+		assert.ok(await nothingUntilPong(ws, message => message.topic === 'sync.pr.presence'));
+	});
+
+	test('a snapshot that is being read when the right to read goes is not sent', async () => {
+		assertStatus(await rest.put(documentPath('late', 'a'), { data: { secret: 1 } }, admin), 201);
+		const ws = await daemon.connect(as({ late: 'rp' }));
+		redis.process.kill('SIGSTOP');
+		try {
+			ws.send({ type: 'subscribe', topic: 'sync.late.presence', documentId: 'a', snapshot: true, id: 7 });
+			assert.equal((await ws.request({ type: 'auth', token: made({ late: 'p' }) })).type, 'result');
+		} finally {
+			redis.process.kill('SIGCONT');
+		}
+		const answer = await ws.next(message => message.id === 7);
+		assert.deepEqual([answer.type, answer.status, answer.code, answer.document], ['error', 403, 'forbidden', undefined]);
+		assert.equal((await ws.request({ type: 'unsubscribe', topic: 'sync.late.presence', documentId: 'a' })).status, 404);
+	});
+
 	test('what was refused, and what ended, is counted', async () => {
 		const { text } = await rest.get('/metrics');
 		for (const name of ['auth_ended', 'auth_timeouts'])
