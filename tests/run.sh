@@ -507,6 +507,7 @@ if ! mkdir -p "$logs" || ! [ -w "$logs" ]; then
 	exit 1
 fi
 scratch=$(mktemp -d) || exit 1
+chmod 711 "$scratch" # some tests run programs in it as another user
 trap clean_up EXIT
 trap 'echo; exit 130' INT
 trap 'echo; exit 143' TERM
