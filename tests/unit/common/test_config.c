@@ -24,6 +24,7 @@ static void expect_list(const struct config_list *list, size_t count, const char
 static void expect_default_numbers(const struct config *config)
 {
 	EXPECT_NUMBER(worker_timeout_ms, 10000);
+	EXPECT_NUMBER(seccomp, true);
 	EXPECT_NUMBER(drain_timeout_ms, 30000);
 	EXPECT_NUMBER(drain_rate, 200);
 	EXPECT_NUMBER(seccomp, true);
@@ -212,6 +213,7 @@ static void expect_set_numbers(const struct config *config)
 {
 	EXPECT_NUMBER(workers, 3);
 	EXPECT_NUMBER(worker_timeout_ms, 11000);
+	EXPECT_NUMBER(seccomp, false);
 	EXPECT_NUMBER(drain_timeout_ms, 250);
 	EXPECT_NUMBER(drain_rate, 12);
 	EXPECT_NUMBER(seccomp, false);
