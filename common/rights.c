@@ -216,7 +216,7 @@ static void settle(struct rights *rights)
 	rights->hash = hash_span(HASH_SEED, buffer_span(&rights->canonical));
 }
 
-/* As many as the claim may have at most: tokens of the text. */
+/* Room for as many as the claim may have at most: tokens of the text. */
 static struct rights *rights_create(uint32_t tokens)
 {
 	struct rights *rights = calloc(1, sizeof(*rights));
@@ -227,6 +227,16 @@ static struct rights *rights_create(uint32_t tokens)
 	rights->patterns = calloc(tokens + 1, sizeof(*rights->patterns));
 	MUST(rights->services && rights->patterns);
 	return rights;
+}
+
+/* They are kept for long, and many of them (token_cache.h). */
+static void give_back_room(struct rights *rights)
+{
+	rights->services = reallocarray(rights->services, rights->service_count + 1,
+					sizeof(*rights->services));
+	rights->patterns = reallocarray(rights->patterns, rights->pattern_count + 1,
+					sizeof(*rights->patterns));
+	MUST(rights->services && rights->patterns);
 }
 
 int rights_compile(const struct json *doc, uint32_t token, struct rights **ret,
@@ -245,6 +255,7 @@ int rights_compile(const struct json *doc, uint32_t token, struct rights **ret,
 		rights_put(rights);
 		return error;
 	}
+	give_back_room(rights);
 	settle(rights);
 	*ret = rights;
 	return 0;
