@@ -1,6 +1,7 @@
 /* config.c — the table: every key, its default and its limits. */
 #include "config_table.h"
 
+#include "auth_secrets.h"
 #include "inherit.h"
 #include "ring.h"
 
@@ -11,6 +12,7 @@
 #define HOURS (3600 * SECONDS)
 #define DAYS (24 * HOURS)
 #define ITEMS_MAX 256
+#define AUTH_KEYS_MAX 16
 
 #define FIELD(field) .offset = offsetof(struct config, field)
 
@@ -74,6 +76,7 @@ const struct config_key config_keys[] = {
 	TIME("worker_timeout", worker_timeout_ms, "10", 1 * SECONDS, 1 * HOURS),
 	TIME("drain_timeout", drain_timeout_ms, "30", 1, 1 * HOURS, ZERO("at once")),
 	COUNT("drain_rate", drain_rate, "200", 1, 100000),
+	FLAG("seccomp", seccomp, "yes"),
 
 	SIZE("ring.size", ring_size, "64MiB", RING_SIZE_MIN, 4 * GIB, RESTART),
 
@@ -113,11 +116,11 @@ const struct config_key config_keys[] = {
 	     ZERO("no limit")),
 
 	CHOICE("auth.mode", auth_mode, "", auth_modes),
-	LIST("auth.key", auth_key, "", config_check_unsupported, ITEMS_MAX),
-	STRING("auth.algorithm", auth_algorithm, "", config_check_unsupported),
-	STRING("auth.audience", auth_audience, "", config_check_unsupported),
-	STRING("auth.issuer", auth_issuer, "", config_check_unsupported),
-	STRING("auth.tokens", auth_tokens, "", config_check_unsupported),
+	LIST("auth.key", auth_key, "", config_check_auth_key, AUTH_KEYS_MAX),
+	STRING("auth.algorithm", auth_algorithm, "", config_check_auth_algorithm),
+	STRING("auth.audience", auth_audience, "", NULL),
+	STRING("auth.issuer", auth_issuer, "", NULL),
+	STRING("auth.tokens", auth_tokens, "", config_check_path_or_none),
 
 	STRING("tls.cert", tls_cert, "", config_check_unsupported),
 	STRING("tls.key", tls_key, "", config_check_unsupported),
@@ -177,6 +180,7 @@ void config_destroy(struct config *config)
 		return;
 	for (size_t i = 0; i < config_key_count; i++)
 		config_value_free(config, &config_keys[i]);
+	auth_secrets_destroy(config->auth_secrets);
 	free(config);
 }
 

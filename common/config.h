@@ -8,6 +8,8 @@
 
 #define CONFIG_PATH "/etc/syncdoc/syncdocd.conf"
 
+struct auth_secrets;
+
 struct config_list {
 	char **items; /* owned, each NUL-terminated */
 	size_t count;
@@ -19,6 +21,9 @@ enum config_auth_mode {
 	CONFIG_AUTH_JWT,
 	CONFIG_AUTH_TOKEN,
 };
+#define CONFIG_AUTH_IS_ON(config)                                                                  \
+	((config)->auth_mode == CONFIG_AUTH_JWT || (config)->auth_mode == CONFIG_AUTH_TOKEN)
+
 enum config_encoding { CONFIG_ENCODING_AUTO, CONFIG_ENCODING_JSON, CONFIG_ENCODING_STRING };
 
 /* All strings owned, never NULL ("" = not set) unless said. Sizes in bytes, times in milliseconds
@@ -30,6 +35,7 @@ struct config {
 	struct config_list hosts, trusted_proxies;
 	int64_t worker_timeout_ms, drain_timeout_ms;
 	unsigned drain_rate; /* goaways per second and worker */
+	bool seccomp;
 
 	size_t ring_size;
 
@@ -64,6 +70,9 @@ struct config {
 	enum config_auth_mode auth_mode;
 	struct config_list auth_key;
 	char *auth_algorithm, *auth_audience, *auth_issuer, *auth_tokens;
+	/* owned; no key of the file: what the files named by auth.key and auth.tokens held when the
+	 * supervisor read them (auth_secrets.h). NULL: not read. */
+	struct auth_secrets *auth_secrets;
 	struct config_list cors_origins;
 	char *tls_cert, *tls_key;
 

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "address.h"
 #include "inherit.h"
 
 #define STATE_DIR_MAX                                                                              \
@@ -33,12 +34,6 @@ static int refuse_text(struct buffer *ret_reason, const char *text, const char *
 static bool consists_of(const char *text, size_t len, const char *set)
 {
 	return strspn(text, set) >= len;
-}
-
-static bool number_fits(const char *text, size_t len, unsigned long max)
-{
-	return len > 0 && len <= 5 && consists_of(text, len, DIGITS) &&
-	       strtoul(text, NULL, 10) <= max;
 }
 
 /* ---- one key ---- */
@@ -132,23 +127,12 @@ int config_check_host(const char *text, struct buffer *ret_reason)
 
 int config_check_proxy(const char *text, struct buffer *ret_reason)
 {
-	const char *slash = strchrnul(text, '/');
-	size_t len = (size_t)(slash - text);
-	char address[INET6_ADDRSTRLEN];
-	unsigned char bytes[sizeof(struct in6_addr)];
-	unsigned long bits = 0;
+	struct address_network network;
 
-	if (len < sizeof(address)) {
-		memcpy(address, text, len);
-		address[len] = '\0';
-		if (inet_pton(AF_INET, address, bytes) == 1)
-			bits = 32;
-		else if (inet_pton(AF_INET6, address, bytes) == 1)
-			bits = 128;
-	}
-	if (bits && (!*slash || number_fits(slash + 1, strlen(slash + 1), bits)))
+	if (address_network_parse(span_string(text), &network) == 0)
 		return 0;
-	return refuse_text(ret_reason, text, " must be an IP address, or a network as 10.0.0.0/8");
+	return refuse_text(ret_reason, text,
+			   " must be an IP address, a network as 10.0.0.0/8, or unix");
 }
 
 /* Compared byte by byte with what browsers send, so it must be written the way they do. */
@@ -209,15 +193,6 @@ static int listen_check(const struct config *config, struct buffer *ret_reason)
 	return 0;
 }
 
-static int auth_check(const struct config *config, struct buffer *ret_reason)
-{
-	if (config->auth_mode != CONFIG_AUTH_JWT && config->auth_mode != CONFIG_AUTH_TOKEN)
-		return 0;
-	buffer_printf(ret_reason, "\"%s\" is not supported by this version yet",
-		      config->auth_mode == CONFIG_AUTH_JWT ? "jwt" : "token");
-	return -EINVAL;
-}
-
 static int ring_power_check(const struct config *config, struct buffer *ret_reason)
 {
 	if ((config->ring_size & (config->ring_size - 1)) == 0)
@@ -269,7 +244,7 @@ int config_check_together(const struct config *config, const char **ret_key, con
 		int (*check)(const struct config *config, struct buffer *ret_reason);
 		const char *key, *other;
 	} checks[] = {
-		{auth_check, "auth.mode", NULL},
+		{config_check_auth, "auth.mode", NULL},
 		{listen_check, "listen", NULL},
 		{ring_power_check, "ring.size", NULL},
 		{ring_room_check, "ring.size", "documents.max_size"},

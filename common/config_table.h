@@ -7,6 +7,7 @@
  *   config_load.c    file, -o, what "choose for me" means, checks
  *   config_value.c   texts into a field and back; config_number.c: counts, sizes, times
  *   config_check.c   what a text must look like, and what values mean together
+ *   config_auth.c    the same for auth.*
  *   config_redis.c   what redis.url must look like
  *   config_listen.c  addresses to listen on
  *   config_print.c   the effective file */
@@ -90,8 +91,12 @@ int config_check_host(const char *text, struct buffer *ret_reason);
 int config_check_proxy(const char *text, struct buffer *ret_reason);
 int config_check_origin(const char *text, struct buffer *ret_reason);
 int config_check_redis_url(const char *text, struct buffer *ret_reason);
+int config_check_auth_key(const char *text, struct buffer *ret_reason);
+int config_check_auth_algorithm(const char *text, struct buffer *ret_reason);
 int config_check_unsupported(const char *text, struct buffer *ret_reason); /* only "" passes */
 
+/* auth.mode and what it needs. */
+int config_check_auth(const struct config *config, struct buffer *ret_reason);
 /* What values mean together. *ret_key is the key to blame; *ret_other is the one to blame instead
  * where the first has its default (may be NULL). */
 int config_check_together(const struct config *config, const char **ret_key, const char **ret_other,

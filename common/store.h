@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "document.h"
+#include "rights.h"
 #include <ev.h>
 
 struct store;
@@ -173,6 +174,8 @@ struct store_list_query {
 	bool deleted;           /* tombstones too */
 	bool data;              /* items with data */
 	int64_t now_ms;         /* what is expired by then is treated as a tombstone */
+	struct rights *filter;  /* only what it allows to read; NULL: all. One more reference is
+				   taken */
 };
 
 /* `items`: JSON array text of envelopes (heads only unless data). next_page_token: len 0 on the
@@ -183,8 +186,10 @@ void store_list(struct store *store, const struct store_list_query *query, store
 		void *arg);
 
 /* `items`: JSON array `[{"service":"session","documents":12},…]`, most recently written first;
- * counts are living documents. */
+ * counts are living documents. `filter` (or NULL): only what it allows to read; then ids may have
+ * to be looked at one by one, at most 10,000: where that is not enough, `"atLeast":true`. */
 typedef void (*store_services_fn)(int error, struct span items, void *arg);
-void store_services(struct store *store, store_services_fn fn, void *arg);
+void store_services(struct store *store, const struct rights *filter, store_services_fn fn,
+		    void *arg);
 
 #endif

@@ -1,16 +1,13 @@
 /* store_list.c — pages of documents. A page is collected from several script
  * calls of a few hundred ids each: Redis serves others in between. */
-#include "store_internal.h"
-#include "hash.h"
+#include "store_list_token.h"
+
 #include "log.h"
+#include "store_internal.h"
 
 #define LIST_BYTES_MAX (4 * 1024 * 1024)
 #define LIST_LOOK_MAX 10000 /* ids looked at for one page */
 #define LIST_PIECE_MAX 500  /* ids looked at in one script call */
-#define TOKEN_CHECK_LEN 16
-#define TOKEN_SEED                                                                                 \
-	UINT64_C(0x73796e63646f6331) /* the same on all hosts: a token may come back to another    \
-					one */
 
 struct cursor {
 	char at[DOCUMENT_ID_MAX];
@@ -25,6 +22,10 @@ struct list_request {
 	char service[DOCUMENT_SERVICE_MAX];
 	char prefix_at[DOCUMENT_ID_MAX];
 	struct store_list_query query; /* spans point to the above */
+
+	/* Where the filter names documents: the ranges of ids in question, one after the other. */
+	const struct rights_pattern *patterns; /* of the filter; NULL: one range, the prefix's */
+	size_t pattern_count, pattern_at;
 
 	struct buffer items; /* `[…` */
 	unsigned found;
@@ -50,61 +51,11 @@ static bool cursor_set(struct cursor *cursor, struct span text)
 	return true;
 }
 
-/* --- token: order, check, cursor. The check binds it to the query and keeps out what was typed by
- * hand. --- */
-
-static void token_check(const struct store_list_query *query, struct span cursor,
-			char ret[TOKEN_CHECK_LEN + 1])
-{
-	uint64_t hash = TOKEN_SEED + query->order;
-	hash = hash_span(hash, query->service);
-	hash = hash_span(hash, query->prefix);
-	hash = hash_span(hash, cursor);
-	snprintf(ret, TOKEN_CHECK_LEN + 1, "%016llx", (unsigned long long)hash);
-}
-
-static char token_order(const struct store_list_query *query)
-{
-	return query->order == STORE_ORDER_ID ? 'i' : 'u';
-}
-
-static size_t token_format(const struct store_list_query *query, struct span cursor,
-			   char ret[2 + TOKEN_CHECK_LEN + DOCUMENT_ID_MAX])
-{
-	ret[0] = token_order(query);
-	token_check(query, cursor, ret + 1);
-	memcpy(ret + 1 + TOKEN_CHECK_LEN, cursor.at, cursor.len);
-	return 1 + TOKEN_CHECK_LEN + cursor.len;
-}
-
-static bool is_sequence(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (text.at[i] < '0' || text.at[i] > '9')
-			return false;
-	return text.len >= 1 && text.len <= 19;
-}
-
-static bool token_parse(const struct store_list_query *query, struct cursor *ret)
-{
-	char check[TOKEN_CHECK_LEN + 1];
-	struct span token = query->page_token;
-	if (!token.len)
-		return true;
-	if (token.len <= 1 + TOKEN_CHECK_LEN || token.at[0] != token_order(query))
-		return false;
-	struct span cursor =
-		span_of(token.at + 1 + TOKEN_CHECK_LEN, token.len - 1 - TOKEN_CHECK_LEN);
-	if (query->order == STORE_ORDER_ID ? !document_id_is_valid(cursor) : !is_sequence(cursor))
-		return false;
-	token_check(query, cursor, check);
-	return memcmp(check, token.at + 1, TOKEN_CHECK_LEN) == 0 && cursor_set(ret, cursor);
-}
-
 /* --- pages --- */
 
 static void list_free(struct list_request *request)
 {
+	rights_put(request->query.filter);
 	buffer_fini(&request->items);
 	free(request);
 }
@@ -119,8 +70,8 @@ static void list_finish(struct store_request *base, int error)
 /* `from`: where the next page begins, behind it; NULL: there is none. */
 static void list_answer(struct list_request *request, const struct cursor *from)
 {
-	char token[2 + TOKEN_CHECK_LEN + DOCUMENT_ID_MAX];
-	size_t len = from ? token_format(&request->query, cursor_span(from), token) : 0;
+	char token[STORE_LIST_TOKEN_MAX];
+	size_t len = from ? store_list_token_format(&request->query, cursor_span(from), token) : 0;
 	if (!request->items.len)
 		buffer_append_char(&request->items, '[');
 	buffer_append_char(&request->items, ']');
@@ -181,6 +132,21 @@ static bool list_append(struct list_request *request, struct span text)
 	return true;
 }
 
+static const struct rights_pattern *list_pattern(const struct list_request *request)
+{
+	return request->patterns && request->pattern_at < request->pattern_count
+		       ? &request->patterns[request->pattern_at]
+		       : NULL;
+}
+
+/* Behind the one id of a range stand those of others, perhaps of the next range. */
+static bool list_is_beside(const struct list_request *request, struct span id)
+{
+	const struct rights_pattern *pattern = list_pattern(request);
+
+	return pattern && !pattern->is_prefix && !span_equals(id, pattern->text);
+}
+
 /* False: the page is full. */
 static bool list_consider(struct list_request *request, struct span cursor,
 			  const struct redisReply *reply)
@@ -196,6 +162,11 @@ static bool list_consider(struct list_request *request, struct span cursor,
 		return true;
 	}
 	if (!request->query.deleted && !document_is_living(&document, request->query.now_ms))
+		return true;
+	if (list_is_beside(request, cursor))
+		return true;
+	if (request->query.filter &&
+	    !rights_allow(request->query.filter, request->query.service, document.id, RIGHT_READ))
 		return true;
 	/* One more than asked for tells that there is a next page. */
 	if (request->found == request->query.page_size || !list_append(request, text)) {
@@ -225,6 +196,58 @@ static bool list_reply_is_valid(const struct redisReply *reply)
 
 static void list_send(struct list_request *request);
 
+/* --- ranges. What lies between two of them is not for the asker's eyes, and neither may a token
+ * name it; so lists in the order of ids go from range to range. --- */
+
+/* The longer of the query's prefix and the pattern's; they have been found to overlap. */
+static struct span list_prefix(const struct list_request *request)
+{
+	const struct rights_pattern *pattern = list_pattern(request);
+
+	return pattern && pattern->text.len > request->query.prefix.len ? pattern->text
+									: request->query.prefix;
+}
+
+static bool list_overlaps(const struct list_request *request, const struct rights_pattern *pattern)
+{
+	struct span prefix = request->query.prefix;
+
+	return span_starts_with(pattern->text, prefix) ||
+	       (pattern->is_prefix && span_starts_with(prefix, pattern->text));
+}
+
+/* The range lies whole before the cursor, or is the one id at it. */
+static bool list_is_behind(const struct list_request *request, const struct rights_pattern *pattern)
+{
+	struct span cursor = cursor_span(&request->last_looked), text = pattern->text;
+	size_t least = cursor.len < text.len ? cursor.len : text.len;
+
+	if (span_starts_with(cursor, text))
+		return !pattern->is_prefix;
+	return memcmp(text.at, cursor.at, least) < 0;
+}
+
+/* On to the next range that has something of the query, from `pattern_at` on. False: there is
+ * none. */
+static bool list_find_range(struct list_request *request)
+{
+	const struct rights_pattern *pattern;
+
+	if (!request->patterns)
+		return request->pattern_at == 0;
+	for (; (pattern = list_pattern(request)); request->pattern_at++)
+		if (list_overlaps(request, pattern) &&
+		    !(request->last_looked.len && list_is_behind(request, pattern)))
+			return true;
+	return false;
+}
+
+static bool list_next_range(struct list_request *request)
+{
+	request->pattern_at++;
+	return list_find_range(request);
+}
+
 static void list_proceed(struct list_request *request, const struct redisReply *reply)
 {
 	for (size_t i = 3; i < reply->elements && !request->has_more; i += 2) {
@@ -233,12 +256,19 @@ static void list_proceed(struct list_request *request, const struct redisReply *
 	}
 	store_scratch_trim(request->base.store);
 	const struct redisReply *looked = reply->element[2];
-	cursor_set(&request->last_looked, span_of(looked->str, looked->len));
-	request->looked += (unsigned)store_number(reply->element[1]);
+	const struct rights_pattern *pattern = list_pattern(request);
+	bool is_one = pattern && !pattern->is_prefix;
+	bool is_end = is_one || store_number(reply->element[0]) == 1;
+	/* What was looked at beside the one id is not to be named. */
+	if (is_one)
+		cursor_set(&request->last_looked, pattern->text);
+	else if (looked->len)
+		cursor_set(&request->last_looked, span_of(looked->str, looked->len));
+	request->looked += (unsigned)store_number(reply->element[1]) + (request->patterns != NULL);
 
 	if (request->has_more)
 		list_answer(request, &request->last_item);
-	else if (store_number(reply->element[0]) == 1)
+	else if (is_end && !list_next_range(request))
 		list_answer(request, NULL);
 	else if (request->looked >= LIST_LOOK_MAX)
 		list_answer(request, &request->last_looked);
@@ -271,10 +301,16 @@ static void list_send(struct list_request *request)
 {
 	const struct store_list_query *query = &request->query;
 	bool by_id = query->order == STORE_ORDER_ID;
+	struct span prefix = list_prefix(request), cursor = cursor_span(&request->last_looked);
+	const struct rights_pattern *pattern = list_pattern(request);
 	char zset[KEY_MAX], data[KEY_MAX], wanted[16], look[16], bytes[24], last_byte[16];
 	request->piece = list_piece(request);
 	/* A prefix in the order of writes is looked for among all ids; else every id is an item. */
-	unsigned ids = query->prefix.len && !by_id ? LIST_PIECE_MAX : request->piece;
+	unsigned ids = prefix.len && !by_id ? LIST_PIECE_MAX : request->piece;
+	if (by_id && pattern && !pattern->is_prefix)
+		ids = 1;
+	if (by_id && !span_starts_with(cursor, prefix))
+		cursor = SPAN_NONE; /* of the range before */
 	if (ids > LIST_LOOK_MAX - request->looked)
 		ids = LIST_LOOK_MAX - request->looked;
 	size_t room = LIST_BYTES_MAX -
@@ -289,8 +325,8 @@ static void list_send(struct list_request *request)
 			by_id ? key_names(zset, query->service) : key_index(zset, query->service)),
 		by_id ? SPAN("id") : SPAN("updated"),
 		span_of(data, key_data(data, query->service, SPAN_NONE)),
-		cursor_span(&request->last_looked),
-		query->prefix,
+		cursor,
+		prefix,
 		span_string(wanted),
 		span_string(look),
 		span_string(bytes),
@@ -329,9 +365,16 @@ void store_list(struct store *store, const struct store_list_query *query, store
 	bool can_match = !query->prefix.len || document_id_is_valid(query->prefix);
 	if (can_match)
 		request->query.prefix = keep(request->prefix_at, query->prefix);
-	if (!token_parse(query, &request->last_looked))
+	request->query.filter = rights_get(query->filter);
+	struct span from;
+	bool token_is_ours = store_list_token_parse(query, &from) == 0 &&
+			     cursor_set(&request->last_looked, from);
+	if (query->filter && query->order == STORE_ORDER_ID)
+		request->patterns = rights_patterns(query->filter, request->query.service,
+						    &request->pattern_count);
+	if (!token_is_ours)
 		store_defer(&request->base, -EINVAL);
-	else if (!can_match)
+	else if (!can_match || !list_find_range(request))
 		store_defer(&request->base, 0);
 	else
 		list_send(request);

@@ -157,7 +157,9 @@ static void on_leave(const struct redisReply *reply, int error, void *arg)
 {
 	struct presence_request *request = arg;
 	error = store_error(reply, error, true, "presence_remove.lua");
-	if (!error && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3))
+	if (!error && reply->type == REDIS_REPLY_STRING)
+		error = put_refusal(reply_text(reply));
+	else if (!error && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3))
 		error = -EIO;
 	if (error) {
 		presence_finish(&request->base, error);
@@ -175,17 +177,22 @@ void store_presence_leave(struct store *store, const struct store_presence *pres
 {
 	struct presence_request *request = request_create(store, fn, arg);
 	CLEANUP(buffer_fini) struct buffer entry = {0};
+	CLEANUP(buffer_fini) struct buffer user = {0};
 	char node[KEY_MAX];
 	key_node_presence(node, presence->run_id);
 	format_entry(&entry, presence);
+	buffer_append_json(&user, presence->user);
 	const char *argv[] = {rest ? KEY_PRESENCE_EXPIRY : node,
 			      "leave",
 			      rest ? "" : presence->run_id.at,
 			      KEY_PRESENCE_PREFIX,
 			      KEY_CHANNEL_PREFIX,
-			      entry.at};
-	size_t len[] = {strlen(argv[0]), strlen(argv[1]), rest ? 0 : presence->run_id.len,
-			strlen(argv[3]), strlen(argv[4]), entry.len};
+			      entry.at,
+			      user.at + 1};
+	/* A socket's member is its own connection. */
+	size_t len[] = {strlen(argv[0]),        strlen(argv[1]), rest ? 0 : presence->run_id.len,
+			strlen(argv[3]),        strlen(argv[4]), entry.len,
+			rest ? user.len - 2 : 0};
 	if (store_script(store_lane_of(store, presence->service, presence->id),
 			 &script_presence_remove, on_leave, request, 1, ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);

@@ -30,8 +30,8 @@ typedef void (*store_presence_fn)(int error, const struct store_presence_result 
 void store_presence_put(struct store *store, const struct store_presence *presence,
 			store_presence_fn fn, void *arg);
 
-/* Takes away what run_id (`rest`: a REST client) put down under that name, and nothing else: is_new
- * is false when there was no such. */
+/* Takes away what run_id (`rest`: a REST client of that user) put down under that name, and nothing
+ * else: is_new is false when there was no such. */
 void store_presence_leave(struct store *store, const struct store_presence *presence, bool rest,
 			  store_presence_fn fn, void *arg);
 

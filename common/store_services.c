@@ -2,6 +2,7 @@
 #include "store_internal.h"
 
 #define SERVICES_MAX 10000
+#define LOOK_MAX 10000 /* ids looked at, for all services whose documents are restricted */
 
 struct services_request {
 	struct store_request base;
@@ -19,7 +20,7 @@ static void services_finish(struct store_request *base, int error)
 static void services_format(struct buffer *ret, const struct redisReply *reply)
 {
 	buffer_append_char(ret, '[');
-	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+	for (size_t i = 0; i + 2 < reply->elements; i += 3) {
 		struct span name = span_of(reply->element[i]->str, reply->element[i]->len);
 		if (reply->element[i]->type != REDIS_REPLY_STRING ||
 		    !document_service_is_valid(name))
@@ -28,7 +29,8 @@ static void services_format(struct buffer *ret, const struct redisReply *reply)
 		buffer_append_json(ret, name);
 		buffer_append_string(ret, ",\"documents\":");
 		buffer_append_u64(ret, store_number(reply->element[i + 1]));
-		buffer_append_char(ret, '}');
+		buffer_append_string(
+			ret, store_number(reply->element[i + 2]) == 1 ? ",\"atLeast\":true}" : "}");
 	}
 	buffer_append_char(ret, ']');
 }
@@ -49,18 +51,64 @@ static void on_services(const struct redisReply *reply, int error, void *arg)
 	free(request);
 }
 
-void store_services(struct store *store, store_services_fn fn, void *arg)
+/* For services.lua: `{"board":[["u42-",1],["lobby",0]],"session":true}`; what is not named and has
+ * no `*` is not shown. */
+static void append_rule(struct buffer *ret, const struct rights *filter, struct span service)
+{
+	size_t count;
+	const struct rights_pattern *patterns = rights_patterns(filter, service, &count);
+
+	if (!patterns) {
+		buffer_append_string(ret, "true");
+		return;
+	}
+	buffer_append_char(ret, '[');
+	for (size_t i = 0; i < count; i++) {
+		buffer_append_string(ret, i ? ",[" : "[");
+		buffer_append_json(ret, patterns[i].text);
+		buffer_append_string(ret, patterns[i].is_prefix ? ",1]" : ",0]");
+	}
+	buffer_append_char(ret, ']');
+}
+
+static void format_filter(struct buffer *ret, const struct rights *filter)
+{
+	for (size_t i = 0; filter && i < rights_service_count(filter); i++) {
+		struct span service = rights_service_at(filter, i);
+
+		buffer_append_char(ret, i ? ',' : '{');
+		buffer_append_json(ret, service.len ? service : SPAN("*"));
+		buffer_append_char(ret, ':');
+		if (rights_allow_some(filter, service.len ? service : SPAN("*"), SPAN_NONE,
+				      RIGHT_READ))
+			append_rule(ret, filter, service.len ? service : SPAN("*"));
+		else
+			buffer_append_string(ret, "false");
+	}
+	if (filter)
+		buffer_append_string(ret, ret->len ? "}" : "{}");
+}
+
+void store_services(struct store *store, const struct rights *filter, store_services_fn fn,
+		    void *arg)
 {
 	struct services_request *request = malloc(sizeof(*request));
-	char names[KEY_MAX], deleted[KEY_MAX], most[16];
+	char names[KEY_MAX], deleted[KEY_MAX], most[16], look[16];
+	CLEANUP(buffer_fini) struct buffer rules = {0};
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = services_finish};
 	request->fn = fn;
 	request->arg = arg;
 	int digits = snprintf(most, sizeof(most), "%d", SERVICES_MAX);
-	const char *argv[] = {KEY_SERVICES, names, deleted, most};
-	size_t len[] = {sizeof(KEY_SERVICES) - 1, key_names(names, SPAN_NONE),
-			key_deleted(deleted, SPAN_NONE), (size_t)digits};
+	int look_digits = snprintf(look, sizeof(look), "%d", LOOK_MAX);
+	format_filter(&rules, filter);
+	const char *argv[] = {KEY_SERVICES, names, deleted, most, rules.len ? rules.at : "", look};
+	size_t len[] = {sizeof(KEY_SERVICES) - 1,
+			key_names(names, SPAN_NONE),
+			key_deleted(deleted, SPAN_NONE),
+			(size_t)digits,
+			rules.len,
+			(size_t)look_digits};
 	if (store_script(store_lane_of_lists(store), &script_services, on_services, request, 1,
 			 ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);

@@ -1,6 +1,8 @@
 /* reload.c — see reload.h. */
 #include "reload.h"
 
+#include "auth_secrets.h"
+
 static void log_restart_key(const char *key, void *arg)
 {
 	(void)arg;
@@ -17,8 +19,11 @@ struct config *reload_config(const struct config *old, const char *path,
 		return NULL;
 	}
 	config_needs_restart(old, config, log_restart_key, NULL);
-	if (config_carry_over(config, old, ret_error, error_len)) {
-		log_error("reload: %s; the old configuration stays", ret_error);
+	/* What stays in force may not go with what is new: no auth.mode, and a public listener. */
+	if (config_carry_over(config, old, ret_error, error_len) ||
+	    auth_secrets_load(config, &config->auth_secrets, ret_error, error_len)) {
+		log_error("reload: %s; the old configuration stays, keys and tokens too",
+			  ret_error);
 		config_destroy(config);
 		return NULL;
 	}

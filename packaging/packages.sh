@@ -22,7 +22,9 @@ packages_table() {
 	build    module:json-c                 libjson-c-dev            json-c-devel
 	build    module:libbsd                 libbsd-dev               libbsd-devel
 	build    module:libconfuse             libconfuse-dev           libconfuse-devel
+	build    header:jwt.h                  libjwt-gnutls-dev        libjwt-devel
 	build    module:libmicrohttpd:0.9.75   libmicrohttpd-dev        libmicrohttpd-devel
+	build    module:libseccomp:2.5         libseccomp-dev           libseccomp-devel
 	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
 	node     node:18                       nodejs                   nodejs

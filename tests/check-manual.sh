@@ -59,7 +59,7 @@ count=$(echo "$keys" | wc -l)
 [ "$count" -ge 40 ] || complain "only $count keys found in syncdocd -t"
 for key in $keys; do
 	is_in "$key" "$conf_page" || complain "syncdocd.conf(5) does not know the key $key"
-	grep -q "[ \"]$key[ \"]" "$completion/syncdocd" || complain "completion of syncdocd -o does not know $key"
+	grep -q "[ \"]${key}[ \"]" "$completion/syncdocd" || complain "completion of syncdocd -o does not know $key"
 done
 # And none that is not there. Heads look like `.TP`, `name = value`.
 for key in $(text_of "$conf_page" | awk '/^\.T[PQ]$/ { head = 1; next } head { print $1 } { head = 0 }'); do
@@ -69,6 +69,14 @@ done
 # Those that --help explains, not those in its examples.
 options_of() {
 	"$@" | grep -oE -e '^ +(-[A-Za-z], )?--[a-z-]+' | sed 's/.* //' | sort -u
+}
+
+# The options of all verbs stand in the general help only.
+verb_options() {
+	{
+		options_of "$syncdocctl" --help
+		options_of "$syncdocctl" "$1" --help
+	} | sort -u
 }
 
 options=$(options_of "$syncdocd" --help)
@@ -82,7 +90,7 @@ verbs=$("$syncdocctl" help | awk '/^  [a-z]+ / && !/^  [0-9]/ { print $1 }' | gr
 [ "$(echo "$verbs" | wc -l)" -ge 19 ] || complain "syncdocctl help shows too few verbs: $verbs"
 for verb in $verbs; do
 	grep -q "^\.SS \"$verb" "$ctl_page" || complain "syncdocctl(1) does not know the verb $verb"
-	for option in $(options_of "$syncdocctl" "$verb" --help); do
+	for option in $(verb_options "$verb"); do
 		is_in "$option" "$ctl_page" || complain "syncdocctl(1) does not know $option of $verb"
 		grep -q -e "$option" "$completion/syncdocctl" || complain "completion does not know $option of $verb"
 	done
@@ -112,7 +120,7 @@ offers() {
 if command -v bash >/dev/null 2>&1; then
 	for verb in $verbs; do
 		offers "$verb" syncdocctl "$(echo "$verb" | cut -c1-2)"
-		for option in $(options_of "$syncdocctl" "$verb" --help); do
+		for option in $(verb_options "$verb"); do
 			offers "$option" syncdocctl --json "$verb" "$option"
 		done
 	done

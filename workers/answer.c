@@ -4,6 +4,7 @@
 
 #include "access_log.h"
 #include "cors.h"
+#include "slow_reader.h"
 
 #include <sys/socket.h>
 #include <time.h>
@@ -66,6 +67,8 @@ static void set_common_headers(struct request *request)
 	if (!cached)
 		request_set_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	request_set_header(request, MHD_HTTP_HEADER_SERVER, "syncdoc");
+	/* Answers quote what was sent: no browser may take them for anything else than they say. */
+	request_set_header(request, "X-Content-Type-Options", "nosniff");
 	request_set_header(request, "X-Request-Id", request->id);
 }
 
@@ -97,6 +100,10 @@ static void queue_answer(struct request *request, int status, struct MHD_Respons
 		refused_by_mhd(request, status);
 	MHD_destroy_response(response);
 	request_set_answered(request);
+	/* Headers alone always find room. Streams have a length of 0 here, and a rule of their own.
+	 */
+	if (body_len)
+		slow_reader_watch(request);
 	count_answer(request, status, body_len);
 	if (suspended) {
 		MHD_resume_connection(request->connection);
@@ -366,11 +373,25 @@ static void answer_items(struct request *request, const struct outcome *outcome)
 	request_answer_owned(request, outcome->status, MEDIA_JSON, &body);
 }
 
+/* Who may write but not read learns from the answer what became of the write, and nothing else. */
+static void answer_concealed(struct request *request, const struct outcome *outcome)
+{
+	struct outcome shown = *outcome;
+	struct buffer head = {0};
+
+	outcome_conceal(&shown, &head);
+	request->conceals = false;
+	request_answer_outcome(&shown, request);
+	buffer_fini(&head);
+}
+
 void request_answer_outcome(const struct outcome *outcome, void *arg)
 {
 	struct request *request = arg;
 
-	if (outcome->status >= 400)
+	if (request->conceals)
+		answer_concealed(request, outcome);
+	else if (outcome->status >= 400)
 		request_answer_problem(request, outcome);
 	else if (outcome->items.len)
 		answer_items(request, outcome);

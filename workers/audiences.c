@@ -4,6 +4,7 @@ uint64_t audience_entry_hash(const struct entry *entry)
 {
 	uint64_t hash = entry->pattern->hash + entry->mode * 16u + (uint64_t)(entry->presence + 1);
 
+	hash ^= rights_hash(entry->filter);
 	hash *= UINT64_C(0xd6e8feb86659fd93);
 	return hash ^ hash >> 31;
 }
@@ -12,9 +13,16 @@ static bool entries_equal(const struct entry *a, const struct entry *b, uint32_t
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (a[i].pattern != b[i].pattern || a[i].mode != b[i].mode ||
-		    a[i].presence != b[i].presence)
+		    a[i].presence != b[i].presence || !rights_equal(a[i].filter, b[i].filter))
 			return false;
 	return true;
+}
+
+void audience_entries_free(struct entry *entries, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		rights_put(entries[i].filter);
+	free(entries);
 }
 
 struct audience *audience_find(const struct subscription_index *index, const struct entry *entries,
@@ -91,7 +99,7 @@ static void audience_destroy(struct subscription_index *index, struct audience *
 	audience_unhash(index, audience);
 	for (uint32_t i = 0; i < audience->entry_count; i++)
 		pattern_unlink(index, audience, i);
-	free(audience->entries);
+	audience_entries_free(audience->entries, audience->entry_count);
 	free(audience->members);
 	free(audience);
 }
@@ -151,7 +159,7 @@ void audience_change(struct subscription_index *index, struct audience *audience
 		else
 			entries[i].pattern->links[entries[i].link].entry = i;
 	}
-	free(old);
+	audience_entries_free(old, old_count);
 	audience_hash(index, audience, hash);
 	index->subscription_count += count;
 	index->subscription_count -= old_count;
@@ -185,9 +193,10 @@ void audience_each_subscription(const struct audience *audience, subscription_ea
 			.topic = {.service = entry->pattern->service,
 				  .event = entry->pattern->event},
 			.id = entry->pattern->id,
-			.prefix = entry->pattern->prefix,
+			.prefix = pattern_asked_prefix(entry->pattern),
 			.mode = (enum event_mode)entry->mode,
 			.presence = entry->presence,
+			.filter = entry->filter,
 		};
 
 		fn(&spec, arg);

@@ -107,10 +107,10 @@ static void inflate_message(struct connection *connection, size_t message_max,
  * has nothing more, also at the end of the bytes: only then it lets go of the last message. */
 static size_t feed(struct connection *connection, char *bytes, size_t len)
 {
-	size_t message_max = connection->websockets->worker->config->ws_max_message;
 	size_t at = 0;
 
 	while (connection->state != CONNECTION_DEAD && !(connection->flags & CONNECTION_DEAF)) {
+		size_t message_max = session_message_max(connection);
 		struct ws_message message;
 		size_t used = connection_takes_input(connection) ? len - at : 0;
 

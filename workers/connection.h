@@ -16,6 +16,8 @@
 #define CONNECTION_PENDING_MAX 128
 
 struct websockets;
+struct principal;
+struct auth_timer; /* session_auth.c */
 struct replays;    /* replay.c */
 struct held_input; /* private to connection.c */
 
@@ -35,6 +37,8 @@ struct connection {
 	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
 	struct replays *replays;  /* owned; NULL: no replay */
 	struct presence_entry *presence; /* presence.c: where it is present */
+	struct principal *principal;     /* one reference; NULL: has not said yet who it is */
+	struct auth_timer *auth_timer;   /* owned; NULL: its time is not limited */
 	TAILQ_ENTRY(connection) list;    /* websockets.c: closing, paused or dead */
 	uint32_t tokens;                 /* of ws.rate, in thousandths */
 	uint32_t tokens_at_ms;           /* low bits of the monotonic clock */
@@ -42,6 +46,7 @@ struct connection {
 	uint32_t pending;     /* operations whose answer has not come */
 	uint32_t waiting;     /* subscribes that wait for the host's subscription */
 	uint32_t wheel_place; /* index in its wheel slot */
+	uint32_t since_s;     /* Unix */
 	uint16_t wheel_slot;
 	uint16_t fault_second; /* when the present minute of faults began; low bits */
 	uint8_t state;

@@ -11,7 +11,7 @@
 	"Prefer, X-Request-Id"
 #define EXPOSED_HEADERS                                                                            \
 	"Accept-Patch, Accept-Post, Allow, ETag, Idempotent-Replay, Location, "                    \
-	"Preference-Applied, Retry-After, X-Request-Id"
+	"Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id"
 
 /* The entry of cors_origins that lets it in, or NULL. Schemes and hosts know no case. */
 static const char *listed_as(const struct config_list *origins, const char *origin)

@@ -1,9 +1,10 @@
 /* http.c — the MHD daemon inside the worker's loop: its callbacks and its clock. */
 #include "http_private.h"
 
+#include "client_address.h"
 #include "host_check.h"
 #include "linger.h"
-#include "request_private.h"
+#include "slow_reader.h"
 
 #include <limits.h>
 #include <sys/resource.h>
@@ -145,6 +146,8 @@ static void init_deadlines(struct http *http)
 		(struct deadline_list){.limit_ms = idle_ms, .meet = http_client_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_ANSWER] =
 		(struct deadline_list){.limit_ms = limit_ms, .meet = request_meet_deadline};
+	http->deadlines[HTTP_DEADLINE_READER] =
+		(struct deadline_list){.limit_ms = SLOW_READER_PERIOD_MS, .meet = slow_reader_meet};
 	http->deadline_ms = DEADLINE_NEVER;
 	ev_timer_init(&http->deadline_timer, on_deadline, 0., 0.);
 }
@@ -266,7 +269,6 @@ static unsigned connection_max(const struct config *config)
 
 static struct MHD_Daemon *start_daemon(struct http *http)
 {
-	const struct config *config = http->worker->config;
 	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
 			 MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
 
@@ -276,19 +278,15 @@ static struct MHD_Daemon *start_daemon(struct http *http)
 		flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, http_connection_changed, http,
-		MHD_OPTION_CONNECTION_LIMIT, http->connection_max,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->limits_per_address,
-		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_LIMIT, http->connection_max, MHD_OPTION_CONNECTION_TIMEOUT,
+		IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 }
 
 /* What the configuration asks for and this build cannot give must not look as if it were given. */
 static bool can_serve(const struct config *config)
 {
-	if (config->auth_mode == CONFIG_AUTH_JWT || config->auth_mode == CONFIG_AUTH_TOKEN)
-		log_error("http: auth.mode is set, but this build does not check tokens: not "
-			  "serving");
-	else if (*config->tls_cert || *config->tls_key)
+	if (*config->tls_cert || *config->tls_key)
 		log_error("http: tls.cert is set, but this build speaks no TLS: not serving");
 	else
 		return true;
@@ -327,6 +325,7 @@ struct http *http_create(struct worker *worker)
 	}
 	http->host_check = host_check_create(worker->config);
 	http->lingers = lingers_create(worker->loop);
+	client_address_start(http);
 	init_deadlines(http);
 	start_watchers(http);
 	http_listen_start(http);
@@ -358,5 +357,6 @@ void http_destroy(struct http *http)
 	MUST(!http->client_count && !http->active);
 	lingers_destroy(http->lingers);
 	host_check_destroy(http->host_check);
+	client_address_stop(http);
 	free(http);
 }

@@ -2,11 +2,13 @@
 #ifndef SYNCDOC_HTTP_PRIVATE_H
 #define SYNCDOC_HTTP_PRIVATE_H
 
+#include "address.h"
 #include "deadline.h"
 #include "http.h"
 
 #include <microhttpd.h>
 
+struct address_rate;
 struct host_check;
 struct lingers;
 
@@ -16,7 +18,9 @@ struct client {
 	struct http *http;        /* borrowed */
 	int fd;                   /* borrowed: MHD closes it */
 	bool local;               /* over a unix socket */
-	bool loopback;            /* over a unix socket or from this machine's own address */
+	struct in6_addr address;  /* of the peer; all zero over a unix socket */
+	bool is_proxy;            /* one of trusted_proxies */
+	bool counts;              /* in worker->addresses */
 	bool upgraded;            /* its socket belongs to websocket.c now */
 	int64_t since_ms;         /* monotonic: its start */
 	uint64_t answered;        /* requests that are over */
@@ -28,6 +32,7 @@ enum http_deadline {
 	HTTP_DEADLINE_FIRST,  /* struct client: from its start to its first request line */
 	HTTP_DEADLINE_NEXT,   /* struct client: from an answer to the next request line */
 	HTTP_DEADLINE_ANSWER, /* struct request: from its first line to its answer */
+	HTTP_DEADLINE_READER, /* struct request: a period in which its answer must be read */
 	HTTP_DEADLINE_COUNT
 };
 
@@ -41,6 +46,9 @@ struct http {
 	struct MHD_Daemon *daemon;
 	struct host_check *host_check;
 	struct lingers *lingers;
+	struct address_network *proxies; /* owned: trusted_proxies */
+	size_t proxy_count;
+	struct address_rate *rate; /* owned; NULL: no limits.requests_per_address */
 
 	/* The loop around MHD_run(). */
 	ev_io watcher; /* MHD's epoll descriptor */

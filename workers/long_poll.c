@@ -1,6 +1,7 @@
 #include "long_poll.h"
 
 #include "fanout.h"
+#include "principal.h"
 #include "stream.h"
 
 #include <microhttpd.h>
@@ -17,9 +18,11 @@ struct long_poll {
 	ev_io gone; /* the client's end of the connection is closed */
 	TAILQ_ENTRY(long_poll) list;
 	STAILQ_ENTRY(long_poll) woken_link;
-	bool reading; /* the answer of Redis has not come */
-	bool woken;   /* there was an event since the read began */
-	bool over;    /* this read is the last */
+	bool reading;       /* the answer of Redis has not come */
+	bool woken;         /* there was an event since the read began */
+	bool over;          /* this read is the last */
+	bool revoked;       /* its token, while a read is under way */
+	int64_t ends_at_ms; /* Unix: of its token */
 };
 
 struct long_polls {
@@ -38,6 +41,19 @@ static void read_now(struct long_poll *poll)
 	poll->reading = true;
 	poll->woken = false;
 	operations_read(poll->polls->worker->operations, &poll->read, on_read, poll);
+}
+
+/* Nothing is told any more to a token that ended meanwhile. */
+static struct outcome expired(struct long_poll *poll)
+{
+	stat_add(poll->polls->worker->slot, STAT_auth_ended, 1);
+	return outcome_refusal(401, "token_expired", "the token has expired");
+}
+
+static struct outcome revoked(struct long_poll *poll)
+{
+	stat_add(poll->polls->worker->slot, STAT_auth_revoked, 1);
+	return outcome_refusal(401, "token_revoked", "the token has been revoked");
 }
 
 static void long_poll_finish(struct long_poll *poll, const struct outcome *outcome)
@@ -60,6 +76,18 @@ static void on_read(const struct outcome *outcome, void *arg)
 	struct long_poll *poll = arg;
 
 	poll->reading = false;
+	if (poll->revoked) {
+		struct outcome refusal = revoked(poll);
+
+		long_poll_finish(poll, &refusal);
+		return;
+	}
+	if (worker_now_ms() >= poll->ends_at_ms) {
+		struct outcome refusal = expired(poll);
+
+		long_poll_finish(poll, &refusal);
+		return;
+	}
 	if (outcome->status != 304 || poll->over)
 		long_poll_finish(poll, outcome);
 	else if (poll->woken)
@@ -107,6 +135,14 @@ static void watch_client(struct long_poll *poll)
 	ev_io_start(poll->polls->worker->loop, &poll->gone);
 }
 
+/* Until the time is over, or that of the token; a moment later, so that it surely is. */
+static double wait_s(double seconds, int64_t token_ms)
+{
+	double token_s = (double)token_ms / 1000. + 0.002;
+
+	return token_s < seconds ? (token_s > 0. ? token_s : 0.) : seconds;
+}
+
 int long_poll_start(struct request *request, const struct read_request *read, unsigned seconds,
 		    struct outcome *ret_refusal)
 {
@@ -131,7 +167,9 @@ int long_poll_start(struct request *request, const struct read_request *read, un
 	TAILQ_INSERT_TAIL(&polls->all, poll, list);
 	stat_set(worker->slot, STAT_long_polls, ++polls->count);
 	stat_add(worker->slot, STAT_long_polls_total, 1);
-	ev_timer_init(&poll->deadline, on_deadline, (double)seconds, 0.);
+	poll->ends_at_ms = request_principal(request)->ends_at_ms;
+	ev_timer_init(&poll->deadline, on_deadline,
+		      wait_s((double)seconds, poll->ends_at_ms - worker_now_ms()), 0.);
 	ev_timer_start(worker->loop, &poll->deadline);
 	watch_client(poll);
 	MUST(!subscription_add(polls->index, &poll->member, &spec, 1));
@@ -234,6 +272,23 @@ void long_polls_end(struct long_polls *polls)
 	for (poll = TAILQ_FIRST(&polls->all); poll; poll = next) {
 		next = TAILQ_NEXT(poll, list);
 		end_wait(poll);
+	}
+}
+
+void long_polls_end_revoked(struct long_polls *polls,
+			    bool (*test)(const struct principal *principal, void *arg), void *arg)
+{
+	struct long_poll *poll, *next;
+
+	for (poll = TAILQ_FIRST(&polls->all); poll; poll = next) {
+		next = TAILQ_NEXT(poll, list);
+		if (!test(request_principal(poll->request), arg))
+			continue;
+		poll->revoked = true;
+		if (poll->reading)
+			continue; /* its answer is on the way */
+		struct outcome refusal = revoked(poll);
+		long_poll_finish(poll, &refusal);
 	}
 }
 

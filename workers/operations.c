@@ -1,6 +1,5 @@
 #include "operations_private.h"
 
-#define GENERATED_ID_PREFIX "doc_"
 #define GENERATED_ID_LEN 12
 #define BATCH_GET_MAX 100
 
@@ -178,9 +177,22 @@ static int read_ids(const struct json *doc, uint32_t array, struct buffer *names
 	return 0;
 }
 
-void operations_read_many(struct operations *operations, struct span service,
-			  const struct json *doc, uint32_t ids, operation_done_fn done, void *arg)
+static size_t keep_allowed(const struct rights *filter, struct span service, struct span *ids,
+			   size_t count)
 {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!filter || rights_allow(filter, service, ids[i], RIGHT_READ))
+			ids[kept++] = ids[i];
+	return kept;
+}
+
+void operations_read_many(struct operations *operations, struct span service,
+			  const struct json *doc, uint32_t ids, const struct rights *filter,
+			  operation_done_fn done, void *arg)
+{
+	static const struct outcome none = {.status = 200, .items = {"[]", 2}};
 	struct outcome refusal;
 	struct buffer names = {0};
 	struct span spans[BATCH_GET_MAX];
@@ -188,6 +200,8 @@ void operations_read_many(struct operations *operations, struct span service,
 
 	if (check_service(service, &refusal) || read_ids(doc, ids, &names, spans, &count, &refusal))
 		done(&refusal, arg);
+	else if (!(count = keep_allowed(filter, service, spans, count)))
+		done(&none, arg);
 	else
 		store_read_many(operations->worker->store, service, spans, count, on_read_many,
 				operations_pending_create(operations, done, arg));
@@ -231,9 +245,10 @@ static void on_services(int error, struct span items, void *arg)
 	operations_pending_finish(arg, &outcome);
 }
 
-void operations_services(struct operations *operations, operation_done_fn done, void *arg)
+void operations_services(struct operations *operations, const struct rights *filter,
+			 operation_done_fn done, void *arg)
 {
-	store_services(operations->worker->store, on_services,
+	store_services(operations->worker->store, filter, on_services,
 		       operations_pending_create(operations, done, arg));
 }
 

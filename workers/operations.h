@@ -94,12 +94,18 @@ struct history_query {
 void operations_history(struct operations *operations, const struct history_query *query,
 			operation_done_fn done, void *arg);
 /* `ids` is a JSON array of strings in `doc` (1…100, else 422); items: envelopes of the living ones,
- * in that order; unknown ones are left out. */
+ * in that order; unknown ones are left out, and those that `filter` (or NULL) does not allow. */
 void operations_read_many(struct operations *operations, struct span service,
-			  const struct json *doc, uint32_t ids, operation_done_fn done, void *arg);
+			  const struct json *doc, uint32_t ids, const struct rights *filter,
+			  operation_done_fn done, void *arg);
 void operations_list(struct operations *operations, const struct store_list_query *query,
 		     operation_done_fn done, void *arg);
-void operations_services(struct operations *operations, operation_done_fn done, void *arg);
+/* `filter`, or NULL: see store_services(). */
+void operations_services(struct operations *operations, const struct rights *filter,
+			 operation_done_fn done, void *arg);
+
+/* Ids that are made here begin so. */
+#define GENERATED_ID_PREFIX "doc_"
 
 /* Reads `data`, `expectedRevision`, `ttl`, `expiresAt` of a body or message (object `object` of
  * `doc`) into *ret, the data as the client's bytes; members listed in `others` (NULL-terminated)

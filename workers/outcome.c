@@ -55,6 +55,14 @@ struct outcome outcome_of_store_error(int error)
 	}
 }
 
+void outcome_conceal(struct outcome *outcome, struct buffer *memory)
+{
+	bool has_head = outcome->status < 400 && outcome->envelope.len &&
+			!document_format_head(outcome->envelope, memory);
+
+	outcome->envelope = has_head ? buffer_span(memory) : SPAN_NONE;
+}
+
 void outcome_append_members(struct buffer *ret, const struct outcome *outcome, bool with_document)
 {
 	if (outcome->has_current_revision) {

@@ -40,6 +40,8 @@ struct json_fault;
 struct outcome outcome_of_json_fault(int error, const struct json_fault *fault);
 /* Maps an error of store.h: 503 redis_unavailable, 500 internal_error… */
 struct outcome outcome_of_store_error(int error);
+/* Takes the document's data out: of a success its head is left, which goes into `memory`. */
+void outcome_conceal(struct outcome *outcome, struct buffer *memory);
 /* Appends `,"currentRevision":7,"oldestRevision":3,"document":{…},"failedOp":0,"offset":12`, each
  * where it is known: the members that problem+json and WebSocket errors share. `with_document`
  * false: without the document (Prefer: return=minimal). */

@@ -5,6 +5,7 @@
 #include "presence_private.h"
 
 #include "log.h"
+#include "principal.h"
 #include "websockets_private.h"
 #include "store_presence.h"
 
@@ -104,6 +105,24 @@ void presence_change(struct presence *presence, struct connection *connection,
 	entry->waiter_count++;
 	presence_entry_make_dirty(entry);
 	presence_pump(presence);
+}
+
+void presence_recheck(struct connection *connection)
+{
+	struct presence *presence = connection->websockets->worker->presence;
+	struct presence_entry *entry;
+
+	for (entry = connection->presence; entry; entry = entry->next) {
+		if (!entry->goal.is_present ||
+		    principal_allows(connection->principal, entry->service, entry->id,
+				     RIGHT_PRESENCE))
+			continue;
+		entry->goal.is_present = false;
+		entry->version++;
+		presence_entry_make_dirty(entry);
+	}
+	if (presence)
+		presence_pump(presence);
 }
 
 /* ---- the end of sockets ---- */

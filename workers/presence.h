@@ -40,6 +40,8 @@ struct presence_request {
 typedef void (*presence_done_fn)(const struct outcome *outcome, void *arg);
 void presence_change(struct presence *presence, struct connection *connection,
 		     const struct presence_request *request, presence_done_fn done, void *arg);
+/* The connection's rights have changed: it leaves where it may not be any more. */
+void presence_recheck(struct connection *connection);
 /* The socket has ended: all its entries go when the grace is over. May be called twice. */
 void presence_leave_all(struct connection *connection);
 

@@ -6,6 +6,7 @@
  * moment later. */
 #include "presence_private.h"
 
+#include "principal.h"
 #include "store_presence.h"
 #include "websockets_private.h"
 
@@ -72,6 +73,7 @@ struct presence_entry *presence_entry_create(struct presence *presence,
 	entry->service = span_of(entry->names, service.len);
 	entry->id = span_of(entry->names + service.len, id.len);
 	memcpy(entry->member, connection->id, CONNECTION_ID_LEN);
+	entry->user = connection->principal ? text_get(connection->principal->user) : NULL;
 	entry->connection = connection;
 	entry->next = connection->presence;
 	connection->presence = entry;
@@ -106,6 +108,7 @@ void presence_entry_destroy(struct presence_entry *entry)
 	text_put(entry->goal.data);
 	text_put(entry->sent.data);
 	text_put(entry->known.data);
+	text_put(entry->user);
 	free(entry);
 	presence->count--;
 	stat_set(presence->worker->slot, STAT_presence_entries, presence->count);
@@ -212,7 +215,7 @@ static void send_entry(struct presence_entry *entry)
 		.id = entry->id,
 		.run_id = presence_run_id(presence),
 		.member = member,
-		.user = member, /* without auth each connection is a user of its own */
+		.user = entry->user ? text_span(entry->user) : member,
 		.mode = entry->goal.is_editing ? SPAN("editing") : SPAN("viewing"),
 		.data = entry->goal.data ? text_span(entry->goal.data) : SPAN("{}"),
 		.quiet = !entry->announce,

@@ -6,6 +6,7 @@
 #include "json.h"
 #include "media_type.h"
 #include "presence.h"
+#include "principal.h"
 #include "store_presence.h"
 
 #define TTL_DEFAULT_S 30
@@ -172,13 +173,14 @@ static int read_body(const struct request *request, struct store_presence *ret,
 static struct store_presence command_of(struct request *request)
 {
 	struct span member = request_path_member(request);
+	struct span user = principal_user(request_principal(request));
 
 	return (struct store_presence){
 		.service = request_path_service(request),
 		.id = request_path_id(request),
 		.run_id = presence_run_id(request_worker(request)->presence),
 		.member = member,
-		.user = member, /* without auth each member is a user of its own */
+		.user = user.len ? user : member, /* without auth each member is one of its own */
 		.quiet = true,
 	};
 }

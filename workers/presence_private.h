@@ -38,6 +38,7 @@ struct presence_entry {
 	struct presence_state goal, sent, known;
 	uint32_t version, sent_version;
 	int64_t leave_at_ms;
+	struct text *user; /* one reference; NULL: the connection is a user of its own */
 	char member[CONNECTION_ID_LEN];
 	struct span service, id; /* in names */
 	char names[];

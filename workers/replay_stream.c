@@ -3,11 +3,27 @@
 #include "replay_private.h"
 
 #include "fanout.h"
+#include "principal.h"
 #include "resync.h"
 #include "sse.h"
 #include "streams_private.h"
 
 /* --- what the client is told ------------------------------------------------- */
+
+/* The handler has done it, and the stream keeps its principal. */
+static int narrow(struct replay *replay, struct subscription_spec *spec)
+{
+	(void)replay;
+	(void)spec;
+	return 0;
+}
+
+static bool may_read(const struct replays *replays, struct span service, struct span id)
+{
+	const struct stream *stream = replays->owner;
+
+	return principal_allows(stream->principal, service, id, RIGHT_READ);
+}
 
 static bool is_open(const struct replays *replays)
 {
@@ -153,6 +169,8 @@ static void end(struct replays *replays)
 }
 
 static const struct replay_client stream_client = {
+	.narrow = narrow,
+	.may_read = may_read,
 	.is_open = is_open,
 	.may_begin = may_begin,
 	.has_room = has_room,

@@ -2,6 +2,7 @@
 #include "request_private.h"
 
 #include "access_log.h"
+#include "client_address.h"
 #include "request_head.h"
 #include "router.h"
 
@@ -27,6 +28,7 @@ struct request *request_create(struct http *http, struct client *client,
 	request->references = 1;
 	request->line_target = target.at;
 	request->line_target_end = target.at + target.len;
+	request->address = client->address;
 	target_parse(target, request->memory, &request->target);
 	deadline_stop(&client->deadline);
 	http_start_deadline(http, HTTP_DEADLINE_ANSWER, &request->deadline);
@@ -47,6 +49,7 @@ void request_put(struct request *request)
 		request->joined = joined->next;
 		free(joined);
 	}
+	principal_put(request->principal);
 	buffer_fini(&request->headers);
 	buffer_fini(&request->body);
 	access_line_destroy(request->access);
@@ -59,6 +62,7 @@ void request_complete(struct request *request)
 
 	access_line_finish(request->access, request);
 	deadline_stop(&request->deadline);
+	request_leave(request);
 	request->client->request = NULL;
 	request->client->answered++;
 	http_client_wait(http, request->client);
@@ -172,13 +176,14 @@ void request_check_headers(struct request *request, const char *method, const ch
 		refusal = outcome_refusal(400, "invalid_framing", "%s", fault);
 	else if (announced > body_max(request))
 		refusal = body_too_large(request);
-	else {
+	else if (!request_admit(request, &refusal)) {
 		if (announced)
 			buffer_reserve(&request->body,
 				       announced < REQUEST_RESERVE ? announced : REQUEST_RESERVE);
 		return;
 	}
-	request->body_unread = true;
+	/* Of a fault it is not known where the request ends. */
+	request->body_unread = fault || encoding || announced;
 	begin_handler(request);
 	request_answer_problem(request, &refusal);
 }

@@ -9,6 +9,7 @@
 
 #include "http_private.h"
 #include "media_type.h"
+#include "principal.h"
 #include "target.h"
 
 #define REQUEST_ID_MAX 64
@@ -41,8 +42,16 @@ struct request {
 	bool given_up;       /* answered past MHD: whatever still comes of it is not heard */
 	bool body_unread;    /* answered before it was read: the connection lingers */
 	bool prefer_minimal; /* Prefer: return=minimal on a method that writes */
+	bool conceals;       /* who writes may not read: answers have no data */
+	bool counts;         /* in worker->addresses: it came through a proxy */
+	bool reader_seen;    /* slow_reader.c: reader_taken is known */
+	uint64_t reader_taken;
 
-	struct deadline deadline; /* until it is answered */
+	struct in6_addr address; /* of the client; known when the headers are */
+	enum address_forwarded forwarded;
+
+	struct deadline deadline;    /* until it is answered */
+	struct principal *principal; /* one reference, or NULL */
 
 	/* borrowed: MHD's, until it is done with the request; MHD decodes in place */
 	const char *line_target, *line_target_end;
@@ -76,6 +85,12 @@ void request_answer_timeout(struct request *request);
 void request_answer_unread(struct request *request, const struct outcome *outcome);
 /* It has its answer: meets no deadline any more. */
 void request_set_answered(struct request *request);
+
+/* request_access.c: finds out who asks, and whether the route is for them. -EACCES: *ret_refusal is
+ * a 401 or 403, and WWW-Authenticate is set. */
+struct route;
+int request_authenticate(struct request *request, const struct route *route,
+			 struct outcome *ret_refusal);
 
 bool request_changes_something(const struct request *request);
 /* What the client asked for: of an absolute-form target, else the Host header; len 0: none. */

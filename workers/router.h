@@ -15,9 +15,16 @@ struct route {
 	void (*handle)(struct request *request);
 	unsigned post_types, put_types,
 		patch_types; /* bits of enum media_type that a body may have */
-	bool upgrade;        /* WebSocket: no HEAD, and Accept does not count */
-	bool stream;         /* answers with text/event-stream */
-	bool any_type;       /* Accept does not count, or the handler looks at it */
+	/* enum right: what GET, and what the other methods need, on the document or, where the
+	 * pattern has no {id}, on some document of the service. 0: administration. */
+	unsigned read_right, change_right;
+	bool upgrade;     /* WebSocket: no HEAD, and Accept does not count */
+	bool stream;      /* answers with text/event-stream; the token may stand in the query */
+	bool open;        /* for everybody, also without a token */
+	bool local_open;  /* the same for who is on this host (/metrics) */
+	bool token_only;  /* any token will do; the handler shows what it allows */
+	bool token_later; /* without a token too: the handler asks for one (WebSocket) */
+	bool any_type;    /* Accept does not count, or the handler looks at it */
 };
 
 /* Pure. NULL: there is no such route. All static files share one, whose pattern is "". */

@@ -3,6 +3,7 @@
 
 #include "http.h"
 #include "operations.h"
+#include "principal.h"
 
 void services_handle(struct request *request)
 {
@@ -12,6 +13,8 @@ void services_handle(struct request *request)
 	if (request_check_query(request, known, &fault))
 		request_answer_problem(request, &fault);
 	else
-		operations_services(request_worker(request)->operations, request_answer_outcome,
-				    request);
+		operations_services(
+			request_worker(request)->operations,
+			principal_filter(request_principal(request), SPAN_NONE, RIGHT_READ),
+			request_answer_outcome, request);
 }

@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "operations.h"
+#include "session_auth.h"
 #include "session_presence.h"
 #include "session_subscribe.h"
 
@@ -33,10 +34,9 @@ void session_answer_end(struct connection *connection)
 	connection_send_text(connection, buffer_span(text));
 }
 
-void session_send_error(struct connection *connection, struct span id,
-			const struct outcome *outcome)
+void session_append_error(struct connection *connection, const struct outcome *outcome)
 {
-	struct buffer *text = session_answer_begin(connection, "error", id);
+	struct buffer *text = &connection->websockets->text;
 
 	stat_refuse(connection->websockets->worker->slot, outcome->code);
 	buffer_append_string(text, ",\"code\":");
@@ -46,6 +46,13 @@ void session_send_error(struct connection *connection, struct span id,
 	buffer_append_string(text, ",\"message\":");
 	buffer_append_json(text, span_string(outcome->detail));
 	outcome_append_members(text, outcome, true);
+}
+
+void session_send_error(struct connection *connection, struct span id,
+			const struct outcome *outcome)
+{
+	session_answer_begin(connection, "error", id);
+	session_append_error(connection, outcome);
 	session_answer_end(connection);
 }
 
@@ -140,14 +147,6 @@ static void answer_pong(struct connection *connection, const struct session_mess
 	session_answer_end(connection);
 }
 
-/* Without auth there is nothing to prove; a client that sends its token all the same is not an
- * error. */
-static void answer_auth(struct connection *connection, const struct session_message *message)
-{
-	session_answer_begin(connection, "result", message->id);
-	session_answer_end(connection);
-}
-
 static const struct {
 	const char *type;
 	void (*handle)(struct connection *connection, const struct session_message *message);
@@ -167,15 +166,32 @@ static const struct {
 	{"presence.update", session_presence},
 	{"presence.leave", session_presence},
 	{"presence.list", session_presence},
-	{"auth", answer_auth},
+	{"auth", session_auth},
 	{"ping", answer_pong},
 };
+
+/* Also for who has shown no token yet. */
+static bool is_open(const struct session_message *message)
+{
+	return span_equals(message->type, SPAN("auth")) || span_equals(message->type, SPAN("ping"));
+}
+
+static void refuse_unknown(struct connection *connection, struct span id)
+{
+	struct outcome refusal =
+		outcome_refusal(401, "unauthorized", "send {\"type\":\"auth\",\"token\":…} first");
+
+	session_send_error(connection, id, &refusal);
+}
 
 static void dispatch(struct connection *connection, const struct session_message *message)
 {
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		if (span_equals(message->type, span_string(handlers[i].type))) {
-			handlers[i].handle(connection, message);
+			if (connection->principal || is_open(message))
+				handlers[i].handle(connection, message);
+			else
+				refuse_unknown(connection, message->id);
 			return;
 		}
 	struct outcome refusal =
@@ -268,7 +284,7 @@ void session_refuse_too_big(struct connection *connection, struct span head)
 {
 	struct outcome refusal =
 		outcome_refusal(413, "message_too_big", "a message may have at most %zu bytes",
-				connection->websockets->worker->config->ws_max_message);
+				session_message_max(connection));
 
 	stat_add(connection->websockets->worker->slot, STAT_messages_too_big, 1);
 	session_send_error(connection, message_id_find(head), &refusal);

@@ -22,6 +22,10 @@ void session_answer_end(struct connection *connection);
 void session_send_error(struct connection *connection, struct span id,
 			const struct outcome *outcome);
 
+/* Appends `,"code":…,"status":…,"message":…` and what else the outcome has to the answer begun;
+ * counts it. */
+void session_append_error(struct connection *connection, const struct outcome *outcome);
+
 /* Decoded string member into `ret` (a buffer of the caller's, replaced). 0, -ENOENT: absent,
  * -EINVAL: no string. */
 int session_member_string(const struct session_message *message, const char *name,

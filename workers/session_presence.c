@@ -1,6 +1,7 @@
 #include "session_presence.h"
 
 #include "presence.h"
+#include "session_auth.h"
 #include "store_presence.h"
 
 /* A presence.* message whose answer has not come; the connection's struct outlives it. */
@@ -73,8 +74,8 @@ static void on_listed(int error, struct span members, uint64_t users, void *arg)
 	buffer_fini(&text);
 }
 
-static int read_names(const struct session_message *message, struct buffer *service,
-		      struct buffer *id, struct outcome *ret_refusal)
+static int read_names(struct connection *connection, const struct session_message *message,
+		      struct buffer *service, struct buffer *id, struct outcome *ret_refusal)
 {
 	if (session_member_string(message, "service", service)) {
 		*ret_refusal =
@@ -86,6 +87,9 @@ static int read_names(const struct session_message *message, struct buffer *serv
 			outcome_refusal(400, "invalid_id", "\"documentId\" must be a document id");
 		return -EINVAL;
 	}
+	if (session_access(connection, buffer_span(service), buffer_span(id), RIGHT_PRESENCE,
+			   ret_refusal))
+		return -EACCES;
 	return presence_check_names(buffer_span(service), buffer_span(id), ret_refusal);
 }
 
@@ -129,7 +133,7 @@ void session_presence(struct connection *connection, const struct session_messag
 		     {"presence.leave", PRESENCE_LEAVE}};
 	struct buffer service = {0}, id = {0};
 	struct outcome refusal;
-	int error = read_names(message, &service, &id, &refusal);
+	int error = read_names(connection, message, &service, &id, &refusal);
 	struct presence_request request = {.service = buffer_span(&service),
 					   .id = buffer_span(&id)};
 	bool is_change = false;

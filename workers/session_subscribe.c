@@ -1,5 +1,6 @@
 #include "session_subscribe.h"
 
+#include "access.h"
 #include "replay.h"
 
 void subscribe_fini(struct subscribe *subscribe)
@@ -187,6 +188,16 @@ void subscribe_refuse_too_many(struct connection *connection, struct span messag
 	session_send_error(connection, message_id, &refusal);
 }
 
+int subscribe_narrow(struct connection *connection, const struct subscribe *subscribe,
+		     struct subscription_spec *ret, struct outcome *ret_refusal)
+{
+	enum resume_kind kind = subscribe->resume.kind;
+
+	*ret = subscribe->spec;
+	return access_narrow(connection->principal, ret,
+			     kind == RESUME_SNAPSHOT || kind == RESUME_SINCE, ret_refusal);
+}
+
 /* Nothing of the ring is sent between the entry in the index and the answer: both happen in one
  * callback, outside of a pass. */
 void subscribe_now(struct connection *connection, struct subscribe *subscribe,
@@ -201,7 +212,14 @@ void subscribe_now(struct connection *connection, struct subscribe *subscribe,
 			subscribe_refuse_too_many(connection, message_id);
 		return;
 	}
-	if (subscription_add(replay_index(connection), replay_member(connection), spec, most)) {
+	struct subscription_spec narrowed = *spec;
+	struct outcome refusal;
+	if (subscribe_narrow(connection, subscribe, &narrowed, &refusal)) {
+		session_send_error(connection, message_id, &refusal);
+		return;
+	}
+	if (subscription_add(replay_index(connection), replay_member(connection), &narrowed,
+			     most)) {
 		subscribe_refuse_too_many(connection, message_id);
 		return;
 	}
@@ -215,12 +233,14 @@ void subscribe_now(struct connection *connection, struct subscribe *subscribe,
 void session_subscribe(struct connection *connection, const struct session_message *message)
 {
 	struct subscribe subscribe = {0};
+	struct subscription_spec narrowed;
 	struct outcome refusal;
 
 	if (read_topic(message, &subscribe, &refusal) ||
 	    read_names(message, &subscribe, &refusal) || read_mode(message, &subscribe, &refusal) ||
 	    read_presence(message, &subscribe, &refusal) ||
-	    read_resume(message, &subscribe, &refusal)) {
+	    read_resume(message, &subscribe, &refusal) ||
+	    subscribe_narrow(connection, &subscribe, &narrowed, &refusal)) {
 		session_send_error(connection, message->id, &refusal);
 	} else if (!subscribe_is_active(connection->websockets)) {
 		if (subscribe_wait(connection, &subscribe, message->id))

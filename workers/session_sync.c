@@ -1,11 +1,13 @@
 #include "session.h"
 
 #include "operations.h"
+#include "session_auth.h"
 
 /* A sync.* message whose answer has not come. The connection's struct outlives it
  * (connection->pending), its socket perhaps not. */
 struct pending_sync {
 	struct connection *connection;
+	bool conceals; /* who writes may not read: the answer has no data */
 	size_t id_len;
 	char id[]; /* raw JSON text */
 };
@@ -16,6 +18,7 @@ static struct pending_sync *pending_create(struct connection *connection, struct
 
 	MUST(pending);
 	pending->connection = connection;
+	pending->conceals = false;
 	pending->id_len = id.len;
 	if (id.len)
 		memcpy(pending->id, id.at, id.len);
@@ -49,7 +52,14 @@ static void on_done(const struct outcome *outcome, void *arg)
 	struct pending_sync *pending = arg;
 	struct connection *connection = pending->connection;
 	struct span id = span_of(pending->id, pending->id_len);
+	CLEANUP(buffer_fini) struct buffer head = {0};
+	struct outcome shown;
 
+	if (pending->conceals) {
+		shown = *outcome;
+		outcome_conceal(&shown, &head);
+		outcome = &shown;
+	}
 	if (connection->state == CONNECTION_OPEN) {
 		if (outcome->status >= 400) {
 			session_send_error(connection, id, outcome);
@@ -94,18 +104,44 @@ static int read_names(const struct session_message *message, bool id_needed, str
 
 /* --- operations -------------------------------------------------------------- */
 
+/* An id that the server makes must be allowed whatever it is. */
+static int check_write(struct connection *connection, const struct names *names,
+		       struct outcome *ret_refusal)
+{
+	struct span service = buffer_span(&names->service), id = buffer_span(&names->id);
+
+	if (session_access(connection, service, id, RIGHT_WRITE, ret_refusal))
+		return -EACCES;
+	if (id.len || rights_allow_all(connection->principal->rights, service,
+				       SPAN(GENERATED_ID_PREFIX), RIGHT_WRITE))
+		return 0;
+	*ret_refusal = principal_refuse_generated_id();
+	return -EACCES;
+}
+
+static void submit(struct connection *connection, const struct write_request *request,
+		   struct span message_id)
+{
+	struct pending_sync *pending = pending_create(connection, message_id);
+
+	pending->conceals =
+		!principal_allows_some(connection->principal, request->service, RIGHT_READ);
+	operations_write(connection->websockets->worker->operations, request, on_done, pending);
+}
+
 static int start_write(struct connection *connection, const struct session_message *message,
 		       enum write_kind kind, struct outcome *ret_refusal)
 {
 	static const char *const others[] = {"type", "id", "service", "documentId", NULL};
 	static const char *const restore_others[] = {"type",       "id",       "service",
 						     "documentId", "revision", NULL};
-	struct operations *operations = connection->websockets->worker->operations;
 	struct write_request request = {.kind = kind};
 	struct names names = {0};
 	bool data_needed = kind == WRITE_REPLACE || kind == WRITE_MERGE || kind == WRITE_PATCH;
 	int error = read_names(message, kind != WRITE_CREATE, &names, ret_refusal);
 
+	if (!error)
+		error = check_write(connection, &names, ret_refusal);
 	if (!error && kind == WRITE_RESTORE)
 		error = operations_parse_restore(message->json, 0, restore_others, &request,
 						 ret_refusal);
@@ -121,9 +157,9 @@ static int start_write(struct connection *connection, const struct session_messa
 	if (!error) {
 		request.service = buffer_span(&names.service);
 		request.id = buffer_span(&names.id);
+		request.by = principal_user(connection->principal);
 		request.connection_id = connection_id(connection);
-		operations_write(operations, &request, on_done,
-				 pending_create(connection, message->id));
+		submit(connection, &request, message->id);
 	}
 	names_fini(&names);
 	return error;
@@ -147,12 +183,22 @@ static int read_revision(const struct session_message *message, uint64_t *ret,
 	return 0;
 }
 
+static int read_readable_names(struct connection *connection, const struct session_message *message,
+			       struct names *ret, struct outcome *ret_refusal)
+{
+	int error = read_names(message, true, ret, ret_refusal);
+
+	return error ? error
+		     : session_access(connection, buffer_span(&ret->service), buffer_span(&ret->id),
+				      RIGHT_READ, ret_refusal);
+}
+
 static int start_read(struct connection *connection, const struct session_message *message,
 		      struct outcome *ret_refusal)
 {
 	struct read_request request = {0};
 	struct names names = {0};
-	int error = read_names(message, true, &names, ret_refusal);
+	int error = read_readable_names(connection, message, &names, ret_refusal);
 
 	if (!error && session_member_boolean(message, "deleted", &request.deleted) == -EINVAL) {
 		*ret_refusal =
@@ -213,7 +259,7 @@ static int start_history(struct connection *connection, const struct session_mes
 	struct history_query query = {0};
 	struct names names = {0};
 	struct buffer token = {0};
-	int error = read_names(message, true, &names, ret_refusal);
+	int error = read_readable_names(connection, message, &names, ret_refusal);
 
 	if (!error)
 		error = read_page_size(message, &query.page_size, ret_refusal);
@@ -244,9 +290,13 @@ static int start_list(struct connection *connection, const struct session_messag
 		error = -EINVAL;
 	}
 	if (!error)
+		error = session_access(connection, buffer_span(&service), SPAN_NONE, RIGHT_READ,
+				       ret_refusal);
+	if (!error)
 		error = read_list_query(message, &query, &token, &prefix, ret_refusal);
 	if (!error) {
 		query.service = buffer_span(&service);
+		query.filter = principal_filter(connection->principal, query.service, RIGHT_READ);
 		operations_list(connection->websockets->worker->operations, &query, on_done,
 				pending_create(connection, message->id));
 	}

@@ -1,5 +1,6 @@
 #include "access_log.h"
 #include "log.h"
+#include "principal.h"
 #include "replay.h"
 #include "resync.h"
 #include "sse.h"
@@ -174,6 +175,7 @@ static void on_free(void *arg)
 	TAILQ_REMOVE(&streams->all, stream, list);
 	stat_set(streams->worker->slot, STAT_streams, --streams->count);
 	drop_queue(stream);
+	principal_put(stream->principal);
 	free(stream);
 }
 
@@ -239,6 +241,11 @@ void stream_end_for_drain(struct stream *stream)
 	stream_end(stream);
 }
 
+void stream_end_by_order(struct stream *stream)
+{
+	stream_cut(stream);
+}
+
 /* --- opening ----------------------------------------------------------------- */
 
 static struct stream *stream_create(struct streams *streams, struct MHD_Connection *connection)
@@ -251,6 +258,10 @@ static struct stream *stream_create(struct streams *streams, struct MHD_Connecti
 	stream->streams = streams;
 	stream->connection = connection;
 	stream->fd = info->connect_fd;
+	char id[CONNECTION_ID_LEN + 1];
+	worker_random_name(id, CONNECTION_ID_LEN);
+	memcpy(stream->id, id, CONNECTION_ID_LEN);
+	stream->since_ms = worker_now_ms();
 	stream->ping_at_ms = worker_monotonic_ms() + streams->worker->config->ws_ping_interval_ms;
 	STAILQ_INIT(&stream->queue);
 	TAILQ_INSERT_TAIL(&streams->all, stream, list);
@@ -295,6 +306,12 @@ static void start_feed(struct stream *stream, const struct subscription_spec *sp
 	}
 }
 
+void stream_end_for_token(struct stream *stream)
+{
+	stat_add(stream->streams->worker->slot, STAT_auth_ended, 1);
+	stream_end(stream);
+}
+
 void stream_open(struct request *request, const struct subscription_spec *specs,
 		 unsigned spec_count, const char *last_event_id)
 {
@@ -302,6 +319,7 @@ void stream_open(struct request *request, const struct subscription_spec *specs,
 	struct stream *stream = stream_create(streams, request_connection(request));
 	stream->access = request_access_line(request);
 
+	stream->principal = principal_get(request_principal(request));
 	stream->resumes = last_event_id && *last_event_id;
 	/* A browser gives up for good on anything but 200, so in a drain it gets a stream, too,
 	 * with an end. */

@@ -28,11 +28,21 @@ void streams_destroy(struct streams *streams); /* after http_destroy(); NULL is 
 
 /* Answers the request with a stream of what `specs` match. `last_event_id`: of the client's former
  * stream, or NULL. */
+/* Ends when the time of the request's principal is over. */
 void stream_open(struct request *request, const struct subscription_spec *specs,
 		 unsigned spec_count, const char *last_event_id);
 
 /* stream_handler.c: GET …/documents/{id}/events, GET /v1/events */
 void stream_handle_document(struct request *request);
 void stream_handle_topics(struct request *request);
+
+/* As websockets_show(), websockets_close_one() and websockets_end_revoked(). A stream that is ended
+ * so is cut off. */
+struct connection_page;
+struct principal;
+void streams_show(struct streams *streams, struct connection_page *page);
+bool streams_close_one(struct streams *streams, struct span id);
+void streams_end_revoked(struct streams *streams,
+			 bool (*test)(const struct principal *principal, void *arg), void *arg);
 
 #endif

@@ -2,6 +2,7 @@
  * of. */
 #include "stream.h"
 
+#include "access.h"
 #include "http.h"
 
 #define SPECS_MAX 32 /* as many as a query can have parameters */
@@ -55,10 +56,19 @@ static int read_common(const struct request *request, struct subscription_spec *
 	return read_presence(request, &ret->presence, fault);
 }
 
-static void open_or_refuse(struct request *request, const struct stream_wish *wish, int error,
+static int narrow(const struct request *request, struct stream_wish *wish, struct outcome *fault)
+{
+	for (unsigned i = 0; i < wish->count; i++)
+		if (access_narrow(request_principal(request), &wish->specs[i], false, fault))
+			return -EACCES;
+	return 0;
+}
+
+static void open_or_refuse(struct request *request, struct stream_wish *wish, int error,
 			   struct outcome *fault)
 {
-	if (error || !streams_have_room(request_worker(request), fault))
+	if (error || narrow(request, wish, fault) ||
+	    !streams_have_room(request_worker(request), fault))
 		request_answer_problem(request, fault);
 	else
 		stream_open(request, wish->specs, wish->count,

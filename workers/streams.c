@@ -1,5 +1,6 @@
 /* streams.c — the set of a worker's streams: what the fan-out has for them, pings, drain. */
 #include "long_poll.h"
+#include "principal.h"
 #include "replay.h"
 #include "sse.h"
 #include "streams_private.h"
@@ -140,6 +141,8 @@ static void look_after(struct stream *stream, int64_t now_ms, struct text *place
 
 	if (stream->cut)
 		return;
+	if (!stream->ended && worker_now_ms() >= stream->principal->ends_at_ms)
+		stream_end_for_token(stream);
 	if (stream->queue_bytes && now_ms - stream->moved_at_ms >= config->ws_stall_timeout_ms) {
 		stream_cut_slow(stream, "ws.stall_timeout is over");
 	} else if (now_ms >= stream->ping_at_ms) {

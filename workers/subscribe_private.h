@@ -29,6 +29,10 @@ bool subscribe_is_active(const struct websockets *websockets);
  * a fan-out pass. */
 void subscribe_now(struct connection *connection, struct subscribe *subscribe,
 		   struct span message_id);
+/* *ret: the subscribe's spec as the connection's rights of this moment leave it; its filter is
+ * borrowed from them. -EACCES: *ret_refusal is a 403. */
+int subscribe_narrow(struct connection *connection, const struct subscribe *subscribe,
+		     struct subscription_spec *ret, struct outcome *ret_refusal);
 /* Appends topic, returnMode (where there is one), documentId and documentPrefix. */
 void subscribe_append(struct buffer *text, const struct subscription_spec *spec);
 void subscribe_refuse_too_many(struct connection *connection, struct span message_id);

@@ -22,23 +22,44 @@ static bool wants_presence(const struct entry *entry)
 {
 	const struct pattern *pattern = entry->pattern;
 
-	if (entry->presence >= 0)
-		return entry->presence;
+	if (entry->presence != -1)
+		return entry->presence == 1;
 	return pattern->id.len || pattern->event == TOPIC_PRESENCE || pattern->event == TOPIC_ANY;
 }
 
-static void match_pattern(struct subscription_index *index, const struct pattern *pattern,
-			  bool presence)
+/* A notice for a whole document is for whoever gets any of its events. */
+static bool filter_allows(const struct entry *entry, const struct event_record *record)
 {
+	unsigned right = record->name == TOPIC_PRESENCE ? RIGHT_PRESENCE : RIGHT_READ;
+
+	return !entry->filter || !record->id.len ||
+	       rights_allow(entry->filter, record->service, record->id, right);
+}
+
+static void match_pattern(struct subscription_index *index, const struct pattern *pattern,
+			  const struct event_record *record)
+{
+	bool presence = record->name == TOPIC_PRESENCE;
+
 	if (!pattern)
 		return;
 	for (uint32_t i = 0; i < pattern->link_count; i++) {
 		const struct link *link = &pattern->links[i];
 		const struct entry *entry = &link->audience->entries[link->entry];
 
-		if (!presence || wants_presence(entry))
+		if ((!presence || wants_presence(entry)) && filter_allows(entry, record))
 			touch(index, link->audience, entry->mode);
 	}
+}
+
+static void match_prefix(struct subscription_index *index, const struct event_record *record,
+			 struct span service, uint64_t service_hash, enum topic_event event,
+			 enum pattern_kind kind, size_t len)
+{
+	struct span prefix = {record->id.at, len};
+	uint64_t hash = pattern_hash(hash_span(service_hash, prefix), event, kind);
+
+	match_pattern(index, pattern_find(index, hash, event, kind, service, prefix), record);
 }
 
 /* All patterns of one service (or `*`) and one event that fit the id: 2 lookups, and one per prefix
@@ -47,22 +68,20 @@ static void match_event(struct subscription_index *index, const struct event_rec
 			struct span service, uint64_t service_hash, uint64_t id_hash,
 			enum topic_event event)
 {
-	bool presence = record->name == TOPIC_PRESENCE;
 	uint64_t hash = pattern_hash(service_hash, event, PATTERN_ALL);
 
-	match_pattern(index, pattern_find(index, hash, event, service, SPAN_NONE, SPAN_NONE),
-		      presence);
+	match_pattern(index, pattern_find(index, hash, event, PATTERN_ALL, service, SPAN_NONE),
+		      record);
 	hash = pattern_hash(id_hash, event, PATTERN_ID);
-	match_pattern(index, pattern_find(index, hash, event, service, record->id, SPAN_NONE),
-		      presence);
+	match_pattern(index, pattern_find(index, hash, event, PATTERN_ID, service, record->id),
+		      record);
 	for (size_t len = 1; len <= record->id.len && len <= DOCUMENT_ID_MAX; len++) {
-		struct span prefix = {record->id.at, len};
-
-		if (!index->prefix_lengths[len])
-			continue;
-		hash = pattern_hash(hash_span(service_hash, prefix), event, PATTERN_PREFIX);
-		match_pattern(index, pattern_find(index, hash, event, service, SPAN_NONE, prefix),
-			      presence);
+		if (index->prefix_lengths[len])
+			match_prefix(index, record, service, service_hash, event, PATTERN_PREFIX,
+				     len);
+		if (index->narrowed_lengths[len])
+			match_prefix(index, record, service, service_hash, event, PATTERN_NARROWED,
+				     len);
 	}
 }
 
@@ -123,7 +142,7 @@ static bool entry_wants(const struct entry *entry, const struct event_record *re
 
 	if ((pattern->service.len && !span_equals(pattern->service, record->service)) ||
 	    (pattern->id.len && !span_equals(pattern->id, record->id)) ||
-	    !span_starts_with(record->id, pattern->prefix))
+	    !span_starts_with(record->id, pattern->prefix) || !filter_allows(entry, record))
 		return false;
 	if (record->name == TOPIC_PRESENCE)
 		return wants_presence(entry);

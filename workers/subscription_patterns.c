@@ -1,30 +1,53 @@
 #include "hash.h"
 #include "subscriptions_private.h"
 
-static uint64_t spec_hash(const struct subscription_index *index,
-			  const struct subscription_spec *spec)
+/* What all documents that the filter lets through begin with; they are sorted. */
+static struct span common_prefix(const struct subscription_spec *spec)
 {
-	uint64_t hash = hash_span(index->seed, spec->topic.service);
+	size_t count = 0, len = 0;
+	const struct rights_pattern *patterns =
+		spec->filter && spec->topic.service.len
+			? rights_patterns(spec->filter, spec->topic.service, &count)
+			: NULL;
 
-	if (spec->id.len)
-		return pattern_hash(hash_span(hash, spec->id), spec->topic.event, PATTERN_ID);
-	if (spec->prefix.len)
-		return pattern_hash(hash_span(hash, spec->prefix), spec->topic.event,
-				    PATTERN_PREFIX);
-	return pattern_hash(hash, spec->topic.event, PATTERN_ALL);
+	if (!patterns || !count)
+		return SPAN_NONE;
+	struct span first = patterns[0].text, last = patterns[count - 1].text;
+	while (len < first.len && len < last.len && first.at[len] == last.at[len])
+		len++;
+	return span_of(first.at, len);
+}
+
+/* *ret_name: the id or prefix to look for. */
+static enum pattern_kind kind_of(const struct subscription_spec *spec, struct span *ret_name)
+{
+	*ret_name = spec->id.len ? spec->id : spec->prefix;
+	if (ret_name->len)
+		return spec->id.len ? PATTERN_ID : PATTERN_PREFIX;
+	*ret_name = common_prefix(spec);
+	return ret_name->len ? PATTERN_NARROWED : PATTERN_ALL;
 }
 
 struct pattern *pattern_find(const struct subscription_index *index, uint64_t hash,
-			     enum topic_event event, struct span service, struct span id,
-			     struct span prefix)
+			     enum topic_event event, enum pattern_kind kind, struct span service,
+			     struct span name)
 {
 	struct pattern *pattern = index->patterns[hash & (index->pattern_buckets - 1)];
 
 	while (pattern && !(pattern->hash == hash && pattern->event == event &&
-			    span_equals(pattern->service, service) &&
-			    span_equals(pattern->id, id) && span_equals(pattern->prefix, prefix)))
+			    pattern->kind == kind && span_equals(pattern->service, service) &&
+			    span_equals(kind == PATTERN_ID ? pattern->id : pattern->prefix, name)))
 		pattern = pattern->next;
 	return pattern;
+}
+
+static void count_length(struct subscription_index *index, const struct pattern *pattern, int by)
+{
+	uint32_t *count = pattern->kind == PATTERN_NARROWED
+				  ? &index->narrowed_lengths[pattern->prefix.len]
+				  : &index->prefix_lengths[pattern->prefix.len];
+
+	*count += (uint32_t)by;
 }
 
 static void grow_patterns(struct subscription_index *index)
@@ -59,27 +82,30 @@ static struct span store_span(char **at, struct span span)
 
 struct pattern *pattern_get(struct subscription_index *index, const struct subscription_spec *spec)
 {
-	uint64_t hash = spec_hash(index, spec);
-	struct pattern *pattern = pattern_find(index, hash, spec->topic.event, spec->topic.service,
-					       spec->id, spec->prefix);
+	struct span service = spec->topic.service, name;
+	enum topic_event event = spec->topic.event;
+	enum pattern_kind kind = kind_of(spec, &name);
+	uint64_t hash = hash_span(index->seed, service);
+
+	hash = pattern_hash(kind == PATTERN_ALL ? hash : hash_span(hash, name), event, kind);
+	struct pattern *pattern = pattern_find(index, hash, event, kind, service, name);
 
 	if (pattern)
 		return pattern;
 	if (index->pattern_count >= index->pattern_buckets)
 		grow_patterns(index);
-	pattern = calloc(1, sizeof(*pattern) + spec->topic.service.len + spec->id.len +
-				    spec->prefix.len);
+	pattern = calloc(1, sizeof(*pattern) + service.len + name.len);
 	MUST(pattern);
 	char *at = pattern->names;
 	pattern->hash = hash;
-	pattern->event = spec->topic.event;
-	pattern->service = store_span(&at, spec->topic.service);
-	pattern->id = store_span(&at, spec->id);
-	pattern->prefix = store_span(&at, spec->prefix);
+	pattern->event = event;
+	pattern->kind = kind;
+	pattern->service = store_span(&at, service);
+	*(kind == PATTERN_ID ? &pattern->id : &pattern->prefix) = store_span(&at, name);
 	pattern->next = index->patterns[hash & (index->pattern_buckets - 1)];
 	index->patterns[hash & (index->pattern_buckets - 1)] = pattern;
 	index->pattern_count++;
-	index->prefix_lengths[spec->prefix.len]++;
+	count_length(index, pattern, 1);
 	return pattern;
 }
 
@@ -92,7 +118,7 @@ static void pattern_drop_if_unused(struct subscription_index *index, struct patt
 		place = &(*place)->next;
 	*place = pattern->next;
 	index->pattern_count--;
-	index->prefix_lengths[pattern->prefix.len]--;
+	count_length(index, pattern, -1);
 	free(pattern->links);
 	free(pattern);
 }

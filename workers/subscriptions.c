@@ -34,8 +34,8 @@ void subscription_leave(struct subscription_index *index, struct audience_member
 		audience_remove_member(index, member);
 }
 
-/* The audience's entries with `change` put in, or, at `without`, one left out. Sorted; the caller
- * frees. */
+/* The audience's entries with `change` put in, or, at `without`, one left out. Sorted; each with a
+ * reference of its own to its filter; the caller frees. */
 static struct entry *entries_with(const struct audience *audience, struct entry change,
 				  uint32_t *ret_count)
 {
@@ -50,6 +50,8 @@ static struct entry *entries_with(const struct audience *audience, struct entry 
 		from++;
 	while (from < count)
 		entries[to++] = audience->entries[from++];
+	for (uint32_t i = 0; i < to; i++)
+		rights_get(entries[i].filter);
 	*ret_count = to;
 	return entries;
 }
@@ -62,8 +64,10 @@ static struct entry *entries_without(const struct audience *audience, uint32_t w
 
 	MUST(entries);
 	for (uint32_t i = 0; i < audience->entry_count; i++)
-		if (i != without)
-			entries[to++] = audience->entries[i];
+		if (i != without) {
+			entries[to] = audience->entries[i];
+			rights_get(entries[to++].filter);
+		}
 	*ret_count = to;
 	return entries;
 }
@@ -75,7 +79,7 @@ static void member_move(struct subscription_index *index, struct audience_member
 	struct audience *audience = audience_find(index, entries, count, hash, member->kind);
 
 	if (audience) {
-		free(entries);
+		audience_entries_free(entries, count);
 		if (audience == member->audience)
 			return;
 	} else if (member->audience && member->audience->member_count == 1) {
@@ -101,7 +105,8 @@ static bool spec_is_entry(const struct subscription_spec *spec, const struct ent
 
 	return pattern->event == spec->topic.event &&
 	       span_equals(pattern->service, spec->topic.service) &&
-	       span_equals(pattern->id, spec->id) && span_equals(pattern->prefix, spec->prefix);
+	       span_equals(pattern->id, spec->id) &&
+	       span_equals(pattern_asked_prefix(pattern), spec->prefix);
 }
 
 /* Binary search is not possible by what a spec knows; sets are small and this is no hot path. */
@@ -113,18 +118,28 @@ static int64_t find_entry(const struct audience *audience, const struct subscrip
 	return -1;
 }
 
+static bool entry_is_narrowed(const struct audience *audience, int64_t place)
+{
+	return audience->entries[place].pattern->kind == PATTERN_NARROWED;
+}
+
 int subscription_add(struct subscription_index *index, struct audience_member *member,
 		     const struct subscription_spec *spec, unsigned subscription_max)
 {
-	struct audience *audience = member->audience;
-	int64_t replaced = find_entry(audience, spec);
+	int64_t replaced = find_entry(member->audience, spec);
 	uint32_t count;
 
 	MUST(!(spec->id.len && spec->prefix.len) && spec->prefix.len <= DOCUMENT_ID_MAX);
-	if (replaced < 0 && audience_subscription_count(audience) >= subscription_max)
+	if (replaced < 0 && audience_subscription_count(member->audience) >= subscription_max)
 		return -ENOSPC;
+	/* With another filter it may have another pattern. */
+	if (replaced >= 0 && (spec->filter || entry_is_narrowed(member->audience, replaced))) {
+		subscription_remove(index, member, spec);
+		replaced = -1;
+	}
+	struct audience *audience = member->audience;
 	struct entry change = {pattern_get(index, spec), 0, (uint8_t)spec->mode,
-			       (int8_t)spec->presence};
+			       (int8_t)spec->presence, spec->filter};
 	uint64_t hash = (audience ? audience->hash : 0) + audience_entry_hash(&change);
 	if (replaced >= 0)
 		hash -= audience_entry_hash(&audience->entries[replaced]);

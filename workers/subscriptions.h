@@ -9,20 +9,28 @@
 
 #include "document.h"
 #include "event.h"
+#include "rights.h"
 #include "topic.h"
 
 struct subscription_index;
 struct audience;
 
+#define SUBSCRIPTION_PRESENCE_WITHHELD (-2)
+
 /* What a client subscribed to. Two are the same subscription when topic, id and prefix are equal;
- * mode and presence may be replaced. */
+ * mode, presence and filter may be replaced. */
 struct subscription_spec {
 	struct topic topic;
 	struct span id;     /* one document; empty: all */
 	struct span prefix; /* documents whose id starts so; empty: none. Not both. */
 	enum event_mode mode;
 	int presence; /* -1 not said, 0 no, 1 yes. Not said: yes with an id, and with event
-			 `presence` or `*`; else no */
+			 `presence` or `*`; else no. SUBSCRIPTION_PRESENCE_WITHHELD: not said, and
+			 not allowed (access.h) */
+	/* Only documents that these allow; NULL: all that match. Borrowed: the index takes a
+	 * reference. Part of what makes audiences equal, so an event is judged once per audience
+	 * whatever the number of its members. */
+	struct rights *filter;
 };
 
 /* What members of one audience have in common besides their set, as all of them get one batch. */
@@ -44,7 +52,7 @@ struct subscription_index *subscription_index_create(uint64_t hash_seed);
 void subscription_index_destroy(
 	struct subscription_index *index); /* all members must have left; NULL is fine */
 
-/* Moves the member to the audience with this subscription added (or its mode and presence
+/* Moves the member to the audience with this subscription added (or its mode, presence and filter
  * replaced). -ENOSPC: it has subscription_max already, nothing changed. */
 int subscription_add(struct subscription_index *index, struct audience_member *member,
 		     const struct subscription_spec *spec, unsigned subscription_max);

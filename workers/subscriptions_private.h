@@ -9,12 +9,18 @@
 
 #include "subscriptions.h"
 
+/* How a pattern is looked for. NARROWED is a subscription to all documents of a service whose
+ * filter lets through only ids that begin with `prefix`: it is found as if that had been asked for,
+ * so that the events of others cost it nothing; its filter still judges. */
+enum pattern_kind { PATTERN_ALL, PATTERN_ID, PATTERN_PREFIX, PATTERN_NARROWED };
+
 /* What somebody subscribed to, once per distinct topic, id and prefix: the key an event is looked
  * up by. */
 struct pattern {
 	struct pattern *next; /* in its bucket */
 	uint64_t hash;
 	enum topic_event event;
+	enum pattern_kind kind;
 	struct span service, id, prefix; /* point into names */
 	struct link *links;              /* owned: the audiences that have it */
 	uint32_t link_count, link_cap;
@@ -33,6 +39,7 @@ struct entry {
 	uint32_t link; /* index in pattern->links */
 	uint8_t mode;
 	int8_t presence;
+	struct rights *filter; /* one reference, of who owns the entry; or NULL */
 };
 
 struct audience {
@@ -55,13 +62,12 @@ struct subscription_index {
 	struct audience **audiences;
 	size_t audience_buckets, audience_count;
 	size_t subscription_count;
-	uint32_t prefix_lengths[DOCUMENT_ID_MAX + 1]; /* patterns by length of their prefix */
+	/* Patterns of the kinds PREFIX and NARROWED by the length of their prefix. */
+	uint32_t prefix_lengths[DOCUMENT_ID_MAX + 1], narrowed_lengths[DOCUMENT_ID_MAX + 1];
 	uint64_t match_turn;
 	struct audience **matched; /* owned scratch */
 	size_t matched_count, matched_cap;
 };
-
-enum pattern_kind { PATTERN_ALL, PATTERN_ID, PATTERN_PREFIX };
 
 /* `names_hash` is hash_span(hash_span(seed, service), id or prefix): for an id, the record's
  * document_hash. */
@@ -74,16 +80,23 @@ static inline uint64_t pattern_hash(uint64_t names_hash, enum topic_event event,
 	return hash ^ hash >> 32;
 }
 
-/* NULL: nobody has such a pattern. `hash` is its pattern_hash(). */
+/* NULL: nobody has such a pattern. `hash` is its pattern_hash(), `name` its id or prefix. */
 struct pattern *pattern_find(const struct subscription_index *index, uint64_t hash,
-			     enum topic_event event, struct span service, struct span id,
-			     struct span prefix);
+			     enum topic_event event, enum pattern_kind kind, struct span service,
+			     struct span name);
+/* The prefix that the client named. */
+static inline struct span pattern_asked_prefix(const struct pattern *pattern)
+{
+	return pattern->kind == PATTERN_NARROWED ? SPAN_NONE : pattern->prefix;
+}
 /* Makes one where there is none. It stays until its last link goes: link it at once. */
 struct pattern *pattern_get(struct subscription_index *index, const struct subscription_spec *spec);
 /* Links entries[entry] with its pattern, and the reverse, which drops a pattern without links. */
 void pattern_link(struct audience *audience, uint32_t entry);
 void pattern_unlink(struct subscription_index *index, struct audience *audience, uint32_t entry);
 
+/* Frees an array of entries that are not linked, and lets go of their filters. */
+void audience_entries_free(struct entry *entries, uint32_t count);
 /* What the entry adds to the hash of its audience. */
 uint64_t audience_entry_hash(const struct entry *entry);
 /* The audience of exactly these entries, sorted by pattern. NULL: none. */

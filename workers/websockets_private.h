@@ -24,7 +24,6 @@ struct wheel_slot {
 struct websockets {
 	struct worker *worker;
 	struct subscription_index *index;
-	struct address_count *addresses;
 	struct wheel_slot *wheel;
 	uint32_t wheel_size, wheel_at;
 	size_t count;               /* connections whose socket is not closed */
@@ -54,8 +53,9 @@ struct websockets {
 /* websockets.c */
 struct connection *websockets_add(struct websockets *websockets, int fd,
 				  const struct in6_addr *address, enum audience_kind kind,
-				  struct span extra);
-/* What stands against one more connection from there: the limit's name; NULL: nothing. */
+				  struct principal *principal, struct span extra);
+/* What stands against one more connection from there: the limit's name; NULL: nothing. `address`
+ * NULL: it has its place already. */
 const char *websockets_limit(const struct websockets *websockets, const struct in6_addr *address);
 void websockets_mark_dead(struct connection *connection);
 void websockets_mark_closing(struct connection *connection);
@@ -83,6 +83,12 @@ void websockets_each_second(struct websockets *websockets);
 void websockets_look_at_paused(struct websockets *websockets);
 /* Sends the goaways and Closes that are due. */
 void websockets_drain_step(struct websockets *websockets);
+
+/* session_auth.c: who it is. `principal` (borrowed): from the handshake; NULL: not said there. */
+void session_auth_start(struct connection *connection, struct principal *principal);
+void session_auth_stop(struct connection *connection);
+/* Bytes a message may have: fewer before authentication. */
+size_t session_message_max(const struct connection *connection);
 
 /* session.c: what a client said. */
 void session_start(struct connection *connection);

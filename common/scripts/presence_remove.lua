@@ -6,8 +6,10 @@
 --       2 run id that the entries must name; empty: REST
 --       3 presence key without service and id   4 channel likewise
 --       5 leave: the entry; else how many at most
+--       6 leave, of REST: the user who asks, as in JSON but without the quotes; empty or absent: whoever it is
 --
--- Returns  {removed, left, users}   left: > 0 when there is more to do; users: of the last document touched
+-- Returns  'taken'  leave: the member is another user's: nothing done
+--          {removed, left, users}   left: > 0 when there is more to do; users: of the last document touched
 --
 -- An entry is `{service}:{id} {member}`. It goes only if the hash still names that run: a member that came back under
 -- another run stays. One event per document. The presence hashes are not in KEYS: not for Redis Cluster.
@@ -16,6 +18,15 @@ local verb, run = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local now = string.format('%.0f', now_ms)
+
+if verb == 'leave' and (ARGV[6] or '') ~= '' then
+  local place, member = string.match(ARGV[5], '^(%S*) (%S*)$')
+  local old = redis.call('HGET', ARGV[3] .. place, member)
+  local owner = old and string.match(old, '^{"run":"","until":%d+,"userId":"(.-)","connectionId":"')
+  if owner and owner ~= ARGV[6] then
+    return 'taken'
+  end
+end
 
 local entries, left = {ARGV[5]}, 0
 if verb == 'ended' then

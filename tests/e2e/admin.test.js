@@ -218,15 +218,13 @@ describe('/status', { skip: skipWithoutChromium }, () => {
 			[403, 'needs a token with the right'],
 		]) {
 			await page.context().unrouteAll();
-			await page
-				.context()
-				.route('**/metrics', route =>
-					route.fulfill({
-						status,
-						contentType: 'application/problem+json',
-						body: JSON.stringify({ status, code: 'x', title: 'x' }),
-					}),
-				);
+			await page.context().route('**/metrics', route =>
+				route.fulfill({
+					status,
+					contentType: 'application/problem+json',
+					body: JSON.stringify({ status, code: 'x', title: 'x' }),
+				}),
+			);
 			await page.goto(`${pair.daemon.url}/status`);
 			await page.waitForSelector(`#no-metrics >> text=${said}`);
 			await page.waitForSelector('#health:text-is("ready")');

@@ -167,6 +167,24 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('a text that nobody has touched follows the document', async () => {
+		const page = await open();
+		await page.click('#edit');
+		await page.click('.editor [data-mode=replace]');
+		await until(async () => (await page.inputValue('.editor textarea')).includes('ringing'));
+		await pair.rest.patch(path, { data: { status: 'active' } });
+		await until(async () => (await page.inputValue('.editor textarea')).includes('active'));
+		await page.waitForSelector('.editor-options >> text=Only if it is still at revision 2');
+		assert.equal(await page.isVisible('.meanwhile'), false);
+		await page.click('.editor [data-mode=merge]');
+		await pair.rest.patch(path, { data: { status: 'ended' } });
+		await page.waitForSelector('.editor-options >> text=Only if it is still at revision 3');
+		await edit(page, '{"status": "mine"}');
+		await page.click('.editor button[type=submit]');
+		await revision(page, 4);
+		await close();
+	});
+
 	test('JSON that is none is marked at its place, and not sent', async () => {
 		const page = await open();
 		await edit(page, '{\n  "a": 1,\n  "b": tru\n}');
@@ -197,9 +215,23 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('a long text is indented beside the page, and where that is not possible in it', async () => {
+		await pair.rest.put(path, { data: { list: Array.from({ length: 5000 }, (_, i) => `item ${i}`) } });
+		for (const before of [undefined, () => delete window.Worker]) {
+			const page = await browser.open(address(), { before });
+			await page.waitForSelector('.timeline li[data-revision]');
+			await page.click('#tab-text');
+			await page.waitForSelector('.text-line >> text=item 5');
+			assert.equal(page.workers().length, before ? 0 : 1);
+			pages.push(page);
+		}
+		await close();
+	});
+
 	test('deleting asks first; everybody is told, and it can be restored', async () => {
 		const one = await open(),
 			other = await open();
+		await one.waitForFunction(() => document.querySelectorAll('.people li').length === 2);
 		await one.click('#delete');
 		await one.waitForSelector('dialog .notice >> text=1 other user is at this document now.');
 		await one.click('dialog button:text-is("Cancel")');
@@ -268,9 +300,9 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
-	test('names that are none are refused with the server’s words', async () => {
+	test('names that are none are refused with words', async () => {
 		const page = await browser.open(`${pair.daemon.url}/documents/inspect?service=session&id=not%20valid`, { allow: [/400/] });
-		await page.waitForSelector('.empty[role=alert] >> text=/id/');
+		await page.waitForSelector('.empty[role=alert] >> text=“not valid” is no id of a document.');
 		assert.deepEqual(page.complaints, []);
 		await page.context().close();
 		const none = await browser.open(`${pair.daemon.url}/documents/inspect`);

@@ -8,4 +8,5 @@ export * from './lib/frames.js';
 export * from './lib/diff.js';
 export * from './lib/stream.js';
 export * from './lib/daemon.js';
+export * from './lib/token.js';
 export * from './lib/metrics.js';

@@ -68,6 +68,11 @@ log_is_rotated() {
 		until_ok grep -q reload "$log" && mode_is 640 syncdoc:adm /var/log/syncdoc/syncdocd.log
 }
 
+# Over REST, and over the control socket, as root.
+ctl_talks() {
+	in_root syncdocctl get packages kept | grep '"kept": *true' && in_root syncdocctl status
+}
+
 # By the host's node: it needs nothing else of the root.
 client_can_be_imported() {
 	client=$(find "$root_dir/packages" -name 'node-syncdoc-client_*upgrade*.deb')
@@ -115,6 +120,7 @@ check "listens on the loopback address only" listens_on_loopback_only
 check "its directories belong to syncdoc" directories_are_right
 check "writes a document" write_document
 check "reads it" has_document
+check "syncdocctl reads it, and the status" ctl_talks
 check "status 0" status 0 service status
 check "start of what runs" status 0 service start
 check "reload applies a changed configuration" reload_applies

@@ -84,10 +84,23 @@ apt_options() {
 
 # ---- roots ----
 
-# Everything that mounts, or starts processes in a root: those go with the namespaces.
+# Everything that mounts, or starts processes in a root: those go with the namespaces, and these with us.
+# In the background, so that a signal is heard at once; unshare itself heeds only KILL.
 contained() {
-	unshare --mount --pid --fork --kill-child --mount-proc "$@"
+	unshare --mount --pid --fork --kill-child --mount-proc "$@" &
+	await_child KILL
 }
+
+# await_child SIGNAL: the status of the job just started, which that signal ends.
+await_child() {
+	child=$!
+	child_signal=$1
+	wait "$child"
+	set -- $?
+	child=''
+	return "$1"
+}
+child=''
 
 # Hosts without systemd, where the init script counts: in one release without any of it, in the others with
 # what apt chooses for systemd-sysusers.
@@ -147,8 +160,8 @@ build_rpms() {
 # The daemon, its debug symbols, the client.
 check_debs() {
 	ls "$work/$1.debs"
-	for name in syncdoc syncdoc-dbgsym node-syncdoc-client; do
-		[ "$(find "$work/$1.debs" -name "${name}_*.deb" | wc -l)" -eq 2 ] || return
+	for package in syncdoc syncdoc-dbgsym node-syncdoc-client; do
+		[ "$(find "$work/$1.debs" -name "${package}_*.deb" | wc -l)" -eq 2 ] || return
 	done
 }
 
@@ -188,7 +201,8 @@ test_systemd() {
 	step "systemd: a root with it, and the package" contained sh "$here/systemd_prepare.sh" "$work/systemd" || return
 	: >"$work/counts"
 	# Makes namespaces itself: what it tests is process 1 of them.
-	sh "$here/systemd_root.sh" "$work/systemd" "$work/counts" </dev/null
+	sh "$here/systemd_root.sh" "$work/systemd" "$work/counts" </dev/null &
+	await_child TERM
 	count_root systemd
 	rm -rf --one-file-system "${work:?}/systemd"
 }
@@ -220,6 +234,10 @@ test_release() {
 
 clean_up() {
 	trap '' INT TERM HUP
+	if [ -n "$child" ]; then
+		kill -s "$child_signal" "$child" 2>/dev/null
+		wait "$child" 2>/dev/null
+	fi
 	rm -rf --one-file-system "$work"
 }
 

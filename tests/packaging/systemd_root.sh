@@ -19,7 +19,6 @@ find_cgroups() {
 	return 1
 }
 
-# shellcheck disable=SC2317 # called by the trap
 end_boot() {
 	trap '' INT TERM HUP
 	[ -z "${boot:-}" ] || kill -KILL "$boot" 2>/dev/null

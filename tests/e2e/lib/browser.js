@@ -33,6 +33,9 @@ export class Browser {
 		return browser;
 	}
 
+	// Chromium's word for a page that is left before its WebSocket has opened.
+	static #LEFT = /WebSocket is closed before the connection is established/;
+
 	// A person of its own: storage is not shared. options: theme ('light', 'dark'), width, height, allow (what may be complained of).
 	async open(url, { theme = 'light', width = 1280, height = 800, allow = [], before } = {}) {
 		const context = await this.browser.newContext({
@@ -43,7 +46,7 @@ export class Browser {
 		const page = await context.newPage();
 		page.setDefaultTimeout(DEADLINE_MS);
 		page.complaints = [];
-		const complain = text => allow.some(pattern => pattern.test(text)) || page.complaints.push(text);
+		const complain = text => [Browser.#LEFT, ...allow].some(pattern => pattern.test(text)) || page.complaints.push(text);
 		page.on(
 			'console',
 			message =>

@@ -205,10 +205,10 @@ Test(config_faults, entries_of_lists_are_checked)
 		 "without a port"},
 		{"trusted_proxies = {\"10.0.0.0/33\"}\n",
 		 "FILE:1: trusted_proxies: \"10.0.0.0/33\" must be an IP "
-		 "address, or a network as 10.0.0.0/8"},
+		 "address, a network as 10.0.0.0/8, or unix"},
 		{"trusted_proxies = {\"proxy\"}\n",
-		 "FILE:1: trusted_proxies: \"proxy\" must be an IP address, or "
-		 "a network as 10.0.0.0/8"},
+		 "FILE:1: trusted_proxies: \"proxy\" must be an IP address, "
+		 "a network as 10.0.0.0/8, or unix"},
 		{"cors_origins = {\"https://a.example/\"}\n",
 		 "FILE:1: cors_origins: \"https://a.example/\" must be * or scheme://host[:port] "
 		 "in lower case, "
@@ -300,20 +300,6 @@ Test(config_faults, redis_urls_of_all_forms_are_taken)
 Test(config_faults, what_this_version_does_not_have_is_refused_and_said)
 {
 	static const struct fault faults[] = {
-		{"auth { mode = \"jwt\" }\n",
-		 "FILE:1: auth.mode: \"jwt\" is not supported by this version yet"},
-		{"auth {\nmode = token }\n",
-		 "FILE:2: auth.mode: \"token\" is not supported by this version yet"},
-		{"auth { key = {\"/k\"} }\n",
-		 "FILE:1: auth.key: is not supported by this version yet"},
-		{"auth { algorithm = HS256 }\n",
-		 "FILE:1: auth.algorithm: is not supported by this version yet"},
-		{"auth { audience = a }\n",
-		 "FILE:1: auth.audience: is not supported by this version yet"},
-		{"auth { issuer = a }\n",
-		 "FILE:1: auth.issuer: is not supported by this version yet"},
-		{"auth { tokens = /t }\n",
-		 "FILE:1: auth.tokens: is not supported by this version yet"},
 		{"tls {\n\ncert = /c }\n",
 		 "FILE:3: tls.cert: is not supported by this version yet"},
 		{"tls { key = /k }\n", "FILE:1: tls.key: is not supported by this version yet"},
@@ -344,6 +330,39 @@ Test(config_faults, values_that_do_not_go_together_are_blamed_on_the_line_that_s
 		 "FILE:1: redis.wait_replicas: the embedded Redis has no replicas to wait for"},
 	};
 	REFUSE_ALL(faults);
+}
+
+Test(config_faults, auth_mode_says_what_it_needs)
+{
+#define KEY                                                                                        \
+	" must be an absolute path, or kid=path with a kid of 1 to 64 of A-Z, a-z, 0-9, ., _ and " \
+	"-"
+	static const struct fault faults[] = {
+		{"auth { mode = \"jwt\" }\n", "FILE:1: auth.mode: \"jwt\" needs auth.key"},
+		{"auth {\nmode = jwt\nkey = {\"/k\"}\n}\n",
+		 "FILE:2: auth.mode: \"jwt\" needs auth.algorithm"},
+		{"auth {\nmode = jwt\nalgorithm = HS256\nkey = {\"a=/k\", \"/l\", \"a=/m\"}\n}\n",
+		 "FILE:2: auth.mode: auth.key has a kid twice"},
+		{"auth {\nmode = token }\n", "FILE:2: auth.mode: \"token\" needs auth.tokens"},
+		{"auth { algorithm = none }\n",
+		 "FILE:1: auth.algorithm: \"none\" is not one of HS256, RS256, ES256"},
+		{"auth { algorithm = hs256 }\n",
+		 "FILE:1: auth.algorithm: \"hs256\" is not one of HS256, RS256, ES256"},
+		{"auth { key = {\"k\"} }\n", "FILE:1: auth.key: \"k\"" KEY},
+		{"auth { key = {\"a=k\"} }\n", "FILE:1: auth.key: \"a=k\"" KEY},
+		{"auth { key = {\"=/k\"} }\n", "FILE:1: auth.key: \"=/k\"" KEY},
+		{"auth { key = {\"a b=/k\"} }\n", "FILE:1: auth.key: \"a b=/k\"" KEY},
+		{"auth { tokens = t }\n", "FILE:1: auth.tokens: \"t\" is not an absolute path"},
+	};
+	REFUSE_ALL(faults);
+	struct config *config =
+		must_load("listen = {\"0.0.0.0:80\"}\nauth {\nmode = jwt\nalgorithm = ES256\n"
+			  "key = {\"2026-01=/k=1\", \"/l\"}\naudience = \"a b\"\nissuer = i\n}\n");
+	cr_assert_eq(config->auth_key.count, 2);
+	cr_assert_str_eq(config->auth_key.items[0], "2026-01=/k=1");
+	cr_assert_null(config->auth_secrets, "files are not read with the configuration");
+	config_destroy(config);
+#undef KEY
 }
 
 Test(config_faults, listening_beyond_this_host_needs_auth_none_written_out)
@@ -383,7 +402,7 @@ Test(config_faults, faults_of_overrides_name_the_override)
 		{"ring.size=16MiB",
 		 "-o ring.size=16MiB: ring.size is 16777216 bytes; documents.max_size of 1048576 "
 		 "needs at least 32 times that: 33554432"},
-		{"auth.mode=jwt", "-o auth.mode=jwt: \"jwt\" is not supported by this version yet"},
+		{"auth.mode=jwt", "-o auth.mode=jwt: \"jwt\" needs auth.key"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
 		must_refuse_override(faults[i].text, faults[i].expected);

@@ -146,6 +146,10 @@ static bool append_bound(const struct config_key *key, struct buffer *ret)
 		buffer_append_string(ret, "no");
 	else if (strcmp(key->name, "auth.mode") == 0)
 		buffer_append_string(ret, PICK("", "none"));
+	else if (strcmp(key->name, "auth.key") == 0)
+		buffer_append_string(ret, PICK("/k", "a.b-1=/k,/l=m", ""));
+	else if (strcmp(key->name, "auth.algorithm") == 0)
+		buffer_append_string(ret, PICK("", "HS256", "RS256", "ES256"));
 	else if (strcmp(key->name, "ring.size") == 0)
 		buffer_append_string(ret, PICK("2GiB", "4GiB", "2147483648"));
 	else if (strcmp(key->name, "ws.queue") == 0)

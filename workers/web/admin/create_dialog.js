@@ -3,10 +3,8 @@ import { button, h, openDialog } from './dom.js';
 import { copyButtons } from './copy.js';
 import { JsonField } from './json_field.js';
 import { compactJson } from './json_format.js';
-import { documentPath, request } from './session.js';
+import { DOCUMENT_ID, SERVICE_NAME, documentPath, request } from './session.js';
 
-const SERVICE = /^[A-Za-z0-9_-]{1,64}$/,
-	ID = /^[A-Za-z0-9_.:@-]{1,128}$/;
 const TTL_MAX_S = 31536000;
 
 function field(id, label, attributes, hint) {
@@ -45,8 +43,8 @@ function field(id, label, attributes, hint) {
 function operationOf({ service, id, ttl, data }) {
 	const seconds = ttl.value === '' ? undefined : Number(ttl.value);
 	const fine = [
-		service.say(SERVICE.test(service.value) ? '' : 'Letters, digits, _ and -, 64 at most.'),
-		id.say(id.value === '' || ID.test(id.value) ? '' : 'Letters, digits and _ . : @ -, 128 at most.'),
+		service.say(SERVICE_NAME.test(service.value) ? '' : 'Letters, digits, _ and -, 64 at most.'),
+		id.say(id.value === '' || DOCUMENT_ID.test(id.value) ? '' : 'Letters, digits and _ . : @ -, 128 at most.'),
 		ttl.say(
 			seconds === undefined || (Number.isInteger(seconds) && seconds >= 1 && seconds <= TTL_MAX_S)
 				? ''
@@ -74,12 +72,7 @@ export function openCreateDialog({ service: chosen = '', id: chosenId = '', serv
 			{ list: 'create-services', value: chosen, required: true },
 			'A new name makes a new service.',
 		),
-		id: field(
-			'create-id',
-			'ID',
-			{ placeholder: 'made by the server', value: chosenId },
-			'Empty: the server makes one that cannot be guessed.',
-		),
+		id: field('create-id', 'ID', { placeholder: 'made by the server', value: chosenId }, 'Empty: one that cannot be guessed.'),
 		ttl: field('create-ttl', 'Ends after (seconds)', { inputmode: 'numeric', placeholder: 'never' }, 'Empty: it stays.'),
 		data: new JsonField({ label: 'Data', text: '{\n  \n}', rows: 10 }),
 	};

@@ -5,7 +5,7 @@ import { openCreateDialog } from './create_dialog.js';
 import { DocumentList } from './document_list.js';
 import { DocumentTable, inspectAddress } from './document_table.js';
 import { formatNumber } from './format.js';
-import { documentPath, openRealtime, request } from './session.js';
+import { DOCUMENT_ID, documentPath, openRealtime, request } from './session.js';
 import { errorState, startShell, watchConnection } from './shell.js';
 
 const SEARCH_MS = 250;
@@ -60,7 +60,7 @@ const search = h('input', {
 });
 const searchSoon = soon(() => {
 	const prefix = search.value.trim(),
-		fine = prefix === '' || /^[A-Za-z0-9_.:@-]{1,128}$/.test(prefix);
+		fine = prefix === '' || DOCUMENT_ID.test(prefix);
 	search.setAttribute('aria-invalid', String(!fine));
 	byId('search-fault').textContent = fine ? '' : 'Ids hold letters, digits and _ . : @ - only.';
 	if (fine && prefix !== state.prefix) change({ prefix });

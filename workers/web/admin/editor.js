@@ -1,5 +1,5 @@
 // editor.js: merges or replaces, as JSON by hand. What is sent is the text as it stands, so that numbers keep all their digits.
-import { announce, button, h, toast } from './dom.js';
+import { announce, button, h, soon, toast } from './dom.js';
 import { copyButtons } from './copy.js';
 import { differencesElement, differencesOf, mergePatch, pathsMeet, summaryOf } from './differences.js';
 import { formatBytes } from './format.js';
@@ -11,6 +11,7 @@ import { documentPath, request, requestText } from './session.js';
 const MERGE_TEXT = '{\n  \n}';
 const PREVIEW_MAX = 200000; // characters: above it every key would be felt
 const LARGE = 128 << 10; // characters: more is put into a field only when it is asked for: browsers lay it out slowly
+const FOLLOW_MS = 400;
 const TTL_MAX_S = 31536000;
 
 const MODES = {
@@ -128,6 +129,8 @@ export class Editor {
 		this.isOpen = false;
 		this.element.hidden = true;
 		this.mode = 'merge';
+		this.expiry.value = 'keep';
+		this.guard.checked = this.secondsBox.hidden = true;
 		this.onmode('viewing');
 		this.onclose();
 	}
@@ -159,34 +162,36 @@ export class Editor {
 	// As stored: what JSON.parse rounds must not come back rounded.
 	async #loadWhole() {
 		const begun = (this.loading = {});
-		const isOld = () => begun !== this.loading || this.mode !== 'replace' || !this.isOpen;
+		const isOld = () => begun !== this.loading || this.mode !== 'replace' || !this.isOpen || this.#isDirty;
 		try {
 			const { text } = await requestText('GET', documentPath(this.service, this.id));
 			const { revision, updatedAt, data } = JSON.parse(text),
 				dataText = dataTextOf(text);
 			if (isOld()) return;
-			this.base = { revision, updatedAt, data };
-			if (dataText.length <= LARGE) await this.#fill(dataText, isOld);
-			else this.#offerLarge(dataText, isOld);
+			const base = { revision, updatedAt, data };
+			if (dataText.length <= LARGE) await this.#fill(base, dataText, isOld);
+			else this.#offerLarge(base, dataText, isOld);
 		} catch (error) {
 			if (!isOld()) this.fault.textContent = `The document could not be read: ${error.message}`;
 		}
 	}
 
-	async #fill(dataText, isOld) {
+	// The text and what it is based on, together: a text of one revision must not be sent as if it were of another.
+	async #fill(base, dataText, isOld) {
 		const text = await formatJsonAside(dataText);
 		if (isOld()) return;
+		this.base = base;
 		this.#setReady(true);
 		this.field.text = text;
 		this.field.area.setSelectionRange(0, 0);
 	}
 
-	#offerLarge(dataText, isOld) {
+	#offerLarge(base, dataText, isOld) {
 		const load = button(
 			'Load it all the same',
 			() => {
 				offer.remove();
-				this.#fill(dataText, isOld);
+				this.#fill(base, dataText, isOld);
 			},
 			{ id: 'load-large' },
 		);
@@ -246,10 +251,24 @@ export class Editor {
 		this.#showMeanwhile();
 	}
 
+	// What nobody has touched follows the document; all of it is read each time, so not too often.
+	#followSoon = soon(() => {
+		if (this.isOpen && !this.isSending && !this.#isDirty && !this.conflict && this.mode === 'replace') this.#loadWhole();
+	}, FOLLOW_MS);
+
+	#follow() {
+		if (this.mode === 'replace') {
+			this.#followSoon();
+			return;
+		}
+		this.base = this.current();
+		this.#preview();
+	}
+
 	// The page has a newer revision.
 	documentChanged() {
 		if (!this.isOpen || this.isSending) return;
-		if (!this.#isDirty && !this.conflict) this.#begin();
+		if (!this.#isDirty && !this.conflict) this.#follow();
 		else this.#showMeanwhile();
 	}
 

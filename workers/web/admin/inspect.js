@@ -9,7 +9,7 @@ import { formatJsonAside } from './json_aside.js';
 import { dataTextOf } from './json_format.js';
 import { PresencePanel } from './presence_panel.js';
 import { deleteDocument, openCompare, openRevision, restoreRevision } from './revision_dialogs.js';
-import { documentPath, openRealtime, request, requestText } from './session.js';
+import { ApiError, DOCUMENT_ID, SERVICE_NAME, documentPath, openRealtime, requestText } from './session.js';
 import { errorState, startShell, watchConnection } from './shell.js';
 import { TextView } from './text_view.js';
 import { Timeline } from './timeline.js';
@@ -66,6 +66,7 @@ function showHead() {
 	stateBadge.hidden = !live.deleted;
 	stateBadge.textContent = 'deleted';
 	editButton.disabled = deleteButton.disabled = !live.exists;
+	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = false;
 	showExpiry();
 }
 
@@ -170,7 +171,7 @@ const showTextSoon = soon(showText, TEXT_MS);
 /* ---- the parts beside it ---- */
 
 const current = () => ({ revision: live.revision, updatedAt: live.updatedAt, data: live.data });
-let timeline, presence, editor;
+let timeline, presence, editor, parts;
 const context = {
 	service,
 	id,
@@ -197,6 +198,8 @@ function makeParts() {
 		},
 		onchange: () => {
 			compareButton.disabled = timeline.entries.length < 2;
+			if (timeline.entries[0]?.op?.startsWith('expire')) goneWord = 'expired';
+			showGone();
 		},
 	});
 	const compareButton = button('Compare', () => openCompare(context), {
@@ -248,6 +251,8 @@ function changed({ type, diff, data }) {
 		return;
 	}
 	if (type === 'deleted' || type === 'expired') goneWord = type;
+	// It had been purged, and is there again.
+	if (!parts.isConnected) main.replaceChildren(head, parts);
 	showHead();
 	showGone();
 	// Of a thousand changes the first tell enough; looking each up takes its time.
@@ -282,12 +287,12 @@ function showMissing() {
 			),
 		),
 	);
-	editButton.disabled = deleteButton.disabled = true;
-	revisionBadge.textContent = 'none';
+	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = true;
 }
 
 function showDocument() {
-	main.replaceChildren(head, makeParts());
+	parts = makeParts();
+	main.replaceChildren(head, parts);
 	changed.data = live.data;
 	showHead();
 	showGone();
@@ -322,7 +327,7 @@ async function start() {
 	document.title = `${id} · ${service} · syncdoc`;
 	main.replaceChildren(head, h('div', { class: 'card' }, skeleton(8)));
 	try {
-		await checkNames();
+		checkNames();
 		realtime ??= await openRealtime();
 		if (!byId('connection')) watchConnection(realtime);
 		live = await realtime.document(service, id);
@@ -335,13 +340,11 @@ async function start() {
 	}
 }
 
-// The client would only say that it was refused.
-async function checkNames() {
-	try {
-		await request('GET', `${documentPath(service, id)}/presence`);
-	} catch (error) {
-		if (error.status === 400 || error.status === 401 || error.status === 403) throw error;
-	}
+// The server would refuse them, too, but not say in which of the two the fault is.
+function checkNames() {
+	if (!SERVICE_NAME.test(service))
+		throw new ApiError(400, { code: 'invalid_name', detail: `“${service}” is no name of a service.` });
+	if (!DOCUMENT_ID.test(id)) throw new ApiError(400, { code: 'invalid_name', detail: `“${id}” is no id of a document.` });
 }
 
 function failed(error) {

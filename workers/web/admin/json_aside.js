@@ -25,14 +25,15 @@ function start() {
 // Resolves to what formatJson() gives.
 export async function formatJsonAside(text) {
 	if (text.length < SHORT || worker === null) return formatJson(text);
-	if (!worker) start();
 	const id = ++lastId;
 	try {
+		if (!worker) start();
 		return await new Promise((resolve, reject) => {
 			waiting.set(id, { resolve, reject });
 			worker.postMessage({ id, text });
 		});
 	} catch {
+		worker = null; // browsers that take worker-src for default-src do not let it begin
 		return formatJson(text);
 	}
 }

@@ -71,6 +71,8 @@ export class PresencePanel {
 
 	#person(member, isOwn) {
 		const name = nameOf(member),
+			// Without authentication the user is the connection.
+			user = member.userId !== member.connectionId && member.userId !== name ? member.userId : '',
 			isEditing = member.mode === 'editing';
 		return h(
 			'li',
@@ -83,6 +85,7 @@ export class PresencePanel {
 					'span',
 					{ class: 'person-name', title: `${member.userId} (connection ${member.connectionId})` },
 					name,
+					user && h('span', { class: 'muted' }, ` ${user}`),
 					isOwn && h('span', { class: 'muted' }, ' (you)'),
 				),
 				h('span', { class: 'muted small' }, 'since ', agoElement(member.since)),

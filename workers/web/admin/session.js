@@ -135,6 +135,9 @@ export async function request(method, path, options) {
 	return text ? JSON.parse(text) : undefined;
 }
 
+export const SERVICE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+export const DOCUMENT_ID = /^[A-Za-z0-9_.:@-]{1,128}$/;
+
 export const documentPath = (service, id, rest = '') =>
 	`/v1/services/${encodeURIComponent(service)}/documents${id === undefined ? '' : `/${encodeURIComponent(id)}`}${rest}`;
 

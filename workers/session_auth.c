@@ -1,0 +1,299 @@
+#include "session_auth.h"
+
+#include "access.h"
+#include "auth.h"
+#include "presence.h"
+#include "replay.h"
+
+#define TIMER_MAX_S 86400. /* clocks are set: looked at again at least that often */
+
+/* Owned by the connection; exists while its time is limited. */
+struct auth_timer {
+	ev_timer timer;
+	struct connection *connection;
+};
+
+static struct worker *worker_of(const struct connection *connection)
+{
+	return connection->websockets->worker;
+}
+
+/* --- time ------------------------------------------------------------------------ */
+
+static void stop_timer(struct connection *connection)
+{
+	if (!connection->auth_timer)
+		return;
+	ev_timer_stop(worker_of(connection)->loop, &connection->auth_timer->timer);
+	free(connection->auth_timer);
+	connection->auth_timer = NULL;
+}
+
+static void on_time(struct ev_loop *loop, ev_timer *timer, int events);
+
+static void start_timer(struct connection *connection, int64_t wait_ms)
+{
+	struct auth_timer *auth_timer = connection->auth_timer;
+	double wait_s = wait_ms > 0 ? (double)wait_ms / 1000. : 0.;
+
+	if (!auth_timer) {
+		auth_timer = calloc(1, sizeof(*auth_timer));
+		MUST(auth_timer);
+		auth_timer->connection = connection;
+		ev_init(&auth_timer->timer, on_time);
+		connection->auth_timer = auth_timer;
+	}
+	ev_timer_stop(worker_of(connection)->loop, &auth_timer->timer);
+	ev_timer_set(&auth_timer->timer, wait_s < TIMER_MAX_S ? wait_s : TIMER_MAX_S, 0.);
+	ev_timer_start(worker_of(connection)->loop, &auth_timer->timer);
+}
+
+static void watch_end(struct connection *connection)
+{
+	const struct principal *principal = connection->principal;
+
+	if (principal->ends_at_ms == PRINCIPAL_FOR_EVER)
+		stop_timer(connection);
+	else
+		start_timer(connection, principal->ends_at_ms - worker_now_ms());
+}
+
+static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct connection *connection = CONTAINER_OF(timer, struct auth_timer, timer)->connection;
+	struct slot *slot = worker_of(connection)->slot;
+
+	(void)loop;
+	(void)events;
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	if (!connection->principal) {
+		stat_add(slot, STAT_auth_timeouts, 1);
+		connection_close(connection, WS_CLOSE_FORBIDDEN, "no token came in time", false);
+	} else if (worker_now_ms() < connection->principal->ends_at_ms) {
+		watch_end(connection);
+	} else {
+		stat_add(slot, STAT_auth_ended, 1);
+		connection_close(connection, WS_CLOSE_TOKEN_EXPIRED, "the token has expired",
+				 false);
+	}
+}
+
+void session_auth_start(struct connection *connection, struct principal *principal)
+{
+	struct principal *everybody = auth_everybody(worker_of(connection)->auth);
+
+	connection->principal = principal_get(everybody ? everybody : principal);
+	if (connection->principal)
+		watch_end(connection);
+	else
+		start_timer(connection, SESSION_AUTH_TIMEOUT_MS);
+}
+
+void session_auth_stop(struct connection *connection)
+{
+	stop_timer(connection);
+	principal_put(connection->principal);
+	connection->principal = NULL;
+}
+
+size_t session_message_max(const struct connection *connection)
+{
+	size_t most = worker_of(connection)->config->ws_max_message;
+
+	return connection->principal || most < SESSION_AUTH_MESSAGE_MAX ? most
+									: SESSION_AUTH_MESSAGE_MAX;
+}
+
+/* --- rights ---------------------------------------------------------------------- */
+
+int session_access(struct connection *connection, struct span service, struct span id,
+		   unsigned right, struct outcome *ret_refusal)
+{
+	const struct principal *principal = connection->principal;
+
+	if (id.len ? principal_allows(principal, service, id, right)
+		   : principal_allows_some(principal, service, right))
+		return 0;
+	*ret_refusal = principal_refusal(service, id, right);
+	return -EACCES;
+}
+
+/* --- after a refresh ------------------------------------------------------------- */
+
+/* Subscriptions as they were: the index changes while they are looked at. */
+struct kept {
+	struct subscription_spec *specs; /* owned; names point into `names` once all are there */
+	struct buffer names;
+	size_t count;
+};
+
+static struct span keep_name(struct kept *kept, struct span name)
+{
+	size_t at = kept->names.len;
+
+	buffer_append_span(&kept->names, name);
+	return span_of((const char *)(uintptr_t)at, name.len);
+}
+
+static void keep(const struct subscription_spec *spec, void *arg)
+{
+	struct kept *kept = arg;
+	struct subscription_spec *to = &kept->specs[kept->count++];
+
+	*to = *spec;
+	to->topic.service = keep_name(kept, spec->topic.service);
+	to->id = keep_name(kept, spec->id);
+	to->prefix = keep_name(kept, spec->prefix);
+	rights_get(to->filter);
+}
+
+static void settle_name(const struct kept *kept, struct span *name)
+{
+	*name = name->len ? span_of(kept->names.at + (uintptr_t)name->at, name->len) : SPAN_NONE;
+}
+
+static void keep_all(struct kept *kept, const struct audience *audience)
+{
+	kept->specs = calloc(audience_subscription_count(audience) + 1, sizeof(*kept->specs));
+	MUST(kept->specs);
+	if (audience)
+		audience_each_subscription(audience, keep, kept);
+	for (size_t i = 0; i < kept->count; i++) {
+		settle_name(kept, &kept->specs[i].topic.service);
+		settle_name(kept, &kept->specs[i].id);
+		settle_name(kept, &kept->specs[i].prefix);
+	}
+}
+
+static void kept_fini(struct kept *kept)
+{
+	for (size_t i = 0; i < kept->count; i++)
+		rights_put(kept->specs[i].filter);
+	free(kept->specs);
+	buffer_fini(&kept->names);
+}
+
+static void end_subscription(struct connection *connection, struct subscription_spec spec,
+			     const struct outcome *refusal)
+{
+	subscription_remove(replay_index(connection), replay_member(connection), &spec);
+	replay_drop(connection, &spec);
+	spec.mode = 0; /* not shown */
+	struct buffer *text = session_answer_begin(connection, "error", SPAN_NONE);
+	session_append_error(connection, refusal);
+	subscribe_append(text, &spec);
+	session_answer_end(connection);
+}
+
+/* What it matches now is not what it matched: the client reads again. */
+static void change_subscription(struct connection *connection, struct subscription_spec spec)
+{
+	MUST(!subscription_add(replay_index(connection), replay_member(connection), &spec,
+			       UINT32_MAX));
+	spec.mode = 0;
+	struct buffer *text = session_answer_begin(connection, "resync", SPAN_NONE);
+	subscribe_append(text, &spec);
+	buffer_append_string(text, ",\"reason\":\"rights\"");
+	session_answer_end(connection);
+	stat_add(worker_of(connection)->slot, STAT_resyncs_sent, 1);
+}
+
+static void recheck_subscriptions(struct connection *connection)
+{
+	struct kept kept = {0};
+	struct outcome refusal;
+
+	keep_all(&kept, replay_member(connection)->audience);
+	for (size_t i = 0; i < kept.count; i++) {
+		struct subscription_spec spec = kept.specs[i];
+
+		if (access_narrow(connection->principal, &spec, false, &refusal))
+			end_subscription(connection, kept.specs[i], &refusal);
+		else if (!rights_equal(spec.filter, kept.specs[i].filter) ||
+			 spec.presence != kept.specs[i].presence)
+			change_subscription(connection, spec);
+	}
+	kept_fini(&kept);
+	/* Only now: what was held back may be for a subscription that came last. */
+	replay_go_on(connection);
+}
+
+/* --- the message ----------------------------------------------------------------- */
+
+static void refuse_token(struct connection *connection, const struct session_message *message,
+			 const struct outcome *refusal)
+{
+	bool has_expired = strcmp(refusal->code, "token_expired") == 0;
+
+	session_send_error(connection, message->id, refusal);
+	/* A refresh that fails changes nothing: the token that is there goes on until its end. */
+	if (!connection->principal && refusal->status == 401)
+		connection_close(connection,
+				 has_expired ? WS_CLOSE_TOKEN_EXPIRED : WS_CLOSE_FORBIDDEN,
+				 "the token is not accepted", false);
+}
+
+static void refuse_other_user(struct connection *connection, const struct session_message *message)
+{
+	struct outcome refusal = outcome_refusal(403, "subject_changed",
+						 "a refresh may not change sub; connect again");
+
+	session_send_error(connection, message->id, &refusal);
+	connection_close(connection, WS_CLOSE_FORBIDDEN, "a refresh may not change sub", false);
+}
+
+static void answer_auth(struct connection *connection, const struct session_message *message)
+{
+	const struct principal *principal = connection->principal;
+	struct buffer *text = session_answer_begin(connection, "result", message->id);
+
+	if (principal->user) {
+		buffer_append_string(text, ",\"userId\":");
+		buffer_append_json(text, principal_user(principal));
+	}
+	if (principal->ends_at_ms != PRINCIPAL_FOR_EVER) {
+		buffer_append_string(text, ",\"expiresAt\":");
+		buffer_append_i64(text, principal->ends_at_ms);
+	}
+	session_answer_end(connection);
+}
+
+/* Takes the reference. */
+static void take_principal(struct connection *connection, const struct session_message *message,
+			   struct principal *principal)
+{
+	struct principal *old = connection->principal;
+
+	connection->principal = principal;
+	watch_end(connection);
+	answer_auth(connection, message);
+	if (old && !rights_equal(old->rights, principal->rights)) {
+		recheck_subscriptions(connection);
+		presence_recheck(connection);
+	}
+	principal_put(old);
+}
+
+void session_auth(struct connection *connection, const struct session_message *message)
+{
+	CLEANUP(buffer_fini) struct buffer token = {0};
+	struct principal *principal;
+	struct outcome refusal;
+
+	if (session_member_string(message, "token", &token)) {
+		refusal = outcome_refusal(400, "invalid_message", "\"token\" must be a string");
+		session_send_error(connection, message->id, &refusal);
+	} else if (auth_check(worker_of(connection)->auth, buffer_span(&token), worker_now_ms(),
+			      &principal, &refusal)) {
+		refuse_token(connection, message, &refusal);
+	} else if (connection->principal &&
+		   !span_equals(principal_user(connection->principal), principal_user(principal))) {
+		principal_put(principal);
+		refuse_other_user(connection, message);
+	} else {
+		take_principal(connection, message, principal);
+	}
+	if (token.at)
+		explicit_bzero(token.at, token.len);
+}
