@@ -1,6 +1,6 @@
 /* address.h — addresses and networks of clients and proxies, and who stands behind a proxy. IPv4 is
  * kept as ::ffff:a.b.c.d throughout, so that it is the same however a listener took it. A unix
- * socket's peer is all zero. Pure. */
+ * socket's peer is all zero. Knows nothing but what it is given. */
 #ifndef SYNCDOC_ADDRESS_H
 #define SYNCDOC_ADDRESS_H
 

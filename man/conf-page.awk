@@ -37,8 +37,11 @@ function put_key(name, value, is_set) {
 }
 
 function end_keys(    i) {
-	for (i = 1; i <= count && keys; i++)
+	for (i = 1; i <= count && keys; i++) {
+		if (i > 1 && comment[i - 1] ~ /^  / && comment[i] !~ /^  /)
+			print ".br" # behind an example, which its blanks keep as it is
 		print roff(comment[i])
+	}
 	if (keys)
 		count = 0
 	keys = 0

@@ -44,7 +44,7 @@ compile() {
 		meson setup --reconfigure "$build" "$root" -Dbuildtype=release -Dtests=disabled
 	else
 		meson setup "$build" "$root" -Dbuildtype=release -Dtests=disabled
-	fi && meson compile -C "$build" syncdocd
+	fi && meson compile -C "$build" syncdocd syncdocctl
 }
 
 build_server() {
@@ -95,6 +95,8 @@ setting() {
 			sub(/^[^=]*= /, "")
 			if (match($0, /"[^"]*"/))
 				print substr($0, RSTART + 1, RLENGTH - 2)
+			else if ($0 !~ /^{/)
+				print
 			exit
 		}'
 }
@@ -118,9 +120,13 @@ print_welcome() {
 	case $(setting auth mode) in
 	jwt | token) curl="$curl"' -H "Authorization: Bearer $TOKEN"' ;;
 	esac
+	admin="$1/"
+	# Browsers take no unix socket.
+	[ -z "${2:-}" ] && [ "$(setting admin enabled)" != no ] || admin=none
 	cat <<-END
 
 	syncdoc is up at $1/${2:+ on $2}
+	  Admin UI   $admin
 	  REST       $1/v1/services
 	  WebSocket  ws${1#http}/v1/realtime
 	  documents  $(setting '' state_dir)

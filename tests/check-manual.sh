@@ -71,6 +71,14 @@ options_of() {
 	"$@" | grep -oE -e '^ +(-[A-Za-z], )?--[a-z-]+' | sed 's/.* //' | sort -u
 }
 
+# The options of all verbs stand in the general help only.
+verb_options() {
+	{
+		options_of "$syncdocctl" --help
+		options_of "$syncdocctl" "$1" --help
+	} | sort -u
+}
+
 options=$(options_of "$syncdocd" --help)
 [ "$(echo "$options" | wc -l)" -ge 6 ] || complain "syncdocd --help shows too few options: $options"
 for option in $options; do
@@ -82,7 +90,7 @@ verbs=$("$syncdocctl" help | awk '/^  [a-z]+ / && !/^  [0-9]/ { print $1 }' | gr
 [ "$(echo "$verbs" | wc -l)" -ge 19 ] || complain "syncdocctl help shows too few verbs: $verbs"
 for verb in $verbs; do
 	grep -q "^\.SS \"$verb" "$ctl_page" || complain "syncdocctl(1) does not know the verb $verb"
-	for option in $(options_of "$syncdocctl" "$verb" --help); do
+	for option in $(verb_options "$verb"); do
 		is_in "$option" "$ctl_page" || complain "syncdocctl(1) does not know $option of $verb"
 		grep -q -e "$option" "$completion/syncdocctl" || complain "completion does not know $option of $verb"
 	done
@@ -112,7 +120,7 @@ offers() {
 if command -v bash >/dev/null 2>&1; then
 	for verb in $verbs; do
 		offers "$verb" syncdocctl "$(echo "$verb" | cut -c1-2)"
-		for option in $(options_of "$syncdocctl" "$verb" --help); do
+		for option in $(verb_options "$verb"); do
 			offers "$option" syncdocctl --json "$verb" "$option"
 		done
 	done

@@ -157,8 +157,12 @@ void help_append_verb(enum verb_id verb, struct buffer *ret)
 		buffer_append_char(ret, '\n');
 		append_options(ret, row->options);
 	}
-	buffer_append_string(ret, "\nOptions for all verbs:\n");
-	append_global_options(ret);
 	if (row->examples)
 		append_examples(ret, row->examples);
+	buffer_append_string(
+		ret, row->target == TARGET_CONTROL
+			     ? "\nFor all verbs there are --socket PATH, --json and others: "
+			       "syncdocctl --help\n"
+			     : "\nFor all verbs there are --url URL, --token-file FILE, --json and "
+			       "others: syncdocctl --help\n");
 }

@@ -103,7 +103,8 @@ describe('the README', () => {
 		const [example] = examplesOf(path.resolve(source, '../../../README.md'));
 		const { stdout } = await runModule('project.mjs', example.replace('http://127.0.0.1:8080', pair.daemon.url));
 		assert.match(stdout, /sync\.session\.created doc_1 1 \{/);
-		assert.match(stdout, /\{ n: 1, status: 'active' \} \{ added: \{ status: 'active' \}/);
+		assert.match(stdout, /created \{ n: 1 \} \{ added: \{ n: 1 \}/);
+		assert.match(stdout, /updated \{ n: 1, status: 'active' \} \{ added: \{ status: 'active' \}/);
 	});
 
 	test('its other examples run behind a connection', async () => {

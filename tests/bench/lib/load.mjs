@@ -29,15 +29,11 @@ export class Load {
 		return load;
 	}
 
-	#line(pattern, deadlineMs) {
-		return until(
-			() => {
-				if (this.process.end) throw new Error('it ended');
-				return pattern.exec(this.process.stdout);
-			},
-			deadlineMs,
-			() => `load says ${pattern}; it says: ${this.process.stdout}${this.process.stderr}`,
-		);
+	async #line(pattern, deadlineMs) {
+		const says = () => `load says ${pattern}; it says: ${this.process.stdout}${this.process.stderr}`;
+		const found = await until(() => pattern.exec(this.process.stdout) ?? this.process.end, deadlineMs, says);
+		if (!Array.isArray(found)) throw new Error(`it ended before ${says()}`);
+		return found;
 	}
 
 	// Publishes; resolves to its figures. Once only.

@@ -245,7 +245,7 @@ struct peer peer_connect(int sndbuf)
 	if (sndbuf)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	peer.fd = fds[1];
-	peer.connection = websockets_add(fixture.worker.websockets, fds[0], &address,
+	peer.connection = websockets_add(fixture.worker.websockets, fds[0], NULL, &address,
 					 AUDIENCE_PLAIN, NULL, SPAN_NONE);
 	peer_expect_part(&peer, "\"welcome\"");
 	return peer;

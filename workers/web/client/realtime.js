@@ -151,6 +151,7 @@ export class Realtime extends Emitter {
 		if (name !== 'closed') return;
 		this.sync.queue.rejectAll(() => details.error ?? closedError());
 		this.feeds.closed(details.error ?? closedError());
+		this.presence.closed();
 	}
 
 	#take(message) {

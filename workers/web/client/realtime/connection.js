@@ -8,6 +8,7 @@ const AUTH = 'auth'; // the id of that message
 const STABLE_MS = 5000; // open that long: the next loss begins with short delays again
 const SLOW_FROM = 4; // attempts: where the server says that there is too much, delays begin long
 const DRAIN_MS = 1000; // what has been sent may be answered before a planned change of connection
+const DRAIN_LOOK_MS = 10;
 const FORBIDDEN = 403;
 const TOKEN_RETRY_MS = 5000;
 
@@ -18,7 +19,7 @@ export class Connection {
 	#run = 0; // counts attempts: what belongs to an older one is ignored
 	#failures = 0;
 	#openedAt = 0;
-	#timers = {}; // retry, refresh, goaway
+	#timers = {}; // retry, refresh, goaway, drain
 	#authFailures = 0;
 
 	// on: {open(welcome), state(name, details), message(message), error(error)}
@@ -129,7 +130,9 @@ export class Connection {
 		this.state = 'open';
 		this.outbox.start(() => this.on.open(this.welcome), this.welcome.maxMessage);
 		this.on.state('open', { connectionId: this.welcome.connectionId, server: this.welcome.server });
-		this.#planRefresh(this.tokens.refreshInMs(this.endsAt));
+		// Set while the one before was on its way.
+		if (this.tokens.held !== undefined && this.tokens.held !== this.provenToken) this.refresh(this.tokens.held);
+		else this.#planRefresh(this.tokens.refreshInMs(this.endsAt));
 	}
 
 	#take(message) {
@@ -236,7 +239,7 @@ export class Connection {
 		const look = () => {
 			if (run !== this.#run) return;
 			if (!this.outbox.sentCount || Date.now() >= end) this.#socket.close(reason);
-			else setTimeout(look, 10);
+			else this.#timers.drain = setTimeout(look, DRAIN_LOOK_MS);
 		};
 		look();
 	}

@@ -1,6 +1,7 @@
 // document.js: a document that keeps itself current: read once, then followed by diffs.
 import { applyDiff } from './diff.js';
 import { Emitter } from './emitter.js';
+import { isNewer } from './revisions.js';
 
 const WRITE_SHOWN_MS = 1000; // the event of an own write is here by then, or its answer is taken instead
 
@@ -36,6 +37,8 @@ export class LiveDocument extends Emitter {
 			this.emit('error', error);
 			this.close();
 		});
+		// No event will come of what is waited for.
+		this.#subscription.on('disconnected', () => this.#releaseAll());
 	}
 
 	// Resolves to this when the document has been read.
@@ -62,18 +65,21 @@ export class LiveDocument extends Emitter {
 			return;
 		}
 		const { revision, fromRevision, data, diff } = payload;
-		if (revision <= this.revision) return;
+		if (!isNewer({ revision, updatedAt: timestamp }, this)) return;
+		// One that was purged begins anew.
+		const isNew = revision === 1, held = isNew ? 0 : this.revision;
 		let next = data;
 		if (next === undefined) {
 			try {
-				if ((fromRevision ?? revision - 1) !== this.revision) throw new RangeError(`revision ${revision} does not follow ${this.revision}`);
-				next = applyDiff(this.data ?? {}, diff);
+				if ((fromRevision ?? revision - 1) !== held) throw new RangeError(`revision ${revision} does not follow ${held}`);
+				next = applyDiff((isNew ? undefined : this.data) ?? {}, diff);
 			} catch (error) {
 				this.#subscription.renew(error);
 				return;
 			}
 		}
-		if (this.revision === 0 || event === 'created') this.createdAt ??= timestamp;
+		if (isNew) this.createdAt = timestamp;
+		else if (this.revision === 0 || event === 'created') this.createdAt ??= timestamp;
 		Object.assign(this, { data: next, revision, updatedAt: timestamp, deleted: payload.deleted === true });
 		const own = payload.connectionId !== undefined && payload.connectionId === this.#realtime.connectionId;
 		this.#changed(event, { diff, isOwn: own, payload });
@@ -100,7 +106,7 @@ export class LiveDocument extends Emitter {
 		const { data, revision, updatedAt } = this, change = { type, data, revision, updatedAt, document: this, ...more };
 		this.emit(type, change);
 		this.emit('changed', change);
-		for (const reader of [...this.#readers]) if (revision >= reader.revision) reader.resolve();
+		for (const reader of [...this.#readers]) if (revision >= reader.revision) reader.release();
 	}
 
 	// Reads the document anew, whatever is held.
@@ -156,23 +162,27 @@ export class LiveDocument extends Emitter {
 		const envelope = await write;
 		if (this.revision >= envelope.revision || this.isClosed) return envelope;
 		await new Promise(resolve => {
-			const reader = { revision: envelope.revision, resolve }, timer = setTimeout(resolve, WRITE_SHOWN_MS);
-			this.#readers.add(reader);
-			reader.resolve = () => {
+			const release = () => {
 				clearTimeout(timer);
 				this.#readers.delete(reader);
 				resolve();
 			};
-			setTimeout(() => this.#readers.delete(reader), WRITE_SHOWN_MS);
+			const reader = { revision: envelope.revision, release }, timer = setTimeout(release, WRITE_SHOWN_MS);
+			this.#readers.add(reader);
+			if (this.#realtime.state === 'closed') release();
 		});
 		if (this.revision < envelope.revision && !this.isClosed) this.#adopt(envelope, { isOwn: true });
 		return envelope;
 	}
 
+	#releaseAll() {
+		for (const reader of [...this.#readers]) reader.release();
+	}
+
 	// It stays as it is from now on.
 	close() {
 		if (this.#subscription.isActive) this.#subscription.unsubscribe();
-		for (const reader of [...this.#readers]) reader.resolve();
+		this.#releaseAll();
 		if (this.wasClosed) return;
 		this.wasClosed = true;
 		this.emit('closed', this);

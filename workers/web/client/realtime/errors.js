@@ -44,5 +44,5 @@ export function errorOf({ type, id, title, code = 'error', message, detail, ...m
 }
 
 export const offlineError = () => new OfflineError('offline', 'there is no connection, nothing was sent');
-export const unknownError = cause => new OutcomeUnknownError('outcome_unknown', 'the connection was lost before the answer came: the write may have been done or not', { cause });
+export const unknownError = cause => new OutcomeUnknownError('outcome_unknown', `${cause?.message ?? 'the connection was lost'}: the write may have been done or not`, { cause });
 export const closedError = () => new RealtimeError('closed', 'the client was closed');

@@ -1,10 +1,11 @@
 // feed.js: one subscription of the server: what it asks for, where it resumes, which events are news to it.
 import { LOST } from './outbox.js';
-import { Revisions } from './revisions.js';
+import { Revisions, isNewer } from './revisions.js';
 
 const PRESENCE = 'presence', ALL = 'sync.*.*';
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const PAUSE_MIN_MS = 25, PAUSE_MAX_MS = 5000; // before resuming of one who is too slow
+const CLOCKS_MS = 60000; // by which the clocks here and there may differ
 const CALM_MS = 30000; // without a resync: the next one is answered without delay again
 const OVERTAKEN = new Set(['lapped', 'slow']); // reasons after which resuming brings what was missed
 
@@ -19,10 +20,11 @@ export function parseTopic(topic) {
 export class Feed {
 	subscriptions = new Set();
 	answer; // the last `subscribed`, while it holds on this connection
-	held; // of one document: {createdAt?, revision, updatedAt} of what was last seen
+	held; // of one document of one service: {createdAt?, revision, updatedAt} of what was last seen
 	wasLive = false;
 	isResuming = false;
-	lastTimestamp = 0;
+	lastTimestamp = 0; // of an event
+	#liveAt; // by the clock here
 	position; // of a topic: where a resume goes on
 	#asking = false;
 	#again = false;
@@ -44,9 +46,14 @@ export class Feed {
 		return this.documentId !== undefined;
 	}
 
-	// One document of one service: it can be read together with the subscribe, and resumed by revision.
+	// Not of several services that have the same id.
+	get isOfOneDocument() {
+		return this.isNarrow && this.service !== '*';
+	}
+
+	// It can be read together with the subscribe, and resumed by revision.
 	get canSnapshot() {
-		return this.isNarrow && this.service !== '*' && this.event !== PRESENCE;
+		return this.isOfOneDocument && this.event !== PRESENCE;
 	}
 
 	get seesAllRevisions() {
@@ -126,6 +133,7 @@ export class Feed {
 		this.#asking = this.isResuming = false;
 		this.#refusals = 0;
 		this.wasLive = true;
+		this.#liveAt ??= Date.now();
 		this.feeds.answered(position);
 		if (!this.isNarrow) this.position = position;
 		this.answer = { outcome, position, document };
@@ -182,10 +190,10 @@ export class Feed {
 
 	// True: it was news.
 	take(message, event) {
-		const { payload, timestamp } = message;
+		const { payload, timestamp } = message, { service, documentId, revision, fromRevision } = payload, seen = { revision, fromRevision, updatedAt: timestamp };
 		if (event === PRESENCE) return this.#deliverPresence(message);
 		if (!this.answer || this.isResuming) return false;
-		const fresh = this.isNarrow ? this.#isNextOfDocument(payload, timestamp) : this.#isNextOfTopic(payload);
+		const fresh = this.isOfOneDocument ? this.#isNextOfDocument(seen) : this.#isNextOfTopic(service, documentId, seen);
 		if (!fresh) return false;
 		// One that a replay sends again says where the replay began, not where it is.
 		if (!this.isNarrow && !this.feeds.isAnswered(message.position)) this.position = message.position;
@@ -204,24 +212,30 @@ export class Feed {
 		return delivered;
 	}
 
-	#isNextOfDocument({ revision, fromRevision }, timestamp) {
-		const { held } = this;
-		if (revision <= held?.revision) return false;
-		if (held && this.seesAllRevisions && (fromRevision ?? revision - 1) > held.revision) {
+	#isNextOfDocument(next) {
+		const { held } = this, { revision, updatedAt } = next;
+		if (!isNewer(next, held)) return false;
+		if (this.#isBehindHole(next, held)) {
 			this.recover('hole');
 			return false;
 		}
 		// The time of the first revision is when the document was created, which resuming needs.
-		this.held = { createdAt: revision === 1 ? timestamp : held?.createdAt, revision, updatedAt: timestamp };
+		this.held = { createdAt: revision === 1 ? updatedAt : held?.createdAt, revision, updatedAt };
 		return true;
 	}
 
-	#isNextOfTopic({ service, documentId, revision, fromRevision }) {
-		const key = Revisions.key(service, documentId), seen = this.seen.get(key);
-		if (revision <= seen) return false;
-		this.seen.set(key, revision);
-		if (this.seesAllRevisions && (fromRevision ?? revision - 1) > seen) this.#tell({ topic: this.topic, service, documentId, reason: 'hole', recovering: false });
+	#isNextOfTopic(service, documentId, next) {
+		const key = Revisions.key(service, documentId), held = this.seen.get(key);
+		if (!isNewer(next, held)) return false;
+		this.seen.set(key, next);
+		if (this.#isBehindHole(next, held)) this.#tell({ topic: this.topic, service, documentId, reason: 'hole', recovering: false });
 		return true;
+	}
+
+	// A document that begins anew begins at revision 1.
+	#isBehindHole({ revision, fromRevision }, held) {
+		if (!held || !this.seesAllRevisions) return false;
+		return revision > held.revision ? (fromRevision ?? revision - 1) > held.revision : (fromRevision ?? revision - 1) > 0;
 	}
 
 	/* ---- resync ---- */
@@ -232,19 +246,21 @@ export class Feed {
 	}
 
 	// Was it at an older revision than this, or may it have been?
-	hasMissed({ service, id, revision, updatedAt }) {
+	hasMissed(document) {
+		const { service, id, updatedAt } = document;
 		if (!this.answer || this.isResuming || this.event === PRESENCE || !this.matches(service, this.event, id)) return false;
-		const seen = this.isNarrow ? this.held?.revision : this.seen.get(Revisions.key(service, id));
-		return seen === undefined ? this.lastTimestamp > 0 && updatedAt > this.lastTimestamp : seen < revision;
+		const held = this.isOfOneDocument ? this.held : this.seen.get(Revisions.key(service, id));
+		// One that was written before this began is none that it missed.
+		return held ? isNewer(document, held) : updatedAt > (this.lastTimestamp || this.#liveAt - CLOCKS_MS);
 	}
 
 	// A document as it is now, instead of events of it that will not come.
 	skipTo(document) {
 		const { service, id: documentId, revision, createdAt, updatedAt } = document;
-		if (this.isNarrow) this.held = { createdAt, revision, updatedAt };
-		else this.seen.set(Revisions.key(service, documentId), revision);
+		if (this.isOfOneDocument) this.held = { createdAt, revision, updatedAt };
+		else this.seen.set(Revisions.key(service, documentId), document);
 		this.#tell({ topic: this.topic, service, documentId, reason: 'snapshot', document, recovering: false });
-		if (this.isNarrow) for (const one of this.#users()) one.emit('snapshot', document);
+		if (this.isOfOneDocument) for (const one of this.#users()) one.skipTo(document);
 	}
 
 	// Is that notice of the server about this?
@@ -260,10 +276,10 @@ export class Feed {
 
 	// The server could not send something.
 	resync(message) {
-		const { topic, service, documentId, reason } = message, wholeTopic = documentId === undefined;
+		const { topic, documentId, reason } = message, wholeTopic = documentId === undefined, named = message.service ?? topic.split('.')[1];
 		const isPresence = topic.endsWith(`.${PRESENCE}`) || this.event === PRESENCE;
 		const recovering = !isPresence && (this.isNarrow ? this.canSnapshot : wholeTopic && OVERTAKEN.has(reason));
-		if (!recovering && !isPresence) this.seen.forget(key => wholeTopic || key === Revisions.key(service ?? this.service, documentId));
+		if (!recovering && !isPresence) this.seen.forget(key => wholeTopic || Revisions.isOf(key, named, documentId));
 		for (const one of this.#users()) if (!isPresence || one.wantsPresence) one.emit('resync', { ...message, recovering });
 		if (recovering) this.recover(reason);
 		return recovering;

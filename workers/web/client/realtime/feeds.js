@@ -1,7 +1,8 @@
 // feeds.js: all subscriptions of a client: which server subscription serves whom, and where each event goes.
 import { Feed, parseTopic } from './feed.js';
+import { closedError } from './errors.js';
 import { LOST } from './outbox.js';
-import { Revisions } from './revisions.js';
+import { Revisions, isNewer } from './revisions.js';
 import { Subscription } from './subscription.js';
 
 const POSITIONS_MAX = 2000; // as many subscriptions as a connection may have, twice
@@ -43,6 +44,8 @@ export class Feeds {
 		}
 		const subscription = new Subscription({ feeds: this, feed, options });
 		feed.join(subscription);
+		const { connection } = this;
+		if (connection.isClosed) queueMicrotask(() => connection.isClosed && subscription.giveUp(connection.closedBy ?? closedError()));
 		return subscription;
 	}
 
@@ -75,7 +78,10 @@ export class Feeds {
 	// For good, or until the application connects again.
 	closed(error) {
 		this.generation++;
-		for (const feed of this.#feeds.values()) for (const one of feed.subscriptions) one.giveUp(error);
+		for (const feed of this.#feeds.values()) {
+			feed.stop();
+			for (const one of [...feed.subscriptions]) one.giveUp(error);
+		}
 	}
 
 	answered(position) {
@@ -103,29 +109,29 @@ export class Feeds {
 	}
 
 	take(message) {
-		const { topic, payload } = message, [, service, event] = topic.split('.'), id = payload.documentId;
+		const { topic, timestamp, payload } = message, [, service, event] = topic.split('.'), id = payload.documentId;
 		let news = false;
 		for (const feed of this.#concerned(id)) if (feed.matches(service, event, id) && feed.take(message, event)) news = true;
-		if (news && this.#isFirst(payload)) this.surface(`event:${topic}`, message);
+		if (news && this.#isFirst(payload, timestamp)) this.surface(`event:${topic}`, message);
 	}
 
 	// Two feeds may get the same revision at different times, when one of them resumes.
-	#isFirst({ service, documentId, revision }) {
+	#isFirst({ service, documentId, revision }, updatedAt) {
 		if (revision === undefined) return true;
-		const key = Revisions.key(service, documentId);
-		if (revision <= this.seen.get(key)) return false;
-		this.seen.set(key, revision);
+		const key = Revisions.key(service, documentId), next = { revision, updatedAt };
+		if (!isNewer(next, this.seen.get(key))) return false;
+		this.seen.set(key, next);
 		return true;
 	}
 
 	resync(message) {
 		message = { topic: 'sync.*.*', ...message };
 		const { topic, service, documentId } = message, [, ofTopic] = topic.split('.');
-		const key = documentId && Revisions.key(service ?? ofTopic, documentId), feeds = documentId ? this.#concerned(documentId) : [...this.#feeds.values()];
+		const feeds = documentId ? this.#concerned(documentId) : [...this.#feeds.values()];
 		let recovering = true;
 		// Revisions may begin anew.
 		if (message.reason !== 'slow' && message.reason !== 'lapped' && !topic.endsWith('.presence'))
-			this.seen.forget(one => (key ? one === key : ofTopic === '*' || one.startsWith(`${ofTopic}:`)));
+			this.seen.forget(key => Revisions.isOf(key, service ?? ofTopic, documentId));
 		for (const feed of feeds) if (feed.isMeantBy(message) && !feed.resync(message)) recovering = false;
 		this.surface('resync', { ...message, recovering });
 	}
@@ -141,7 +147,7 @@ export class Feeds {
 	covered(by, document) {
 		const { service, documentId } = by, key = Revisions.key(service, documentId);
 		if (!document) return;
-		if (document.revision < this.seen.get(key)) this.seen.set(key, document.revision);
+		if (document.revision < this.seen.get(key)?.revision) this.seen.set(key, document);
 		for (const feed of this.#concerned(documentId)) if (feed !== by && feed.hasMissed(document)) feed.skipTo(document);
 	}
 }

@@ -59,7 +59,7 @@ export class Outbox {
 	#timeOut(entry, timeoutMs) {
 		const at = this.#waiting.indexOf(entry), wasSent = this.#sent.delete(entry.id);
 		if (at >= 0) this.#waiting.splice(at, 1);
-		if (wasSent && entry.lost === LOST.UNKNOWN) entry.reject(unknownError());
+		if (wasSent && entry.lost === LOST.UNKNOWN) entry.reject(unknownError(new TimeoutError('timeout', `no answer within ${timeoutMs} ms`)));
 		else entry.reject(new TimeoutError('timeout', `no answer within ${timeoutMs} ms${wasSent ? '' : ', it was not sent'}`));
 	}
 
@@ -116,7 +116,8 @@ export class Outbox {
 		if (message.type === 'error' && message.status === RATE_LIMITED && ++entry.refused <= RATE_LIMITED_MAX) {
 			this.#tokens = 0;
 			this.#refilledAt = Date.now() + PAUSE_MS;
-			this.#waiting.unshift(entry);
+			const at = this.#waiting.findIndex(({ id }) => id > entry.id);
+			this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, entry);
 			this.#resumeIn(PAUSE_MS);
 			return true;
 		}
@@ -132,6 +133,8 @@ export class Outbox {
 	// The connection is gone.
 	lose(cause) {
 		this.open = false;
+		clearTimeout(this.#timer);
+		this.#timer = undefined;
 		const again = [];
 		for (const entry of this.#sent.values())
 			if (entry.lost === LOST.AGAIN) again.push(entry);

@@ -12,6 +12,7 @@ export class Presence extends Emitter {
 	#done = new WeakSet(); // of these: what the server has taken; the others are still on their way, over whatever connection
 	#rosters = new Map(); // 'service:id' → Roster
 	#generation = 0;
+	#retries = new Map(); // 'service:id' → timer
 
 	constructor({ realtime, connection }) {
 		super();
@@ -40,8 +41,12 @@ export class Presence extends Emitter {
 
 	// What is not said stays as it is.
 	async update(service, documentId, { mode, data, ...options } = {}) {
-		const key = Revisions.key(service, documentId), answer = await this.#ask('update', { service, documentId, mode, data }, options), held = this.#joined.get(key);
-		const wanted = { service, documentId, mode: mode ?? held?.mode ?? 'viewing', data: data ?? held?.data };
+		const key = Revisions.key(service, documentId), held = this.#joined.get(key), answer = await this.#ask('update', { service, documentId, mode, data }, options);
+		// A leave() or join() behind it has the last word.
+		if (this.#joined.get(key) !== held) return answer;
+		const wanted = held ?? { service, documentId, mode: 'viewing' };
+		if (mode !== undefined) wanted.mode = mode;
+		if (data !== undefined) wanted.data = data;
 		this.#joined.set(key, wanted);
 		this.#done.add(wanted);
 		return answer;
@@ -96,15 +101,26 @@ export class Presence extends Emitter {
 		for (const [key, wanted] of this.#joined) if (this.#done.has(wanted)) this.#enter(key, wanted, generation, 0);
 	}
 
+	// For good, or until the application connects again.
+	closed() {
+		this.#generation++;
+		for (const timer of this.#retries.values()) clearTimeout(timer);
+		this.#retries.clear();
+		for (const roster of this.#rosters.values()) roster.pause();
+	}
+
 	async #enter(key, wanted, generation, failures) {
 		try {
 			await this.connection.request({ type: 'presence.join', ...wanted }, { lost: LOST.DROP, timeoutMs: 0 });
 		} catch (error) {
 			if (generation !== this.#generation || this.#joined.get(key) !== wanted || error.code === 'connection_lost' || error.code === 'closed') return;
 			if (error.status === 503 || error.status === 0) {
-				setTimeout(() => {
+				const again = () => {
+					this.#retries.delete(key);
 					if (generation === this.#generation && this.#joined.get(key) === wanted && this.connection.isOpen) this.#enter(key, wanted, generation, failures + 1);
-				}, Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures));
+				};
+				clearTimeout(this.#retries.get(key));
+				this.#retries.set(key, setTimeout(again, Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures)));
 				return;
 			}
 			this.#joined.delete(key);

@@ -39,9 +39,10 @@ export class RestClient {
 			response = await this.fetch(url.href, { method, headers: all, body, signal: control.signal, cache: 'no-store' });
 			text = await response.text();
 		} catch (cause) {
-			if (method !== 'GET') throw unknownError(cause);
-			if (control.signal.aborted) throw new TimeoutError('timeout', `no answer within ${timeoutMs} ms`, { cause });
-			throw new RealtimeError('unreachable', `the server cannot be reached: ${cause.message}`, { cause });
+			const fault = control.signal.aborted
+				? new TimeoutError('timeout', `no answer within ${timeoutMs} ms`, { cause })
+				: new RealtimeError('unreachable', `the server cannot be reached: ${cause.cause?.message || cause.message}`, { cause });
+			throw method === 'GET' ? fault : unknownError(fault);
 		} finally {
 			clearTimeout(timer);
 		}

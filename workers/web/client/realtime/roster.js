@@ -35,7 +35,8 @@ export class Roster extends Emitter {
 	}
 
 	async #read() {
-		const read = ++this.#reads, { service, documentId } = this;
+		this.pause(); // an older one
+		const read = this.#reads, { service, documentId } = this;
 		this.isReading = true;
 		this.#waiting = [];
 		try {
@@ -44,7 +45,7 @@ export class Roster extends Emitter {
 			this.#failures = 0;
 			this.#adopt(members);
 		} catch (error) {
-			if (read !== this.#reads) return;
+			if (read !== this.#reads || this.presence.connection.isClosed) return;
 			if (error.status >= 400 && error.status < 500) this.presence.realtime.report(error);
 			else this.timer = setTimeout(() => read === this.#reads && this.#read(), Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures++));
 		}
@@ -87,9 +88,14 @@ export class Roster extends Emitter {
 		this.presence.emit('change', all);
 	}
 
-	stop() {
+	// Until there is a connection again: then its subscription is answered anew.
+	pause() {
 		this.#reads++;
 		clearTimeout(this.timer);
+	}
+
+	stop() {
+		this.pause();
 		this.subscription.unsubscribe();
 	}
 

@@ -5,6 +5,7 @@ const NORMAL = 1000, ABNORMAL = 1006;
 const FAULT_MS = 50; // an error is followed by a close
 const HEARTBEAT_MS = 25000; // of a server that does not say how often it pings
 const LATE_MS = 1000;
+const CLOSE_MS = 2000; // for the other side to say good-bye, too; ws alone would wait for half a minute
 
 export class Socket {
 	#end; // called once with {code, reason, error?}
@@ -110,6 +111,10 @@ export class Socket {
 		const { socket } = this;
 		socket.onopen = socket.onmessage = socket.onclose = null;
 		socket.onerror = () => {};
+		if (socket.terminate) {
+			const timer = setTimeout(() => socket.terminate(), CLOSE_MS);
+			socket.onclose = () => clearTimeout(timer);
+		}
 		socket.close(NORMAL, reason);
 		this.#finish({ code: NORMAL, reason });
 	}

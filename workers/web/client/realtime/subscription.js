@@ -1,15 +1,18 @@
 // subscription.js: what subscribe() gives: one user of a feed. Several may share one subscription of the server.
 import { Emitter } from './emitter.js';
 import { RealtimeError } from './errors.js';
+import { isNewer } from './revisions.js';
 
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const WAITING_MAX = 1000; // events that wait until the document has been read
 
-// Events: 'event' (message), 'subscribed' ({outcome, position, document, resumed}), 'snapshot' (document or null), 'resync', 'error'.
+// Events: 'event' (message), 'subscribed' ({outcome, position, document, resumed}), 'snapshot' (document or null), 'resync', 'error', 'disconnected' (for good).
 export class Subscription extends Emitter {
 	#settle; // of `ready`
 	#waiting; // events that came before the document was read
 	#isReading = false;
+	#wake = () => {}; // ends a pause of that
+	#covered; // the document that was read: events of what it has already may come behind it
 
 	constructor({ feeds, feed, options }) {
 		super();
@@ -46,6 +49,7 @@ export class Subscription extends Emitter {
 	unsubscribe() {
 		if (!this.isActive) return;
 		this.feed.leave(this);
+		this.#wake();
 		this.#settle.reject(new RealtimeError('unsubscribed', 'unsubscribed before the server had answered'));
 	}
 
@@ -61,8 +65,19 @@ export class Subscription extends Emitter {
 		this.document = document;
 		this.#settle.resolve({ outcome, position, document });
 		this.emit('subscribed', { outcome, position, document, resumed: again });
-		if (document !== undefined) this.emit('snapshot', document);
-		for (const message of waiting) if (!(message.payload.revision <= document?.revision)) this.emit('event', message);
+		if (document !== undefined) this.skipTo(document);
+		for (const message of waiting) if (this.isActive) this.#deliver(message);
+	}
+
+	// A document that was read stands for all events up to it.
+	skipTo(document) {
+		this.#covered = document ?? undefined;
+		this.emit('snapshot', document);
+	}
+
+	#deliver(message) {
+		const { timestamp, payload } = message, { revision } = payload;
+		if (revision === undefined || isNewer({ revision, updatedAt: timestamp }, this.#covered)) this.emit('event', message);
 	}
 
 	// For one that came later than the others of its feed: the snapshot was theirs.
@@ -78,9 +93,19 @@ export class Subscription extends Emitter {
 			} catch (error) {
 				if (this.feeds.connection.isClosed) break; // until the application connects again
 				if (error.status !== 503 && error.status !== 0) this.failed(error);
-				else await new Promise(resolve => setTimeout(resolve, Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures)));
+				else await this.#pause(Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures));
 			}
 		this.#isReading = false;
+	}
+
+	#pause(ms) {
+		return new Promise(resolve => {
+			const timer = setTimeout(resolve, ms);
+			this.#wake = () => {
+				clearTimeout(timer);
+				resolve();
+			};
+		});
 	}
 
 	// What its user holds does not fit the events: the document is read anew.
@@ -89,7 +114,7 @@ export class Subscription extends Emitter {
 	}
 
 	take(message) {
-		if (!this.#waiting) this.emit('event', message);
+		if (!this.#waiting) this.#deliver(message);
 		else if (this.#waiting.length < WAITING_MAX) this.#waiting.push(message);
 		else this.failed(new RealtimeError('queue_full', 'too many events while the document was being read'));
 	}
@@ -97,6 +122,8 @@ export class Subscription extends Emitter {
 	// `ready` is not kept waiting for a connection that will not come.
 	giveUp(error) {
 		this.#settle.reject(error);
+		this.#wake();
+		this.emit('disconnected', error);
 	}
 
 	failed(error) {

@@ -2,6 +2,7 @@
 
 const REFRESH_MS = 60000; // before it ends, at most; a quarter of its life if that is less
 const REFRESH_MIN_MS = 500; // getToken() may give one that has nearly ended
+const AHEAD_MS = 10000; // the server took one that has ended by this clock: it goes wrong, and says nothing
 const DELAY_MAX_MS = 2 ** 31 - 1;
 
 // When a JSON Web Token ends, in ms; undefined: it does not say, or is of another kind.
@@ -74,6 +75,7 @@ export class Tokens {
 		const end = endsAt ?? expiryOf(this.#held);
 		if (end === undefined || !this.getToken) return undefined;
 		const left = end - Date.now();
+		if (left <= 0) return AHEAD_MS;
 		return Math.min(DELAY_MAX_MS, Math.max(REFRESH_MIN_MS, left - Math.min(REFRESH_MS, left / 4)));
 	}
 }
