@@ -9,6 +9,7 @@
 #define CONFIG_PATH "/etc/syncdoc/syncdocd.conf"
 
 struct auth_secrets;
+struct tls_files;
 
 struct config_list {
 	char **items; /* owned, each NUL-terminated */
@@ -35,6 +36,7 @@ struct config {
 	struct config_list hosts, trusted_proxies;
 	int64_t worker_timeout_ms, drain_timeout_ms;
 	unsigned drain_rate; /* goaways per second and worker */
+	bool seccomp;
 
 	size_t ring_size;
 
@@ -74,6 +76,7 @@ struct config {
 	struct auth_secrets *auth_secrets;
 	struct config_list cors_origins;
 	char *tls_cert, *tls_key;
+	struct tls_files *tls_files; /* as auth_secrets */
 
 	char *log_target;
 	enum log_level log_level;

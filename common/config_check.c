@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "address.h"
 #include "inherit.h"
 
 #define STATE_DIR_MAX                                                                              \
@@ -35,18 +36,7 @@ static bool consists_of(const char *text, size_t len, const char *set)
 	return strspn(text, set) >= len;
 }
 
-static bool number_fits(const char *text, size_t len, unsigned long max)
-{
-	return len > 0 && len <= 5 && consists_of(text, len, DIGITS) &&
-	       strtoul(text, NULL, 10) <= max;
-}
-
 /* ---- one key ---- */
-
-int config_check_unsupported(const char *text, struct buffer *ret_reason)
-{
-	return text[0] == '\0' ? 0 : refuse(ret_reason, "is not supported by this version yet");
-}
 
 int config_check_listen(const char *text, struct buffer *ret_reason)
 {
@@ -132,23 +122,12 @@ int config_check_host(const char *text, struct buffer *ret_reason)
 
 int config_check_proxy(const char *text, struct buffer *ret_reason)
 {
-	const char *slash = strchrnul(text, '/');
-	size_t len = (size_t)(slash - text);
-	char address[INET6_ADDRSTRLEN];
-	unsigned char bytes[sizeof(struct in6_addr)];
-	unsigned long bits = 0;
+	struct address_network network;
 
-	if (len < sizeof(address)) {
-		memcpy(address, text, len);
-		address[len] = '\0';
-		if (inet_pton(AF_INET, address, bytes) == 1)
-			bits = 32;
-		else if (inet_pton(AF_INET6, address, bytes) == 1)
-			bits = 128;
-	}
-	if (bits && (!*slash || number_fits(slash + 1, strlen(slash + 1), bits)))
+	if (address_network_parse(span_string(text), &network) == 0)
 		return 0;
-	return refuse_text(ret_reason, text, " must be an IP address, or a network as 10.0.0.0/8");
+	return refuse_text(ret_reason, text,
+			   " must be an IP address, a network as 10.0.0.0/8, or unix");
 }
 
 /* Compared byte by byte with what browsers send, so it must be written the way they do. */
@@ -244,6 +223,13 @@ static int replicas_check(const struct config *config, struct buffer *ret_reason
 	return refuse(ret_reason, "the embedded Redis has no replicas to wait for");
 }
 
+static int tls_check(const struct config *config, struct buffer *ret_reason)
+{
+	return !*config->tls_cert == !*config->tls_key
+		       ? 0
+		       : refuse(ret_reason, "tls.cert and tls.key need each other");
+}
+
 static int queue_check(const struct config *config, struct buffer *ret_reason)
 {
 	if (config->ws_queue_total >= config->ws_queue)
@@ -266,6 +252,7 @@ int config_check_together(const struct config *config, const char **ret_key, con
 		{ring_room_check, "ring.size", "documents.max_size"},
 		{cluster_check, "redis.cluster", NULL},
 		{replicas_check, "redis.wait_replicas", NULL},
+		{tls_check, "tls.cert", "tls.key"},
 		{queue_check, "ws.queue_total", "ws.queue"},
 	};
 

@@ -77,8 +77,11 @@ enum event_record_kind {
 	EVENT_RECORD_EVENT = 1,
 	EVENT_RECORD_RESYNC =
 		2, /* a notice that takes an event's place; the same frame for every mode */
-	EVENT_RECORD_MARK = 3, /* head only; `position` is the full run */
+	EVENT_RECORD_MARK = 3,    /* head only; `position` is the full run */
+	EVENT_RECORD_CONTROL = 4, /* head only; a message to all workers is the full run */
 };
+
+#define EVENT_CONTROL_MAX 4096
 
 /* A record as a worker sees it after ring_read(); spans point into the copied record. */
 struct event_record {
@@ -110,6 +113,9 @@ void event_record_format_resync_all(struct buffer *ret, const char *reason);
 void event_record_format_resync_presence(struct buffer *ret, const char *reason);
 /* Appends a mark record. */
 void event_record_format_mark(struct buffer *ret, struct span position);
+/* Appends a record with a message of the control channel, of at most EVENT_CONTROL_MAX bytes;
+ * workers do not trust it. */
+void event_record_format_control(struct buffer *ret, struct span message);
 /* Reads a record; every offset is checked before it is used. 0, or -EBADMSG. */
 int event_record_parse(struct span record, struct event_record *ret);
 /* Appends the full frame of an event that stands for all revisions above `from_revision`: its

@@ -196,6 +196,15 @@ void event_record_format_mark(struct buffer *ret, struct span position)
 	buffer_append_span(ret, position);
 }
 
+void event_record_format_control(struct buffer *ret, struct span message)
+{
+	MUST(message.len <= EVENT_CONTROL_MAX);
+	struct record_head head = {.kind = EVENT_RECORD_CONTROL,
+				   .prefix_len = length32(message.len)};
+	buffer_append(ret, &head, sizeof(head));
+	buffer_append_span(ret, message);
+}
+
 /* Sums are made in 64 bits: at most seven 32-bit lengths, so they cannot wrap. */
 static uint64_t full_len_of(const struct record_head *head)
 {
@@ -213,7 +222,7 @@ static bool names_lie_within(const struct record_head *head, uint64_t full_len)
 static bool head_fits(const struct record_head *head, size_t len)
 {
 	bool named = head->kind == EVENT_RECORD_EVENT || head->kind == EVENT_RECORD_RESYNC;
-	if (!named && head->kind != EVENT_RECORD_MARK)
+	if (!named && head->kind != EVENT_RECORD_MARK && head->kind != EVENT_RECORD_CONTROL)
 		return false;
 	bool to_all = head->kind == EVENT_RECORD_RESYNC && head->service_len == 0;
 	named = named && !to_all;
@@ -318,7 +327,7 @@ int event_record_append_conflated(struct buffer *ret, const struct event_record 
 unsigned event_record_frame(const struct event_record *record, enum event_mode mode,
 			    struct iovec ret[4])
 {
-	MUST(record->kind != EVENT_RECORD_MARK);
+	MUST(record->kind != EVENT_RECORD_MARK && record->kind != EVENT_RECORD_CONTROL);
 	if (mode == EVENT_FULL || record->part_count == 0) {
 		ret[0] = (struct iovec){(char *)record->full.at, record->full.len};
 		return 1;

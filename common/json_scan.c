@@ -5,6 +5,9 @@
  * the escape's backslash. */
 #include "json_scan.h"
 #include <endian.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define ONES UINT64_C(0x0101010101010101)
 
@@ -79,20 +82,44 @@ static const bool plain[256] = {
 	[0x5d ... 0x7f] = true,
 };
 
-/* Skips plain bytes, eight at a time: the top bit of a byte in `stop` is set where it is a quote, a
- * backslash, a control character or not ASCII. Borrows of the subtractions spoil only bytes behind
- * the first such one. */
+/* Where among the next STRIDE bytes the first one is that is a quote, a backslash, a control
+ * character or not ASCII; STRIDE: nowhere. */
+#ifdef __SSE2__
+#define STRIDE 16
+
+static inline size_t find_special(const char *at)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)at);
+	__m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+	__m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+	/* Signed: what is not ASCII is negative, and so below a space too. */
+	__m128i below = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+	int stop = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), below));
+	return (size_t)__builtin_ctz((unsigned)stop | 1u << STRIDE);
+}
+#else
+#define STRIDE 8
+
+/* The top bit of a byte in `stop` is set where it is one. Borrows of the subtractions spoil only
+ * bytes behind the first such one. */
+static inline size_t find_special(const char *at)
+{
+	uint64_t word = load64(at);
+	uint64_t quote = (word ^ ONES * '"') - ONES;
+	uint64_t backslash = (word ^ ONES * '\\') - ONES;
+	uint64_t control = word - ONES * 0x20;
+	uint64_t stop = (quote | backslash | control | word) & ONES * 0x80;
+	return stop ? (size_t)(__builtin_ctzll(stop) >> 3) : STRIDE;
+}
+#endif
+
 static inline const char *skip_plain(const char *at, const char *end)
 {
-	while (end - at >= 8) {
-		uint64_t word = load64(at);
-		uint64_t quote = (word ^ ONES * '"') - ONES;
-		uint64_t backslash = (word ^ ONES * '\\') - ONES;
-		uint64_t control = word - ONES * 0x20;
-		uint64_t stop = (quote | backslash | control | word) & ONES * 0x80;
-		if (stop)
-			return at + (__builtin_ctzll(stop) >> 3);
-		at += 8;
+	while (end - at >= STRIDE) {
+		size_t special = find_special(at);
+		at += special;
+		if (special != STRIDE)
+			return at;
 	}
 	while (at != end && plain[(unsigned char)*at])
 		at++;

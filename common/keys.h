@@ -9,6 +9,9 @@
 #define KEY_SERVICES "syncdoc:services"
 #define KEY_EXPIRY "syncdoc:expiry"
 #define KEY_RUNS "syncdoc:runs"
+#define KEY_REVOKED "syncdoc:revoked"
+#define KEY_CONTROL "syncdoc:control"         /* channel: messages to all workers of all hosts */
+#define KEY_ANSWERS_PREFIX "syncdoc:answers:" /* list, seconds of TTL: what workers answered */
 #define KEY_RUNS_ENDED                                                                             \
 	"syncdoc:runs-ended" /* set: runs that have ended and whose presence is being cleaned */
 #define KEY_PRESENCE_EXPIRY                                                                        \

@@ -13,6 +13,8 @@ struct script {
 	char sha1[41]; /* hex; empty until script_call() first needs it */
 };
 
+extern struct script script_answer;
+extern struct script script_ask;
 extern struct script script_changed;
 extern struct script script_expire;
 extern struct script script_find;
@@ -26,6 +28,7 @@ extern struct script script_presence_remove;
 extern struct script script_missed;
 extern struct script script_purge;
 extern struct script script_read_many;
+extern struct script script_revoke;
 extern struct script script_services;
 extern struct script script_write;
 

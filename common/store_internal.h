@@ -1,5 +1,4 @@
-/* store_internal.h — what store.c, store_write.c and store_list.c share. Nobody else includes this.
- */
+/* store_internal.h — what the store_*.c share. Nobody else includes this. */
 #ifndef SYNCDOC_STORE_INTERNAL_H
 #define SYNCDOC_STORE_INTERNAL_H
 

@@ -1,16 +1,13 @@
 /* store_list.c — pages of documents. A page is collected from several script
  * calls of a few hundred ids each: Redis serves others in between. */
-#include "store_internal.h"
-#include "hash.h"
+#include "store_list_token.h"
+
 #include "log.h"
+#include "store_internal.h"
 
 #define LIST_BYTES_MAX (4 * 1024 * 1024)
 #define LIST_LOOK_MAX 10000 /* ids looked at for one page */
 #define LIST_PIECE_MAX 500  /* ids looked at in one script call */
-#define TOKEN_CHECK_LEN 16
-#define TOKEN_SEED                                                                                 \
-	UINT64_C(0x73796e63646f6331) /* the same on all hosts: a token may come back to another    \
-					one */
 
 struct cursor {
 	char at[DOCUMENT_ID_MAX];
@@ -54,57 +51,6 @@ static bool cursor_set(struct cursor *cursor, struct span text)
 	return true;
 }
 
-/* --- token: order, check, cursor. The check binds it to the query and keeps out what was typed by
- * hand. --- */
-
-static void token_check(const struct store_list_query *query, struct span cursor,
-			char ret[TOKEN_CHECK_LEN + 1])
-{
-	uint64_t hash = TOKEN_SEED + query->order;
-	hash = hash_span(hash, query->service);
-	hash = hash_span(hash, query->prefix);
-	hash = hash_span(hash, cursor);
-	snprintf(ret, TOKEN_CHECK_LEN + 1, "%016llx", (unsigned long long)hash);
-}
-
-static char token_order(const struct store_list_query *query)
-{
-	return query->order == STORE_ORDER_ID ? 'i' : 'u';
-}
-
-static size_t token_format(const struct store_list_query *query, struct span cursor,
-			   char ret[2 + TOKEN_CHECK_LEN + DOCUMENT_ID_MAX])
-{
-	ret[0] = token_order(query);
-	token_check(query, cursor, ret + 1);
-	memcpy(ret + 1 + TOKEN_CHECK_LEN, cursor.at, cursor.len);
-	return 1 + TOKEN_CHECK_LEN + cursor.len;
-}
-
-static bool is_sequence(struct span text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (text.at[i] < '0' || text.at[i] > '9')
-			return false;
-	return text.len >= 1 && text.len <= 19;
-}
-
-static bool token_parse(const struct store_list_query *query, struct cursor *ret)
-{
-	char check[TOKEN_CHECK_LEN + 1];
-	struct span token = query->page_token;
-	if (!token.len)
-		return true;
-	if (token.len <= 1 + TOKEN_CHECK_LEN || token.at[0] != token_order(query))
-		return false;
-	struct span cursor =
-		span_of(token.at + 1 + TOKEN_CHECK_LEN, token.len - 1 - TOKEN_CHECK_LEN);
-	if (query->order == STORE_ORDER_ID ? !document_id_is_valid(cursor) : !is_sequence(cursor))
-		return false;
-	token_check(query, cursor, check);
-	return memcmp(check, token.at + 1, TOKEN_CHECK_LEN) == 0 && cursor_set(ret, cursor);
-}
-
 /* --- pages --- */
 
 static void list_free(struct list_request *request)
@@ -124,8 +70,8 @@ static void list_finish(struct store_request *base, int error)
 /* `from`: where the next page begins, behind it; NULL: there is none. */
 static void list_answer(struct list_request *request, const struct cursor *from)
 {
-	char token[2 + TOKEN_CHECK_LEN + DOCUMENT_ID_MAX];
-	size_t len = from ? token_format(&request->query, cursor_span(from), token) : 0;
+	char token[STORE_LIST_TOKEN_MAX];
+	size_t len = from ? store_list_token_format(&request->query, cursor_span(from), token) : 0;
 	if (!request->items.len)
 		buffer_append_char(&request->items, '[');
 	buffer_append_char(&request->items, ']');
@@ -420,7 +366,9 @@ void store_list(struct store *store, const struct store_list_query *query, store
 	if (can_match)
 		request->query.prefix = keep(request->prefix_at, query->prefix);
 	request->query.filter = rights_get(query->filter);
-	bool token_is_ours = token_parse(query, &request->last_looked);
+	struct span from;
+	bool token_is_ours = store_list_token_parse(query, &from) == 0 &&
+			     cursor_set(&request->last_looked, from);
 	if (query->filter && query->order == STORE_ORDER_ID)
 		request->patterns = rights_patterns(query->filter, request->query.service,
 						    &request->pattern_count);

@@ -56,6 +56,8 @@ static void tell_subscription(struct figures *figures)
 	count(figures, SUPERVISOR_catchups, catchup->gaps);
 	count(figures, SUPERVISOR_catchups_given_up, catchup->given_up);
 	count(figures, SUPERVISOR_catchup_retries, catchup->retries);
+	count(figures, SUPERVISOR_control_messages, source->relay->control_messages);
+	count(figures, SUPERVISOR_control_oversized, source->relay->control_oversized);
 	count(figures, SUPERVISOR_marks, marks->past_count);
 	count(figures, SUPERVISOR_marks_malformed, marks->malformed);
 	/* relaxed: a figure. */

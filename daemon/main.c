@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "buffer.h"
 #include "config.h"
+#include "core_dumps.h"
 #include "daemonise.h"
 #include "embedded_redis.h"
 #include "listeners.h"
@@ -138,6 +139,7 @@ static int become_user(struct start *start)
 		error = open_log(start);
 	if (error)
 		return error;
+	core_dumps_forbid(start->config);
 	char redis_socket[PATH_MAX];
 	snprintf(redis_socket, sizeof(redis_socket), "%s/" EMBEDDED_REDIS_SOCKET,
 		 start->config->state_dir);

@@ -7,14 +7,42 @@
 #include <bsd/stdlib.h>
 #include <hiredis/hiredis.h>
 
+/* To all workers of this host. */
+static void publish_control(struct relay *relay, struct span message)
+{
+	CLEANUP(buffer_fini) struct buffer record = {0};
+	event_record_format_control(&record, message);
+	MUST(!publisher_publish(relay->feed.publisher, EVENT_RECORD_CONTROL, buffer_span(&record)));
+}
+
+static void receive_control(struct relay *relay, struct span message)
+{
+	static struct log_limit limit;
+	if (message.len <= EVENT_CONTROL_MAX) {
+		relay->control_messages++;
+		publish_control(relay, message);
+		return;
+	}
+	relay->control_oversized++;
+	if (log_allow(&limit))
+		log_warning("relay: a message of %zu bytes on " KEY_CONTROL " is too large, "
+			    "ignored; does another program use it?",
+			    message.len);
+}
+
 static void on_subscribed(struct relay *relay, struct span name)
 {
 	if (span_equals(name, SPAN(KEY_CHANNEL_PATTERN)))
 		relay->pattern_confirmed = true;
 	else if (span_equals(name, span_string(relay->mark_channel)))
 		relay->marks_confirmed = true;
-	if (!relay->pattern_confirmed || !relay->marks_confirmed || relay->marks->confirmed)
+	else if (span_equals(name, SPAN(KEY_CONTROL)))
+		relay->control_confirmed = true;
+	if (!relay->pattern_confirmed || !relay->marks_confirmed || !relay->control_confirmed ||
+	    relay->marks->confirmed)
 		return;
+	/* Messages may have been missed: what they told of is read again. */
+	publish_control(relay, SPAN("{\"type\":\"gap\"}"));
 	marks_confirm(relay->marks, clock_monotonic_ms());
 	/* As long as no mark has come through, workers let nobody subscribe: there is nothing that
 	 * anybody could have missed. Whoever was connected to a supervisor before this one resumes
@@ -53,7 +81,10 @@ static void on_push(const redisReply *reply, void *arg)
 	if (span_equals(kind, SPAN("pmessage"))) {
 		relay->feed.received_ns = stat_clock_ns();
 		feed_receive_event(&relay->feed, element_text(reply, 2), element_text(reply, 3));
-	} else if (span_equals(kind, SPAN("message")))
+	} else if (span_equals(kind, SPAN("message")) &&
+		   span_equals(element_text(reply, 1), SPAN(KEY_CONTROL)))
+		receive_control(relay, element_text(reply, 2));
+	else if (span_equals(kind, SPAN("message")))
 		feed_receive_mark(&relay->feed, element_text(reply, 2), clock_monotonic_ms());
 	else if (span_equals(kind, SPAN("psubscribe")) || span_equals(kind, SPAN("subscribe")))
 		on_subscribed(relay, element_text(reply, 1));
@@ -62,7 +93,8 @@ static void on_push(const redisReply *reply, void *arg)
 static void on_lost(void *arg)
 {
 	struct relay *relay = arg;
-	relay->pattern_confirmed = relay->marks_confirmed = relay->primary_asked = false;
+	relay->pattern_confirmed = relay->marks_confirmed = relay->control_confirmed = false;
+	relay->primary_asked = false;
 	marks_lose(relay->marks);
 	catchup_abort(&relay->catchup);
 	if (marks_was_told(relay->marks))
@@ -118,8 +150,10 @@ void relay_open(struct relay *relay, struct ev_loop *loop, const struct config *
 	relay->upstream.arg = relay;
 	presence_feed_open(&relay->presence, loop, publisher, marks);
 	upstream_open(&relay->upstream, loop, config, url);
-	const char *channels[] = {relay->mark_channel}, *patterns[] = {KEY_CHANNEL_PATTERN};
-	redis_subscribe(relay->upstream.redis, channels, 1, patterns, 1, on_push, relay);
+	const char *channels[] = {relay->mark_channel, KEY_CONTROL};
+	const char *patterns[] = {KEY_CHANNEL_PATTERN};
+	redis_subscribe(relay->upstream.redis, channels, ARRAY_LEN(channels), patterns, 1, on_push,
+			relay);
 }
 
 void relay_close(struct relay *relay)

@@ -15,7 +15,9 @@ struct relay {
 	struct feed feed;
 	struct catchup catchup;
 	char mark_channel[KEY_MAX];
-	bool pattern_confirmed, marks_confirmed; /* of this connection's subscriptions */
+	/* Of this connection's subscriptions. */
+	bool pattern_confirmed, marks_confirmed, control_confirmed;
+	uint64_t control_messages, control_oversized; /* oversized: dropped */
 	struct presence_feed presence;
 	bool primary_asked; /* the gap begins when it is known who answers now */
 	void (*on_confirmed)(

@@ -25,6 +25,15 @@ static bool allows_all(const struct principal *principal, const struct subscript
 				right);
 }
 
+/* It would bring presence if the principal may have that. */
+static bool wants_presence(const struct subscription_spec *spec)
+{
+	if (spec->presence != -1)
+		return spec->presence == 1;
+	return spec->id.len || spec->topic.event == TOPIC_PRESENCE ||
+	       spec->topic.event == TOPIC_ANY;
+}
+
 int access_narrow(const struct principal *principal, struct subscription_spec *spec,
 		  bool with_document, struct outcome *ret_refusal)
 {
@@ -32,6 +41,8 @@ int access_narrow(const struct principal *principal, struct subscription_spec *s
 	bool may_see_presence = allows_some(principal, spec, RIGHT_PRESENCE);
 	unsigned missing = 0;
 
+	if (spec->presence == SUBSCRIPTION_PRESENCE_WITHHELD)
+		spec->presence = -1;
 	if ((!is_presence || with_document) && !allows_some(principal, spec, RIGHT_READ))
 		missing = RIGHT_READ;
 	else if ((is_presence || spec->presence == 1) && !may_see_presence)
@@ -40,10 +51,10 @@ int access_narrow(const struct principal *principal, struct subscription_spec *s
 		*ret_refusal = principal_refusal(spec->topic.service, spec->id, missing);
 		return -EACCES;
 	}
-	if (!may_see_presence)
-		spec->presence = 0;
+	if (wants_presence(spec) && !may_see_presence)
+		spec->presence = SUBSCRIPTION_PRESENCE_WITHHELD;
 	bool is_whole = (is_presence || allows_all(principal, spec, RIGHT_READ)) &&
-			(spec->presence == 0 || allows_all(principal, spec, RIGHT_PRESENCE));
+			(!wants_presence(spec) || allows_all(principal, spec, RIGHT_PRESENCE));
 	spec->filter = is_whole ? NULL : principal->rights;
 	return 0;
 }

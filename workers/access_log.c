@@ -4,7 +4,6 @@
 #include "log.h"
 #include "request_private.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 
 struct access_line {
@@ -82,21 +81,6 @@ static const char *method_name(enum http_method method)
 	return "-";
 }
 
-static void format_peer(const struct request *request, char ret[INET6_ADDRSTRLEN])
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const struct sockaddr *address = info ? info->client_addr : NULL;
-	const void *at = NULL;
-
-	if (address && address->sa_family == AF_INET)
-		at = &((const struct sockaddr_in *)address)->sin_addr;
-	else if (address && address->sa_family == AF_INET6)
-		at = &((const struct sockaddr_in6 *)address)->sin6_addr;
-	if (!at || !inet_ntop(address->sa_family, at, ret, INET6_ADDRSTRLEN))
-		snprintf(ret, INET6_ADDRSTRLEN, "unix");
-}
-
 void access_line_finish(struct access_line *line, const struct request *request)
 {
 	char peer[INET6_ADDRSTRLEN], status[16], bytes[24], milliseconds[32];
@@ -108,7 +92,7 @@ void access_line_finish(struct access_line *line, const struct request *request)
 	const char *id = *request->id ? request->id : "-";
 	struct span path = span_of(line->path, line->path_len);
 
-	format_peer(request, peer);
+	address_format(&request->address, peer);
 	snprintf(status, sizeof(status), "%d", line->status);
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, line->bytes);
 	snprintf(milliseconds, sizeof(milliseconds), "%" PRIu64 ".%03" PRIu64, us / 1000,

@@ -1,5 +1,6 @@
 #include "address_count.h"
 
+#include "address.h"
 #include "hash.h"
 #include <sys/socket.h>
 
@@ -54,10 +55,11 @@ void address_of_peer(const struct sockaddr *peer, struct in6_addr *ret)
 
 static struct address **address_place(struct address_count *count, const struct in6_addr *address)
 {
+	struct in6_addr group = address_group(address);
 	struct address **place =
-		&count->buckets[hash_bytes(count->seed, address, sizeof(*address)) & (BUCKETS - 1)];
+		&count->buckets[hash_bytes(count->seed, &group, sizeof(group)) & (BUCKETS - 1)];
 
-	while (*place && memcmp(&(*place)->address, address, sizeof(*address)) != 0)
+	while (*place && memcmp(&(*place)->address, &group, sizeof(group)) != 0)
 		place = &(*place)->next;
 	return place;
 }
@@ -79,7 +81,7 @@ void address_count_add(struct address_count *count, const struct in6_addr *addre
 	if (!*place) {
 		*place = calloc(1, sizeof(**place));
 		MUST(*place);
-		(*place)->address = *address;
+		(*place)->address = address_group(address);
 	}
 	(*place)->count++;
 }

@@ -1,4 +1,5 @@
-/* address_count.h — how many connections each client address has in this worker. */
+/* address_count.h — how many connections each client address has in this worker; those of one IPv6
+ * /64 count together (address.h). */
 #ifndef SYNCDOC_ADDRESS_COUNT_H
 #define SYNCDOC_ADDRESS_COUNT_H
 

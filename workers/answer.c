@@ -4,6 +4,7 @@
 
 #include "access_log.h"
 #include "cors.h"
+#include "slow_reader.h"
 
 #include <sys/socket.h>
 #include <time.h>
@@ -66,6 +67,8 @@ static void set_common_headers(struct request *request)
 	if (!cached)
 		request_set_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	request_set_header(request, MHD_HTTP_HEADER_SERVER, "syncdoc");
+	/* Answers quote what was sent: no browser may take them for anything else than they say. */
+	request_set_header(request, "X-Content-Type-Options", "nosniff");
 	request_set_header(request, "X-Request-Id", request->id);
 }
 
@@ -97,6 +100,10 @@ static void queue_answer(struct request *request, int status, struct MHD_Respons
 		refused_by_mhd(request, status);
 	MHD_destroy_response(response);
 	request_set_answered(request);
+	/* Headers alone always find room. Streams have a length of 0 here, and a rule of their own.
+	 */
+	if (body_len)
+		slow_reader_watch(request);
 	count_answer(request, status, body_len);
 	if (suspended) {
 		MHD_resume_connection(request->connection);
@@ -250,6 +257,8 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
 	}
 	MUST(request->state == REQUEST_HANDLING && end_handler(request));
 	request->client->upgraded = true;
+	if (request->client->tls)
+		request_outlive(request);
 	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response, 0);
 	request_put(request);
 }

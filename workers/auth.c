@@ -7,6 +7,7 @@
 
 struct auth {
 	const struct config *config; /* borrowed */
+	struct slot *slot;           /* borrowed */
 	struct token_cache *cache;   /* owned; jwt */
 	struct principal **tokens;   /* owned; token: in the order of the secrets' tokens */
 	struct principal *everybody; /* owned reference; NULL: auth.mode is set */
@@ -38,12 +39,13 @@ static void create_token_principals(struct auth *auth)
 						   rights_get(secrets->tokens[i].rights));
 }
 
-struct auth *auth_create(const struct config *config)
+struct auth *auth_create(const struct config *config, struct slot *slot)
 {
 	struct auth *auth = calloc(1, sizeof(*auth));
 
 	MUST(auth);
 	auth->config = config;
+	auth->slot = slot;
 	if (!CONFIG_AUTH_IS_ON(config)) {
 		auth->everybody = create_everybody();
 		return auth;
@@ -119,7 +121,8 @@ static int check_jwt(struct auth *auth, struct span token, const unsigned char *
 	}
 	if (jwt_token_check(auth->config, token, now_ms, ret, ret_refusal))
 		return -EINVAL;
-	token_cache_add(auth->cache, digest, *ret);
+	if (token_cache_add(auth->cache, digest, *ret))
+		stat_add(auth->slot, STAT_token_cache_evictions, 1);
 	return 0;
 }
 
@@ -127,6 +130,7 @@ int auth_check(struct auth *auth, struct span token, int64_t now_ms, struct prin
 	       struct outcome *ret_refusal)
 {
 	unsigned char digest[AUTH_DIGEST_LEN];
+	struct principal *principal;
 	int error;
 
 	if (auth->everybody) { /* nothing to prove; a client that sends its token is not wrong */
@@ -135,12 +139,23 @@ int auth_check(struct auth *auth, struct span token, int64_t now_ms, struct prin
 	}
 	auth_digest(token, digest);
 	if (auth->config->auth_mode == CONFIG_AUTH_TOKEN)
-		error = check_static(auth, digest, ret, ret_refusal);
+		error = check_static(auth, digest, &principal, ret_refusal);
 	else
-		error = check_jwt(auth, token, digest, now_ms, ret, ret_refusal);
-	if (error || !auth->is_revoked || !auth->is_revoked(*ret, auth->is_revoked_arg))
+		error = check_jwt(auth, token, digest, now_ms, &principal, ret_refusal);
+	if (error)
 		return error;
-	principal_put(*ret);
-	*ret_refusal = outcome_refusal(401, "token_revoked", "the token has been revoked");
+	int revoked = auth->is_revoked ? auth->is_revoked(principal, auth->is_revoked_arg) : 0;
+	if (!revoked) {
+		*ret = principal;
+		return 0;
+	}
+	principal_put(principal);
+	if (revoked == -EACCES) {
+		*ret_refusal = outcome_refusal(401, "token_revoked", "the token has been revoked");
+		return -EINVAL;
+	}
+	*ret_refusal = outcome_refusal(503, "redis_unavailable",
+				       "Redis has not said yet which tokens are revoked");
+	ret_refusal->retry_after_s = 1;
 	return -EINVAL;
 }

@@ -33,6 +33,7 @@ struct connection {
 	ev_io io;
 	struct ws_reader reader;
 	struct websockets *websockets;
+	struct client *tls; /* http.c has the socket, because MHD encrypts; NULL: it is ours */
 	struct send_queue *queue; /* owned; NULL: nothing waits */
 	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
 	struct replays *replays;  /* owned; NULL: no replay */
@@ -46,6 +47,7 @@ struct connection {
 	uint32_t pending;     /* operations whose answer has not come */
 	uint32_t waiting;     /* subscribes that wait for the host's subscription */
 	uint32_t wheel_place; /* index in its wheel slot */
+	uint32_t since_s;     /* Unix */
 	uint16_t wheel_slot;
 	uint16_t fault_second; /* when the present minute of faults began; low bits */
 	uint8_t state;

@@ -9,6 +9,7 @@
 #include "supervisor_page.h"
 #include <ev.h>
 
+struct address_count;
 struct auth;
 struct ws_deflate;
 
@@ -23,6 +24,7 @@ struct worker {
 	uint64_t hash_seed; /* the ring's epoch: hashes in records and in tables here agree */
 
 	struct auth *auth;
+	struct address_count *addresses; /* connections of each client, WebSockets and others */
 	struct store *store;
 	struct operations *operations;
 	struct http *http;
@@ -32,6 +34,7 @@ struct worker {
 	struct streams *streams;
 	struct long_polls *long_polls;
 	struct presence *presence;
+	struct revocations *revocations; /* NULL: auth.mode is not set */
 
 	bool stopping; /* its parts are being taken down: no request is begun any more */
 	bool draining; /* takes no new connections; ends when the last one is gone */

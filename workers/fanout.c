@@ -29,6 +29,29 @@ static void announce_loss(struct fanout *fanout, enum ring_answer answer)
 
 /* --- passes ------------------------------------------------------------------ */
 
+void fanout_note_control(struct fanout *fanout, struct span message)
+{
+	uint32_t len = (uint32_t)message.len;
+
+	if (!fanout->on_control)
+		return;
+	buffer_append(&fanout->control, &len, sizeof(len));
+	buffer_append_span(&fanout->control, message);
+}
+
+static void hand_over_control(struct fanout *fanout)
+{
+	for (size_t at = 0; at < fanout->control.len;) {
+		uint32_t len;
+
+		memcpy(&len, fanout->control.at + at, sizeof(len));
+		at += sizeof(len);
+		fanout->on_control(span_of(fanout->control.at + at, len), fanout->on_control_arg);
+		at += len;
+	}
+	fanout->control.len = 0;
+}
+
 static void fanout_pass(struct fanout *fanout)
 {
 	size_t bytes = 0;
@@ -58,6 +81,7 @@ static void fanout_pass(struct fanout *fanout)
 		fanout->mark_came = false;
 		fanout->on_mark(fanout->on_mark_arg);
 	}
+	hand_over_control(fanout);
 }
 
 /* Before the loop blocks: publish "I sleep", then look once more. */
@@ -156,6 +180,12 @@ void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void
 	fanout->on_mark_arg = arg;
 }
 
+void fanout_set_control_listener(struct fanout *fanout, fanout_control_fn fn, void *arg)
+{
+	fanout->on_control = fn;
+	fanout->on_control_arg = arg;
+}
+
 void fanout_keep_records(struct fanout *fanout, bool keep)
 {
 	fanout->keep_records = keep;
@@ -195,6 +225,7 @@ void fanout_destroy(struct fanout *fanout)
 	munmap(fanout->memory, fanout->memory_len);
 	buffer_fini(&fanout->record);
 	buffer_fini(&fanout->position);
+	buffer_fini(&fanout->control);
 	free(fanout->touched);
 	free(fanout);
 }

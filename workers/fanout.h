@@ -43,6 +43,11 @@ void fanout_set_apart(struct fanout *fanout, struct subscription_index *index, f
 /* Called by fanout after each pass in which a mark came, so that waiting subscribes go on. */
 void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void *arg);
 
+/* Called after each pass for every message to all workers that it had, and with len 0 where
+ * messages may have been lost; may close connections. */
+typedef void (*fanout_control_fn)(struct span message, void *arg);
+void fanout_set_control_listener(struct fanout *fanout, fanout_control_fn fn, void *arg);
+
 /* Somebody beside the WebSocket connections who looks at all records but marks, with an index of
  * its own: streams, long polls. Embedded by its owner. */
 struct fanout_tap {

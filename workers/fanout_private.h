@@ -18,6 +18,9 @@ struct fanout {
 	void *send_arg;
 	void (*on_mark)(void *arg);
 	void *on_mark_arg;
+	fanout_control_fn on_control;
+	void *on_control_arg;
+	struct buffer control; /* messages of this pass: uint32_t length and bytes, each */
 	SLIST_HEAD(, fanout_tap) taps;
 	struct subscription_index *apart; /* borrowed; or NULL */
 	fanout_apart_fn apart_fn;
@@ -49,6 +52,8 @@ struct fanout {
 
 /* Hands the record that was read to all whom it matches. False: it is no record of ours. */
 bool fanout_take_record(struct fanout *fanout);
+/* For the listener, when the pass is over. */
+void fanout_note_control(struct fanout *fanout, struct span message);
 /* Sends the batches of this pass. */
 void fanout_send_batches(struct fanout *fanout);
 /* Records were lost: all are told to resync. */

@@ -138,6 +138,10 @@ bool fanout_take_record(struct fanout *fanout)
 		fanout->mark_came = true;
 		return true;
 	}
+	if (record.kind == EVENT_RECORD_CONTROL) {
+		fanout_note_control(fanout, record.full);
+		return true;
+	}
 	size_t matched = subscription_match(fanout->index, &record, on_match, &match);
 	if (fanout->apart)
 		matched += subscription_match(fanout->apart, &record, on_apart, &match);
@@ -225,4 +229,5 @@ void fanout_tell_loss(struct fanout *fanout)
 	}
 	if (fanout->apart)
 		subscription_match(fanout->apart, &everybody, on_apart, &match);
+	fanout_note_control(fanout, SPAN_NONE);
 }

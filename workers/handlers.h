@@ -24,4 +24,11 @@ void documents_handle_restore(struct request *request);
 void presence_handle_list(struct request *request);
 void presence_handle_member(struct request *request);
 
+/* /v1/connections, /v1/connections/{id} */
+void connections_handle(struct request *request);
+void connections_handle_one(struct request *request);
+
+/* /v1/auth/revoke */
+void revoke_handle(struct request *request);
+
 #endif

@@ -93,16 +93,8 @@ static int check_headers(struct request *request, struct outcome *ret_refusal)
 	return 0;
 }
 
-static void peer_address(struct request *request, struct in6_addr *ret)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-		request_connection(request), MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-	address_of_peer(info ? info->client_addr : NULL, ret);
-}
-
-static int check_limits(struct worker *worker, const struct in6_addr *address,
-			struct outcome *ret_refusal)
+/* limits.per_address has been judged: at accept, or when a proxy sent the request. */
+static int check_limits(struct worker *worker, struct outcome *ret_refusal)
 {
 	const char *limit;
 
@@ -111,7 +103,7 @@ static int check_limits(struct worker *worker, const struct in6_addr *address,
 	if (worker->stopping || !worker->websockets) {
 		*ret_refusal = outcome_refusal(503, "shutting_down",
 					       "this process is ending; connect again");
-	} else if ((limit = websockets_limit(worker->websockets, address))) {
+	} else if ((limit = websockets_limit(worker->websockets, NULL))) {
 		*ret_refusal = outcome_refusal(503, "too_many_connections", "%s is reached", limit);
 	} else {
 		return 0;
@@ -131,12 +123,15 @@ static void refuse_taken_over(struct worker *worker, const char *why)
 }
 
 /* Between the check of the handshake and its 101 others may have come in. */
-static void add_connection(struct worker *worker, int fd, const struct in6_addr *address,
-			   enum audience_kind kind, struct principal *principal, struct span extra)
+static void add_connection(struct worker *worker, int fd, struct client *tls,
+			   const struct request *request, enum audience_kind kind,
+			   struct span extra)
 {
-	const char *limit = websockets_limit(worker->websockets, address);
-	struct connection *connection = websockets_add(worker->websockets, fd, address, kind,
-						       principal, limit ? SPAN_NONE : extra);
+	struct in6_addr address = request_address(request);
+	const char *limit = websockets_limit(worker->websockets, &address);
+	struct connection *connection =
+		websockets_add(worker->websockets, fd, tls, &address, kind,
+			       request_principal(request), limit ? SPAN_NONE : extra);
 
 	if (!limit)
 		return;
@@ -146,29 +141,38 @@ static void add_connection(struct worker *worker, int fd, const struct in6_addr 
 
 /* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection
  * instead of thousands. */
-static void take_over(struct worker *worker, struct MHD_Connection *mhd_connection,
-		      const struct request *request, struct span extra, MHD_socket mhd_fd,
-		      struct MHD_UpgradeResponseHandle *handle, enum audience_kind kind)
+static int duplicate(MHD_socket mhd_fd)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(mhd_connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	struct in6_addr address;
 	int one = 1;
+	int fd = fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3);
 
-	address_of_peer(info ? info->client_addr : NULL, &address);
-	int fd = worker->websockets ? fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3) : -1;
-	if (fd < 0) {
-		refuse_taken_over(worker, worker->websockets ? strerror(errno) : "shutting down");
-	} else {
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	if (fd >= 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 			   sizeof(one)); /* a unix socket refuses it, and needs none */
-		/* MHD is done with the request only after this. Would it not be, the client had to
-		 * say once more who it is. */
-		add_connection(worker, fd, &address, kind,
-			       request ? request_principal(request) : NULL, extra);
+	return fd;
+}
+
+/* Over TLS it is one end of a socket pair, at whose other end MHD encrypts: it has to keep the
+ * connection until http_tls_close() says that it is over. */
+static void take_over(struct worker *worker, struct request *request, struct span extra,
+		      MHD_socket mhd_fd, struct MHD_UpgradeResponseHandle *handle,
+		      enum audience_kind kind)
+{
+	bool possible = worker->websockets && request;
+	struct client *tls = request ? request_tls_client(request, handle, mhd_fd) : NULL;
+	int fd = !possible ? -1 : tls ? mhd_fd : duplicate(mhd_fd);
+
+	if (fd < 0) {
+		refuse_taken_over(worker, possible ? strerror(errno) : "shutting down");
+	} else {
+		request_give_place(request);
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		add_connection(worker, fd, tls, request, kind, extra);
 	}
-	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+	if (fd < 0 && tls)
+		http_tls_close(tls);
+	else if (!tls)
+		MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 	http_run_soon(worker->http);
 }
 
@@ -176,8 +180,8 @@ static void on_upgraded(void *arg, struct MHD_Connection *mhd_connection, void *
 			const char *extra, size_t extra_len, MHD_socket mhd_fd,
 			struct MHD_UpgradeResponseHandle *handle)
 {
-	take_over(arg, mhd_connection, request_arg, span_of(extra, extra_len), mhd_fd, handle,
-		  AUDIENCE_PLAIN);
+	(void)mhd_connection;
+	take_over(arg, request_arg, span_of(extra, extra_len), mhd_fd, handle, AUDIENCE_PLAIN);
 }
 
 /* The same after permessage-deflate was agreed: which of both it is is all that has to be known
@@ -186,8 +190,8 @@ static void on_upgraded_deflate(void *arg, struct MHD_Connection *mhd_connection
 				const char *extra, size_t extra_len, MHD_socket mhd_fd,
 				struct MHD_UpgradeResponseHandle *handle)
 {
-	take_over(arg, mhd_connection, request_arg, span_of(extra, extra_len), mhd_fd, handle,
-		  AUDIENCE_DEFLATE);
+	(void)mhd_connection;
+	take_over(arg, request_arg, span_of(extra, extra_len), mhd_fd, handle, AUDIENCE_DEFLATE);
 }
 
 static enum ws_deflate_answer choose_extension(struct request *request)
@@ -222,7 +226,6 @@ void websocket_handle_upgrade(struct request *request)
 {
 	struct worker *worker = request_worker(request);
 	const char *origin = request_header(request, "Origin");
-	struct in6_addr address;
 	struct outcome refusal;
 	int error = check_headers(request, &refusal);
 
@@ -234,8 +237,7 @@ void websocket_handle_upgrade(struct request *request)
 	if (error) {
 		stat_add(worker->slot, STAT_handshakes_failed, 1);
 	} else {
-		peer_address(request, &address);
-		error = check_limits(worker, &address, &refusal);
+		error = check_limits(worker, &refusal);
 	}
 	if (error)
 		request_answer_problem(request, &refusal);

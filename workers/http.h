@@ -9,11 +9,14 @@
 #include "context.h"
 #include "outcome.h"
 #include "buffer.h"
+#include <netinet/in.h>
 
 struct http;
 
 /* Starts MHD on the inherited listeners. NULL: it failed, and the reason is logged. */
 struct http *http_create(struct worker *worker);
+/* It began while it was not known yet which tokens are revoked; now it is. */
+void http_accept_now(struct http *http);
 /* Stops accepting; idle keep-alive connections are closed, answers carry `Connection: close`. */
 void http_drain(struct http *http);
 /* TCP and unix connections that MHD has. */
@@ -72,8 +75,23 @@ struct principal *request_principal(const struct request *request);
  * service; service of len 0: RIGHT_ADMIN of the whole server. -EACCES with a 403. */
 int request_access(struct request *request, struct span service, struct span id, unsigned right,
 		   struct outcome *ret_refusal);
-/* Over loopback or a unix socket, and not on behalf of somebody else. */
+/* The client's: that of the peer or, behind one of trusted_proxies, of whom it speaks for. All zero
+ * over a unix socket. */
+struct in6_addr request_address(const struct request *request);
+/* Its connection becomes a WebSocket, which counts for limits.per_address by itself. */
+void request_give_place(struct request *request);
+/* From a client on this machine: over loopback or a unix socket, and not on behalf of somebody
+ * else. */
 bool request_is_local(const struct request *request);
+/* Whom the socket of an upgraded request belongs to if MHD encrypts; NULL: it does not. It lives
+ * until http_tls_close(). */
+struct client;
+struct MHD_UpgradeResponseHandle;
+struct client *request_tls_client(const struct request *request,
+				  struct MHD_UpgradeResponseHandle *handle, int fd);
+/* What has been written goes out, then the connection ends. */
+void http_tls_close(struct client *client);
+
 /* NULL where log.access is off; see access_log.h. */
 struct access_line *request_access_line(const struct request *request);
 

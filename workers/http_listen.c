@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "http_private.h"
 
+#include "client_address.h"
+#include "revocations.h"
 #include "websocket.h"
 
 #include <netinet/in.h>
@@ -64,16 +66,26 @@ static void count_refused(struct http *http, const char *why)
 static void add_connection(struct http *http, int fd, const struct sockaddr_storage *address,
 			   socklen_t len)
 {
+	bool is_unix = address->ss_family == AF_UNIX;
+	struct http_daemon *daemon = &http->daemons[HTTP_DAEMON_TCP];
 	size_t taken_over =
 		http->worker->websockets ? websockets_count(http->worker->websockets) : 0;
 
+	/* Those over TLS are still among the clients. */
+	taken_over -= taken_over < http->tls_upgraded ? taken_over : http->tls_upgraded;
+	if (is_unix && http->daemons[HTTP_DAEMON_UNIX].mhd)
+		daemon = &http->daemons[HTTP_DAEMON_UNIX];
 	if (http->client_count + taken_over >= http->connection_max) {
 		count_refused(http, "limits.connections, or the limit of descriptors");
 		close(fd);
-	} else if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)address, len) !=
+	} else if (!client_address_may_connect(http, (const struct sockaddr *)address)) {
+		stat_add(http->worker->slot, STAT_connections_refused_address, 1);
+		count_refused(http, "limits.per_address");
+		close(fd);
+	} else if (MHD_add_connection(daemon->mhd, fd, (const struct sockaddr *)address, len) !=
 		   MHD_YES) {
 		/* MHD has closed it. */
-		count_refused(http, "limits.per_address, or no memory");
+		count_refused(http, "no memory");
 	} else {
 		http_run_soon(http);
 	}
@@ -106,18 +118,6 @@ static void on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 
 /* --- connections ----------------------------------------------------------- */
 
-static bool is_loopback(const struct sockaddr *address)
-{
-	const struct in6_addr *v6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
-	const struct in_addr *v4 = &((const struct sockaddr_in *)address)->sin_addr;
-
-	if (address->sa_family == AF_INET)
-		return ntohl(v4->s_addr) >> 24 == IN_LOOPBACKNET;
-	return address->sa_family == AF_INET6 &&
-	       (IN6_IS_ADDR_LOOPBACK(v6) ||
-		(IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET));
-}
-
 static struct client *client_create(struct http *http, struct MHD_Connection *connection)
 {
 	struct client *client = calloc(1, sizeof(*client));
@@ -131,7 +131,8 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	client->fd = info->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
-	client->loopback = client->local || is_loopback(info->client_addr);
+	client_address_come(client, client->local ? NULL : info->client_addr);
+	client->tls = http->worker->config->tls_files && !client->local;
 	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;
 	if (client->next)
@@ -144,6 +145,8 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 
 void http_client_wait(struct http *http, struct client *client)
 {
+	if (client->closing)
+		return;
 	http_start_deadline(http, client->answered ? HTTP_DEADLINE_NEXT : HTTP_DEADLINE_FIRST,
 			    &client->deadline);
 }
@@ -153,7 +156,8 @@ void http_client_meet_deadline(struct deadline *deadline)
 {
 	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
 
-	stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
+	if (!client->closing)
+		stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
 	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
@@ -161,6 +165,7 @@ static void client_destroy(struct http *http, struct client *client)
 {
 	MUST(!client->request);
 	deadline_stop(&client->deadline);
+	client_address_go(client);
 	if (client->previous)
 		client->previous->next = client->next;
 	else
@@ -168,6 +173,10 @@ static void client_destroy(struct http *http, struct client *client)
 	if (client->next)
 		client->next->previous = client->previous;
 	http->client_count--;
+	if (client->upgraded && client->tls)
+		http->tls_upgraded--;
+	if (client->closing)
+		http->tls_closing--;
 	free(client);
 }
 
@@ -224,6 +233,22 @@ void http_listen_start(struct http *http)
 		listener->http = http;
 		ev_io_init(&listener->watcher, on_connection, inherit->listeners[i], EV_READ);
 	}
+	if (revocations_are_known(http->worker->revocations)) {
+		start_listeners(http);
+		return;
+	}
+	/* Clients wait in the accept queue instead of being refused, but not for ever: who needs no
+	 * token is served also without Redis. */
+	ev_timer_set(&http->accept_pause, (double)http->worker->config->redis_timeout_ms / 1000.,
+		     0.);
+	ev_timer_start(http->worker->loop, &http->accept_pause);
+}
+
+void http_accept_now(struct http *http)
+{
+	if (!ev_is_active(&http->accept_pause))
+		return;
+	ev_timer_stop(http->worker->loop, &http->accept_pause);
 	start_listeners(http);
 }
 

@@ -21,6 +21,7 @@ struct long_poll {
 	bool reading;       /* the answer of Redis has not come */
 	bool woken;         /* there was an event since the read began */
 	bool over;          /* this read is the last */
+	bool revoked;       /* its token, while a read is under way */
 	int64_t ends_at_ms; /* Unix: of its token */
 };
 
@@ -49,6 +50,12 @@ static struct outcome expired(struct long_poll *poll)
 	return outcome_refusal(401, "token_expired", "the token has expired");
 }
 
+static struct outcome revoked(struct long_poll *poll)
+{
+	stat_add(poll->polls->worker->slot, STAT_auth_revoked, 1);
+	return outcome_refusal(401, "token_revoked", "the token has been revoked");
+}
+
 static void long_poll_finish(struct long_poll *poll, const struct outcome *outcome)
 {
 	struct long_polls *polls = poll->polls;
@@ -69,6 +76,12 @@ static void on_read(const struct outcome *outcome, void *arg)
 	struct long_poll *poll = arg;
 
 	poll->reading = false;
+	if (poll->revoked) {
+		struct outcome refusal = revoked(poll);
+
+		long_poll_finish(poll, &refusal);
+		return;
+	}
 	if (worker_now_ms() >= poll->ends_at_ms) {
 		struct outcome refusal = expired(poll);
 
@@ -259,6 +272,23 @@ void long_polls_end(struct long_polls *polls)
 	for (poll = TAILQ_FIRST(&polls->all); poll; poll = next) {
 		next = TAILQ_NEXT(poll, list);
 		end_wait(poll);
+	}
+}
+
+void long_polls_end_revoked(struct long_polls *polls,
+			    bool (*test)(const struct principal *principal, void *arg), void *arg)
+{
+	struct long_poll *poll, *next;
+
+	for (poll = TAILQ_FIRST(&polls->all); poll; poll = next) {
+		next = TAILQ_NEXT(poll, list);
+		if (!test(request_principal(poll->request), arg))
+			continue;
+		poll->revoked = true;
+		if (poll->reading)
+			continue; /* its answer is on the way */
+		struct outcome refusal = revoked(poll);
+		long_poll_finish(poll, &refusal);
 	}
 }
 

@@ -26,4 +26,9 @@ int long_poll_parse_wait(const char *text, unsigned *ret_seconds);
 int long_poll_start(struct request *request, const struct read_request *read, unsigned seconds,
 		    struct outcome *ret_refusal);
 
+/* Answers those with 401 for whose principal the test holds. Between two passes of the fan-out. */
+struct principal;
+void long_polls_end_revoked(struct long_polls *polls,
+			    bool (*test)(const struct principal *principal, void *arg), void *arg);
+
 #endif

@@ -260,6 +260,15 @@ static struct replay *first_waiting(struct replays *replays)
 
 /* --- steps ------------------------------------------------------------------- */
 
+/* The document that the frames are of. */
+static bool may_be_sent(const struct replay *replay)
+{
+	const struct replay_document *document = &replay->documents[replay->next - 1];
+
+	return replay->replays->client->may_read(replay->replays, replay_service(replay, document),
+						 replay_id(replay, document));
+}
+
 /* What was rebuilt, as far as there is room. False: some is left. */
 static bool send_frames(struct replay *replay)
 {
@@ -267,6 +276,9 @@ static bool send_frames(struct replay *replay)
 	struct slot *slot = replays->set->worker->slot;
 	size_t most = replays->set->worker->config->ws_queue / REPLAY_PORTION_SHARE, len;
 
+	/* They may have waited for longer than the right lasts. */
+	if (replay->frames.left && !may_be_sent(replay))
+		replay_frames_fini(&replay->frames);
 	while ((len = replay_frames_portion(&replay->frames, most))) {
 		if (!replays->client->has_room(replays, len))
 			return false;
@@ -284,7 +296,8 @@ static bool send_frames(struct replay *replay)
 }
 
 /* All up to the read that listed the documents has been told; what was not held since is listed
- * anew. The documents are forgotten, so nothing of them may be in the pipe any more. */
+ * anew. The documents are kept until then, for the reads of this round had newer revisions, too;
+ * those that are not listed again are forgotten, so nothing of them may be in the pipe any more. */
 static void begin_next_round(struct replay *replay, const struct position *mark)
 {
 	if (strcmp(mark->run, replay->mark.run) != 0) {
@@ -294,7 +307,6 @@ static void begin_next_round(struct replay *replay, const struct position *mark)
 	}
 	replay->progress.position.sequence = replay->listed_at;
 	replay->progress.told = 0;
-	replay_documents_fini(replay);
 	replay->listed = replay->again = replay->relies = false;
 }
 

@@ -40,9 +40,13 @@ bool replay_is_before(const struct connection *connection, const struct subscrip
 /* Its subscription has been removed: drops the replays of that name; those not answered yet are
  * answered 409. True: there was one of these. */
 bool replay_forget(struct connection *connection, const struct subscription_spec *spec);
+/* The same, but what it held back waits for replay_go_on(): there is more to be changed before the
+ * connection may get anything. */
+bool replay_drop(struct connection *connection, const struct subscription_spec *spec);
 /* The connection is going. */
 void replay_forget_all(struct connection *connection);
-/* The connection's socket has taken something: a replay may go on. */
+/* The connection's socket has taken something, or its subscriptions have changed: a replay may go
+ * on. */
 void replay_go_on(struct connection *connection);
 
 /* Where the connection's subscriptions are at the moment. */

@@ -149,9 +149,12 @@ static void fail(struct replay *replay, int error)
 		replay->again = false;
 		return;
 	}
-	struct outcome refusal = outcome_of_store_error(error);
+	const struct subscription_spec *spec = &replay->subscribe.spec;
+	struct outcome refusal =
+		error == -EACCES ? principal_refusal(spec->topic.service, spec->id, RIGHT_READ)
+				 : outcome_of_store_error(error);
 	session_send_error(connection, buffer_span(&replay->message_id), &refusal);
-	subscription_remove(replays->set->apart, &replays->member, &replay->subscribe.spec);
+	subscription_remove(replays->set->apart, &replays->member, spec);
 	replay_destroy(replay);
 }
 
@@ -242,7 +245,7 @@ bool replay_is_before(const struct connection *connection, const struct subscrip
 			    subscription_is_same(&replays->running->subscribe.spec, spec)));
 }
 
-bool replay_forget(struct connection *connection, const struct subscription_spec *spec)
+bool replay_drop(struct connection *connection, const struct subscription_spec *spec)
 {
 	struct replays *replays = connection->replays;
 	struct replay *replay, *next;
@@ -263,7 +266,14 @@ bool replay_forget(struct connection *connection, const struct subscription_spec
 		lose_left_events(replay);
 		replay_destroy(replay);
 	}
-	replays_step(replays);
+	return found;
+}
+
+bool replay_forget(struct connection *connection, const struct subscription_spec *spec)
+{
+	bool found = replay_drop(connection, spec);
+
+	replay_go_on(connection);
 	return found;
 }
 

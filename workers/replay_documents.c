@@ -55,12 +55,11 @@ static void put_into_table(struct replay *replay, uint32_t number)
 	replay->table[place & (replay->table_size - 1)] = number + 1;
 }
 
-void replay_set_documents(struct replay *replay, const struct store_since_document *documents,
+static void add_documents(struct replay *replay, const struct store_since_document *documents,
 			  size_t count)
 {
 	uint64_t seed = replay_worker(replay)->hash_seed;
 
-	replay->listed = true;
 	replay->count = (uint32_t)count;
 	replay->documents = calloc(count + 1, sizeof(*replay->documents));
 	for (replay->table_size = 4; replay->table_size < count * 2;)
@@ -82,15 +81,47 @@ void replay_set_documents(struct replay *replay, const struct store_since_docume
 	replay->replays->set->document_count += count;
 }
 
+static void let_go(struct replay *replay)
+{
+	replay->names = (struct buffer){0};
+	replay->documents = NULL;
+	replay->table = NULL;
+	replay->count = replay->next = replay->table_size = 0;
+}
+
+/* How far a former round has come with each. */
+static void carry_over(struct replay *replay, const struct replay *former)
+{
+	for (uint32_t i = 0; i < replay->count; i++) {
+		struct replay_document *document = &replay->documents[i];
+		const struct replay_document *old = replay_find(former, document->hash);
+
+		if (!old)
+			continue;
+		document->revision = old->revision;
+		document->at_ms = old->at_ms;
+	}
+}
+
+void replay_set_documents(struct replay *replay, const struct store_since_document *documents,
+			  size_t count)
+{
+	struct replay former = *replay;
+
+	let_go(replay);
+	add_documents(replay, documents, count);
+	carry_over(replay, &former);
+	replay_documents_fini(&former);
+	replay->listed = true;
+}
+
 void replay_documents_fini(struct replay *replay)
 {
 	replay->replays->set->document_count -= replay->count;
 	buffer_fini(&replay->names);
 	free(replay->documents);
 	free(replay->table);
-	replay->documents = NULL;
-	replay->table = NULL;
-	replay->count = replay->next = replay->table_size = 0;
+	let_go(replay);
 }
 
 struct span replay_service(const struct replay *replay, const struct replay_document *document)

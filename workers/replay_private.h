@@ -47,7 +47,8 @@ struct replay_client {
 			    const char *reason);
 	/* A resync of all the client's subscriptions: live events are lost. */
 	void (*send_loss)(struct replays *replays, const char *reason);
-	/* A read has failed; may free the replay. */
+	/* A read has failed, or (-EACCES) the document may not be read any more; may free the
+	 * replay. */
 	void (*fail)(struct replay *replay, int error);
 	/* Its subscriptions could not be added (there are too many); it is freed then. */
 	void (*refuse)(struct replay *replay);
@@ -70,7 +71,8 @@ struct replay_set {
 /* A document of a replay: what of it has been replayed. */
 struct replay_document {
 	uint64_t hash;     /* of service and id, as in the ring's records */
-	uint64_t revision; /* the newest at the time of the read; 0: not read, or there was none */
+	uint64_t revision; /* the newest at the time of the read, or of the read of the round
+			      before; 0: not read, or there was none */
 	int64_t at_ms;     /* its updatedAt */
 	uint64_t sequence; /* of its last write when the replay began; 0: not known */
 	uint32_t name;     /* service, then id: offset in `names` */
@@ -177,6 +179,7 @@ void replay_move_subscriptions(struct subscription_index *from, struct audience_
 bool replay_read_next(struct replay *replay);
 
 /* replay_documents.c */
+/* Takes the place of those of the round before, of which it is known on how far they were told. */
 void replay_set_documents(struct replay *replay, const struct store_since_document *documents,
 			  size_t count);
 void replay_documents_fini(struct replay *replay);

@@ -53,14 +53,24 @@ static void answer_since(struct replay *replay, const struct replay_document *do
 
 /* --- after ------------------------------------------------------------------- */
 
-/* Entries after the position; -ENODATA: some may be gone. */
-static int count_missed(const struct store_history *history, uint64_t after, size_t *ret)
+/* By the round before. updatedAt, too: a purged document begins at revision 1 again. */
+static bool is_told(const struct replay_document *document, const struct store_history_entry *entry)
+{
+	return entry->revision <= document->revision && entry->at_ms <= document->at_ms;
+}
+
+/* Entries after the position that were not told; -ENODATA: some may be gone. */
+static int count_missed(const struct store_history *history, uint64_t after,
+			const struct replay_document *document, size_t *ret)
 {
 	size_t missed = 0;
 
-	while (missed < history->count && history->entries[missed].sequence > after)
+	while (missed < history->count && history->entries[missed].sequence > after &&
+	       !is_told(document, &history->entries[missed]))
 		missed++;
-	if (!missed || (missed == history->count && history->entries[missed - 1].revision != 1))
+	bool reaches_told = missed < history->count && is_told(document, &history->entries[missed]);
+	if (!reaches_told &&
+	    (!missed || (missed == history->count && history->entries[missed - 1].revision != 1)))
 		return -ENODATA;
 	*ret = missed;
 	return 0;
@@ -80,7 +90,7 @@ static void replay_document(struct replay *replay, const struct replay_document 
 	if (!may_read(replay, replay_service(replay, document), replay_id(replay, document)))
 		return;
 	if (!history->document.revision ||
-	    count_missed(history, replay->progress.position.sequence, &missed) ||
+	    count_missed(history, replay->progress.position.sequence, document, &missed) ||
 	    replay_frames_make(replay, document, history, missed, frames_budget(replay),
 			       &replay->frames))
 		replay->replays->client->send_resync(replay, document, "history");
@@ -192,6 +202,16 @@ static void take_history(struct replay *replay, const struct store_history *hist
 		replay->sequence = history->sequence;
 }
 
+/* A refresh may have taken the right away since. A replay by position judges each document: see
+ * replay_document(). */
+static bool may_be_answered(const struct replay *replay)
+{
+	const struct subscription_spec *spec = &replay->specs[0];
+
+	return replay->subscribe.resume.kind == RESUME_AFTER ||
+	       may_read(replay, spec->topic.service, spec->id);
+}
+
 static void on_history(int error, const struct store_history *history, void *arg)
 {
 	struct replay_read *read = arg;
@@ -201,6 +221,8 @@ static void on_history(int error, const struct store_history *history, void *arg
 	if (replay) {
 		struct replays *replays = replay->replays;
 
+		if (!error && !may_be_answered(replay))
+			error = -EACCES;
 		if (error)
 			replays->client->fail(replay, error);
 		else

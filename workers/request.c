@@ -2,6 +2,7 @@
 #include "request_private.h"
 
 #include "access_log.h"
+#include "client_address.h"
 #include "request_head.h"
 #include "router.h"
 
@@ -27,6 +28,7 @@ struct request *request_create(struct http *http, struct client *client,
 	request->references = 1;
 	request->line_target = target.at;
 	request->line_target_end = target.at + target.len;
+	request->address = client->address;
 	target_parse(target, request->memory, &request->target);
 	deadline_stop(&client->deadline);
 	http_start_deadline(http, HTTP_DEADLINE_ANSWER, &request->deadline);
@@ -54,19 +56,33 @@ void request_put(struct request *request)
 	free(request);
 }
 
+static void count_active(struct http *http, int more)
+{
+	http->active += (size_t)more;
+	stat_set(http->worker->slot, STAT_requests_active, http->active);
+}
+
+void request_outlive(struct request *request)
+{
+	request->outlives = true;
+	request->http->tls_upgraded++;
+	count_active(request->http, -1);
+}
+
 void request_complete(struct request *request)
 {
 	struct http *http = request->http;
 
 	access_line_finish(request->access, request);
 	deadline_stop(&request->deadline);
+	request_leave(request);
 	request->client->request = NULL;
 	request->client->answered++;
 	http_client_wait(http, request->client);
 	request->client = NULL;
 	request->connection = NULL;
-	http->active--;
-	stat_set(http->worker->slot, STAT_requests_active, http->active);
+	if (!request->outlives)
+		count_active(http, -1);
 	request_put(request);
 }
 
@@ -173,13 +189,14 @@ void request_check_headers(struct request *request, const char *method, const ch
 		refusal = outcome_refusal(400, "invalid_framing", "%s", fault);
 	else if (announced > body_max(request))
 		refusal = body_too_large(request);
-	else {
+	else if (!request_admit(request, &refusal)) {
 		if (announced)
 			buffer_reserve(&request->body,
 				       announced < REQUEST_RESERVE ? announced : REQUEST_RESERVE);
 		return;
 	}
-	request->body_unread = true;
+	/* Of a fault it is not known where the request ends. */
+	request->body_unread = fault || encoding || announced;
 	begin_handler(request);
 	request_answer_problem(request, &refusal);
 }
@@ -240,6 +257,15 @@ struct worker *request_worker(const struct request *request)
 struct access_line *request_access_line(const struct request *request)
 {
 	return request->access;
+}
+
+struct client *request_tls_client(const struct request *request,
+				  struct MHD_UpgradeResponseHandle *handle, int fd)
+{
+	if (!request->client->tls)
+		return NULL;
+	http_tls_keep(request->client, handle, fd);
+	return request->client;
 }
 
 struct MHD_Connection *request_connection(const struct request *request)

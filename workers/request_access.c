@@ -15,17 +15,6 @@ struct principal *request_principal(const struct request *request)
 	return request->principal;
 }
 
-/* A proxy here says whom it speaks for. */
-bool request_is_local(const struct request *request)
-{
-	static const char *const proxied[] = {"X-Forwarded-For", "Forwarded", "X-Real-IP"};
-
-	for (size_t i = 0; i < ARRAY_LEN(proxied); i++)
-		if (request_header(request, proxied[i]))
-			return false;
-	return request->client->loopback;
-}
-
 /* --- the token ------------------------------------------------------------------- */
 
 /* Takes the parameter out of the query. `ret` keeps its value. */

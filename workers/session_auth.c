@@ -178,7 +178,7 @@ static void end_subscription(struct connection *connection, struct subscription_
 			     const struct outcome *refusal)
 {
 	subscription_remove(replay_index(connection), replay_member(connection), &spec);
-	replay_forget(connection, &spec);
+	replay_drop(connection, &spec);
 	spec.mode = 0; /* not shown */
 	struct buffer *text = session_answer_begin(connection, "error", SPAN_NONE);
 	session_append_error(connection, refusal);
@@ -215,6 +215,8 @@ static void recheck_subscriptions(struct connection *connection)
 			change_subscription(connection, spec);
 	}
 	kept_fini(&kept);
+	/* Only now: what was held back may be for a subscription that came last. */
+	replay_go_on(connection);
 }
 
 /* --- the message ----------------------------------------------------------------- */
@@ -226,7 +228,7 @@ static void refuse_token(struct connection *connection, const struct session_mes
 
 	session_send_error(connection, message->id, refusal);
 	/* A refresh that fails changes nothing: the token that is there goes on until its end. */
-	if (!connection->principal)
+	if (!connection->principal && refusal->status == 401)
 		connection_close(connection,
 				 has_expired ? WS_CLOSE_TOKEN_EXPIRED : WS_CLOSE_FORBIDDEN,
 				 "the token is not accepted", false);

@@ -19,7 +19,6 @@ static void set_headers(struct request *request, const char *etag)
 	request_set_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
 	request_set_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
 	request_set_header(request, "Content-Security-Policy", CONTENT_SECURITY_POLICY);
-	request_set_header(request, "X-Content-Type-Options", "nosniff");
 	/* Ids of documents stand in the addresses of pages. */
 	request_set_header(request, "Referrer-Policy", "no-referrer");
 }

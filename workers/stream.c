@@ -241,6 +241,11 @@ void stream_end_for_drain(struct stream *stream)
 	stream_end(stream);
 }
 
+void stream_end_by_order(struct stream *stream)
+{
+	stream_cut(stream);
+}
+
 /* --- opening ----------------------------------------------------------------- */
 
 static struct stream *stream_create(struct streams *streams, struct MHD_Connection *connection)
@@ -253,6 +258,10 @@ static struct stream *stream_create(struct streams *streams, struct MHD_Connecti
 	stream->streams = streams;
 	stream->connection = connection;
 	stream->fd = info->connect_fd;
+	char id[CONNECTION_ID_LEN + 1];
+	worker_random_name(id, CONNECTION_ID_LEN);
+	memcpy(stream->id, id, CONNECTION_ID_LEN);
+	stream->since_ms = worker_now_ms();
 	stream->ping_at_ms = worker_monotonic_ms() + streams->worker->config->ws_ping_interval_ms;
 	STAILQ_INIT(&stream->queue);
 	TAILQ_INSERT_TAIL(&streams->all, stream, list);
@@ -309,6 +318,7 @@ void stream_open(struct request *request, const struct subscription_spec *specs,
 	struct streams *streams = request_worker(request)->streams;
 	struct stream *stream = stream_create(streams, request_connection(request));
 	stream->access = request_access_line(request);
+	stream->address = request_address(request);
 
 	stream->principal = principal_get(request_principal(request));
 	stream->resumes = last_event_id && *last_event_id;

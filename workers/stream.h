@@ -36,4 +36,13 @@ void stream_open(struct request *request, const struct subscription_spec *specs,
 void stream_handle_document(struct request *request);
 void stream_handle_topics(struct request *request);
 
+/* As websockets_show(), websockets_close_one() and websockets_end_revoked(). A stream that is ended
+ * so is cut off. */
+struct connection_page;
+struct principal;
+void streams_show(struct streams *streams, struct connection_page *page);
+bool streams_close_one(struct streams *streams, struct span id);
+void streams_end_revoked(struct streams *streams,
+			 bool (*test)(const struct principal *principal, void *arg), void *arg);
+
 #endif

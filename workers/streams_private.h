@@ -4,6 +4,7 @@
 #define SYNCDOC_STREAMS_PRIVATE_H
 
 #include "fanout.h"
+#include "connection.h"
 #include "stream.h"
 
 #include <bsd/sys/queue.h>
@@ -28,6 +29,9 @@ struct stream {
 	int64_t moved_at_ms;       /* when MHD last took something, or the queue began */
 	int64_t ping_at_ms;
 	struct principal *principal; /* one reference: whose it is, and until when */
+	int64_t since_ms;            /* Unix */
+	char id[CONNECTION_ID_LEN];  /* as those of WebSocket connections */
+	struct in6_addr address;     /* of the client */
 	bool suspended;
 	bool ended;   /* the rest of the queue, then the end */
 	bool cut;     /* not even that */
@@ -64,6 +68,9 @@ void stream_send_resync(struct stream *stream, const char *reason);
 void stream_end_for_drain(struct stream *stream);
 /* Its token has expired. */
 void stream_end_for_token(struct stream *stream);
+/* An administrator ends it, or its token was revoked: what waits is dropped, and the client sees
+ * that it was cut off. */
+void stream_end_by_order(struct stream *stream);
 /* Ends it in the middle: MHD closes the connection when it finds the socket shut. */
 void stream_cut(struct stream *stream);
 void stream_cut_slow(struct stream *stream, const char *why);

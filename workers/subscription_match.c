@@ -22,8 +22,8 @@ static bool wants_presence(const struct entry *entry)
 {
 	const struct pattern *pattern = entry->pattern;
 
-	if (entry->presence >= 0)
-		return entry->presence;
+	if (entry->presence != -1)
+		return entry->presence == 1;
 	return pattern->id.len || pattern->event == TOPIC_PRESENCE || pattern->event == TOPIC_ANY;
 }
 

@@ -15,6 +15,8 @@
 struct subscription_index;
 struct audience;
 
+#define SUBSCRIPTION_PRESENCE_WITHHELD (-2)
+
 /* What a client subscribed to. Two are the same subscription when topic, id and prefix are equal;
  * mode, presence and filter may be replaced. */
 struct subscription_spec {
@@ -23,7 +25,8 @@ struct subscription_spec {
 	struct span prefix; /* documents whose id starts so; empty: none. Not both. */
 	enum event_mode mode;
 	int presence; /* -1 not said, 0 no, 1 yes. Not said: yes with an id, and with event
-			 `presence` or `*`; else no */
+			 `presence` or `*`; else no. SUBSCRIPTION_PRESENCE_WITHHELD: not said, and
+			 not allowed (access.h) */
 	/* Only documents that these allow; NULL: all that match. Borrowed: the index takes a
 	 * reference. Part of what makes audiences equal, so an event is judged once per audience
 	 * whatever the number of its members. */

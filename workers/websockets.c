@@ -44,12 +44,13 @@ const char *websockets_limit(const struct websockets *websockets, const struct i
 
 	if (config->limits_connections && websockets->count >= config->limits_connections)
 		return "limits.connections";
-	if (address_count_is_full(websockets->addresses, address, config->limits_per_address))
+	if (address && address_count_is_full(websockets->worker->addresses, address,
+					     config->limits_per_address))
 		return "limits.per_address";
 	return NULL;
 }
 
-struct connection *websockets_add(struct websockets *websockets, int fd,
+struct connection *websockets_add(struct websockets *websockets, int fd, struct client *tls,
 				  const struct in6_addr *address, enum audience_kind kind,
 				  struct principal *principal, struct span extra)
 {
@@ -61,11 +62,13 @@ struct connection *websockets_add(struct websockets *websockets, int fd,
 	worker_random_name(id, CONNECTION_ID_LEN);
 	memcpy(connection->id, id, CONNECTION_ID_LEN);
 	connection->websockets = websockets;
+	connection->tls = tls;
 	connection->member.kind = (uint8_t)kind;
 	connection->address = *address;
+	connection->since_s = (uint32_t)(worker_now_ms() / 1000);
 	connection->tokens = worker->config->ws_burst * 1000;
 	connection->tokens_at_ms = (uint32_t)worker_monotonic_ms();
-	address_count_add(websockets->addresses, address);
+	address_count_add(worker->addresses, address);
 	wheel_add(websockets, connection);
 	websockets->count++;
 	stat_add(worker->slot, STAT_connections_total, 1);
@@ -215,7 +218,7 @@ static void reap(struct websockets *websockets, struct connection *connection)
 	replay_forget_all(connection);
 	subscription_leave(websockets->index, &connection->member);
 	wheel_remove(websockets, connection);
-	address_count_remove(websockets->addresses, &connection->address);
+	address_count_remove(websockets->worker->addresses, &connection->address);
 	session_auth_stop(connection);
 	connection_fini(connection);
 	websockets->count--;
@@ -266,7 +269,6 @@ struct websockets *websockets_create(struct worker *worker)
 	MUST(websockets);
 	websockets->worker = worker;
 	websockets->index = subscription_index_create(worker->hash_seed);
-	websockets->addresses = address_count_create(worker->hash_seed);
 	websockets->wheel_size = (uint32_t)(worker->config->ws_ping_interval_ms / 1000);
 	if (!websockets->wheel_size)
 		websockets->wheel_size = 1;
@@ -321,7 +323,6 @@ void websockets_destroy(struct websockets *websockets)
 	ws_deflate_destroy(websockets->worker->deflate);
 	websockets->worker->deflate = NULL;
 	subscription_index_destroy(websockets->index);
-	address_count_destroy(websockets->addresses);
 	for (uint32_t i = 0; i < websockets->wheel_size; i++)
 		free(websockets->wheel[i].connections);
 	free(websockets->wheel);

@@ -24,7 +24,6 @@ struct wheel_slot {
 struct websockets {
 	struct worker *worker;
 	struct subscription_index *index;
-	struct address_count *addresses;
 	struct wheel_slot *wheel;
 	uint32_t wheel_size, wheel_at;
 	size_t count;               /* connections whose socket is not closed */
@@ -52,10 +51,13 @@ struct websockets {
 };
 
 /* websockets.c */
-struct connection *websockets_add(struct websockets *websockets, int fd,
+/* `tls`: whom fd belongs to, until http_tls_close(); NULL: fd is taken over. */
+struct client;
+struct connection *websockets_add(struct websockets *websockets, int fd, struct client *tls,
 				  const struct in6_addr *address, enum audience_kind kind,
 				  struct principal *principal, struct span extra);
-/* What stands against one more connection from there: the limit's name; NULL: nothing. */
+/* What stands against one more connection from there: the limit's name; NULL: nothing. `address`
+ * NULL: it has its place already. */
 const char *websockets_limit(const struct websockets *websockets, const struct in6_addr *address);
 void websockets_mark_dead(struct connection *connection);
 void websockets_mark_closing(struct connection *connection);

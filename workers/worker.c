@@ -1,7 +1,9 @@
 #include "worker.h"
 
+#include "address_count.h"
 #include "auth.h"
 #include "context.h"
+#include "control.h"
 #include "fanout.h"
 #include "http.h"
 #include "log.h"
@@ -9,7 +11,10 @@
 #include "operations.h"
 #include "presence.h"
 #include "process_figures.h"
+#include "question.h"
+#include "revocations.h"
 #include "ring.h"
+#include "seccomp_filter.h"
 #include "store.h"
 #include "stream.h"
 #include "websocket.h"
@@ -282,7 +287,8 @@ static void start_watchers(struct worker_run *run)
 
 static int start_parts(struct worker *worker)
 {
-	worker->auth = auth_create(worker->config);
+	worker->auth = auth_create(worker->config, worker->slot);
+	worker->addresses = address_count_create(worker->hash_seed);
 	worker->operations = operations_create(worker);
 	worker->presence = presence_create(worker);
 	worker->websockets = websockets_create(worker);
@@ -290,14 +296,28 @@ static int start_parts(struct worker *worker)
 		return -EIO;
 	worker->streams = streams_create(worker);
 	worker->long_polls = long_polls_create(worker);
+	worker->revocations = revocations_create(worker);
+	control_listen(worker);
 	worker->http = http_create(worker);
 	return worker->operations && worker->websockets && worker->http ? 0 : -EIO;
+}
+
+/* When all is open that it needs. Served it is in any case: the filter is a second wall. */
+static void confine(const struct worker *worker)
+{
+	int error = worker->config->seccomp ? seccomp_filter_apply() : 0;
+
+	if (error == -ENOSYS)
+		log_debug("seccomp: this build has no filter");
+	else if (error)
+		log_warning("seccomp: %s; serving without the filter", strerror(-error));
 }
 
 /* Operations first: what waits for Redis is answered while there is still somebody to answer. */
 static void stop_parts(struct worker *worker)
 {
 	worker->stopping = true;
+	questions_end(worker);
 	long_polls_end(worker->long_polls);
 	presence_stop(worker->presence);
 	operations_destroy(worker->operations);
@@ -307,7 +327,9 @@ static void stop_parts(struct worker *worker)
 	http_destroy(worker->http);
 	streams_destroy(worker->streams);
 	long_polls_destroy(worker->long_polls);
+	revocations_destroy(worker->revocations);
 	auth_destroy(worker->auth);
+	address_count_destroy(worker->addresses);
 }
 
 int worker_main(const struct inherit *inherit)
@@ -331,6 +353,7 @@ int worker_main(const struct inherit *inherit)
 	start_watchers(&run);
 	if (start_parts(worker))
 		return 1;
+	confine(worker);
 	log_info("serving: slot %u, generation %u, run %s", inherit->slot, inherit->generation,
 		 inherit->run_id);
 	ev_run(worker->loop, 0);

@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { documentPath, makeDirectory, now, secret, startPair, token, until, writeFile } from './harness.js';
+import { documentPath, jwtSettings, makeDirectory, secret, startPair, tokensOf, until, writeFile } from './harness.js';
 import { Browser, skipWithoutChromium } from './lib/browser.js';
 
 const key = secret();
 const REFUSED = [/401|403/];
 
-const sign = ({ sub = 'ann', seconds = 600, rights = { '*': 'rwpa' } }) =>
-	token(rights, key, { claims: { sub, exp: now() + seconds } });
+const sign = tokensOf(key);
 
 describe('a server that asks for tokens', { skip: skipWithoutChromium }, () => {
 	let pair, browser;
@@ -17,7 +16,7 @@ describe('a server that asks for tokens', { skip: skipWithoutChromium }, () => {
 	const file = documentPath('session', 'call');
 	before(async () => {
 		const keyFile = writeFile(path.join(makeDirectory('admin-auth'), 'key'), key);
-		pair = await startPair({ settings: { workers: 2, 'auth.mode': 'jwt', 'auth.algorithm': 'HS256', 'auth.key': keyFile } });
+		pair = await startPair({ settings: jwtSettings(keyFile, { workers: 2 }) });
 		browser = await Browser.start();
 		await pair.rest.put(file, { data: { status: 'ringing' } }, headers);
 		await pair.rest.put(documentPath('board', 'one'), { data: {} }, headers);

@@ -1,28 +1,20 @@
 // client_auth.test.js: the JavaScript client against a real server that asks for tokens.
 import assert from 'node:assert/strict';
-import crypto from 'node:crypto';
-import fs from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { AuthError } from '../../workers/web/client/realtime.js';
-import { makeDirectory, startPair, until } from './harness.js';
+import { jwtSettings, makeDirectory, secret, startPair, tokensOf, until, writeFile } from './harness.js';
 import { Clients } from './lib/client.js';
 
-const ALL = { '*': 'rwpa' };
-const key = crypto.randomBytes(32).toString('hex');
+const key = secret();
 let pair;
 const clients = new Clients();
 
-function sign({ sub = 'ann', seconds = 600, rights = ALL }) {
-	const encode = value => Buffer.from(JSON.stringify(value)).toString('base64url');
-	const head = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ sub, exp: Math.floor(Date.now() / 1000) + seconds, syncdoc: rights })}`;
-	return `${head}.${crypto.createHmac('sha256', key).update(head).digest('base64url')}`;
-}
+const tokenOf = tokensOf(key);
 
 before(async () => {
-	const file = path.join(makeDirectory('client-auth'), 'key');
-	fs.writeFileSync(file, key, { mode: 0o600 });
-	pair = await startPair({ settings: { workers: 2, 'auth.mode': 'jwt', 'auth.algorithm': 'HS256', 'auth.key': file, 'ws.max_message': '8KiB' } });
+	const file = writeFile(path.join(makeDirectory('client-auth'), 'key'), key);
+	pair = await startPair({ settings: jwtSettings(file, { workers: 2, 'ws.max_message': '8KiB' }) });
 });
 after(() => pair?.stop());
 afterEach(() => clients.closeAll());
@@ -31,7 +23,7 @@ const make = options => clients.make(pair.daemon.url, options);
 
 describe('a token', () => {
 	test('opens documents, events, presence and REST', async () => {
-		const ann = make({ token: sign({}) }), bob = make({ getToken: async () => sign({ sub: 'bob' }) });
+		const ann = make({ token: tokenOf() }), bob = make({ getToken: async () => tokenOf({ sub: 'bob' }) });
 		await ann.sync.create('auth', { n: 1 }, { id: 'x' });
 		const document = await bob.document('auth', 'x'), seen = [];
 		bob.on('event:sync.auth.updated', ({ payload }) => seen.push(payload.by));
@@ -43,7 +35,7 @@ describe('a token', () => {
 	});
 
 	test('that is no good closes for good; none at all is refused too', async () => {
-		for (const token of ['nonsense', sign({}).slice(0, -3), sign({ seconds: -60 })]) {
+		for (const token of ['nonsense', tokenOf().slice(0, -3), tokenOf({ seconds: -60 })]) {
 			const realtime = make({ token });
 			await assert.rejects(realtime.connect(), error => error instanceof AuthError && error.status === 401, token);
 			assert.equal(realtime.state, 'closed');
@@ -52,7 +44,7 @@ describe('a token', () => {
 	});
 
 	test('without the right: an error for that, and the connection stays', async () => {
-		const realtime = make({ token: sign({ rights: { auth: 'r' } }) });
+		const realtime = make({ token: tokenOf({ rights: { auth: 'r' } }) });
 		await assert.rejects(realtime.sync.merge('auth', 'x', {}), error => error instanceof AuthError && error.status === 403);
 		await assert.rejects(realtime.subscribe({ topic: 'sync.other.*' }).ready, AuthError);
 		assert.equal((await realtime.sync.get('auth', 'x')).id, 'x');
@@ -61,7 +53,7 @@ describe('a token', () => {
 
 	test('is renewed before it ends, over the same connection', async () => {
 		let asked = 0;
-		const realtime = make({ getToken: () => sign({ seconds: asked++ ? 600 : 3 }) });
+		const realtime = make({ getToken: () => tokenOf({ seconds: asked++ ? 600 : 3 }) });
 		await realtime.connect();
 		const first = realtime.connectionId;
 		await until(() => asked === 2);
@@ -70,7 +62,7 @@ describe('a token', () => {
 	});
 
 	test('that ends is followed by another connection with a new one; nothing is lost', async () => {
-		const tokens = [sign({ seconds: 2 }), sign({})], writer = make({ token: sign({}) });
+		const tokens = [tokenOf({ seconds: 2 }), tokenOf()], writer = make({ token: tokenOf() });
 		let asked = 0;
 		// The second call fails: it was not renewed in time.
 		const realtime = make({
@@ -84,22 +76,22 @@ describe('a token', () => {
 		assert.equal(realtime.states.find(({ state }) => state === 'reconnecting').code, 4001);
 		const { revision } = await writer.sync.merge('auth', 'x', { after: true });
 		await until(() => document.revision === revision);
-		const fixed = make({ token: sign({ seconds: 1 }) });
+		const fixed = make({ token: tokenOf({ seconds: 1 }) });
 		await fixed.connect();
 		await until(() => fixed.state === 'closed');
 		assert.equal(fixed.states.at(-1).error.code, 'token_expired');
 	});
 
 	test('of another user takes another connection; one with fewer rights ends what it does not cover', async () => {
-		const realtime = make({ token: sign({}) });
+		const realtime = make({ token: tokenOf() });
 		await realtime.connect();
 		const first = realtime.connectionId;
-		await realtime.setToken(sign({ sub: 'bob' }));
+		await realtime.setToken(tokenOf({ sub: 'bob' }));
 		await until(() => realtime.state === 'open' && realtime.connectionId !== first);
 		assert.equal((await realtime.presence.join('auth', 'y')).member.userId, 'bob');
 		const subscription = realtime.subscribe({ topic: 'sync.auth.*' });
 		await subscription.ready;
-		await realtime.setToken(sign({ sub: 'bob', rights: { other: 'r' } }));
+		await realtime.setToken(tokenOf({ sub: 'bob', rights: { other: 'r' } }));
 		await until(() => !subscription.isActive);
 		assert.equal(realtime.state, 'open');
 	});

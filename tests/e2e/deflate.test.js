@@ -11,22 +11,13 @@ import {
 	assertStatus,
 	documentPath,
 	frame,
-	startPair,
 	until,
+	withPair,
 	within,
 } from './harness.js';
 
 const AGREED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
 const RSV1 = 4;
-
-async function withPair(options, run) {
-	const pair = await startPair(options);
-	try {
-		await run(pair);
-	} finally {
-		await pair.stop();
-	}
-}
 
 // A client of the ws package that offers compression as it does by default, or as `offer` says.
 async function connectDeflate(daemon, offer = { threshold: 0 }) {

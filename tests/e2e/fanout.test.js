@@ -12,20 +12,11 @@ import {
 	frame,
 	isAlive,
 	keys,
-	startPair,
 	until,
+	withPair,
 } from './harness.js';
 
 const isEvent = message => message.type === 'event';
-
-async function withPair(options, run) {
-	const pair = await startPair(options);
-	try {
-		await run(pair);
-	} finally {
-		await pair.stop();
-	}
-}
 
 test('two hosts on one Redis: events and conditions hold across both', async () => {
 	const redis = await Redis.start(),

@@ -1,7 +1,7 @@
-// history.test.js: old revisions read, restored, listed; what is no longer kept; Idempotency-Key after the document has moved on.
+// history.test.js: old revisions read and listed, and what is no longer kept.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Daemon, applyDiff, assertProblem, assertStatus, collectionPath, documentPath, startPair, until } from './harness.js';
+import { applyDiff, assertProblem, assertStatus, documentPath, randomOf, revisionPath, startPair, until, withDaemon } from './harness.js';
 
 let pair, rest, redis, ws;
 before(async () => {
@@ -11,19 +11,11 @@ before(async () => {
 });
 after(() => pair?.stop());
 
-const revisionPath = (path, revision) => `${path}?revision=${revision}`;
 const restore = (path, body, headers) => rest.post(`${path}/restore`, body, headers);
 const PATCH = 'application/json-patch+json';
 
-// Another daemon on the same Redis, with other limits.
-async function withDaemon(settings, work) {
-	const daemon = await Daemon.start({ redis, settings });
-	try {
-		return await work(daemon.rest, daemon);
-	} finally {
-		await daemon.stop();
-	}
-}
+// On the same Redis, with other limits.
+const withLimits = (settings, run) => withDaemon({ redis, settings }, ({ rest: client }) => run(client));
 
 // All pages of a history.
 async function listAll(client, path, pageSize) {
@@ -37,28 +29,19 @@ async function listAll(client, path, pageSize) {
 	return pages;
 }
 
-// A small generator of our own, so that a failure can be run again.
-function randomOf(seed) {
-	let state = seed >>> 0;
-	return below => {
-		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-		return Math.floor((state / 4294967296) * below);
-	};
-}
-
 const NAMES = ['a', 'b.c', 'd\\e', '', 'list', 'Ärger', '__proto__', '7'];
 
 function randomValue(random, depth) {
-	const kind = random(depth > 0 ? 10 : 6);
+	const kind = random.below(depth > 0 ? 10 : 6);
 	if (kind >= 8)
-		return Array.from({ length: random(4) }, () => randomValue(random, depth - 1));
+		return Array.from({ length: random.below(4) }, () => randomValue(random, depth - 1));
 	if (kind >= 6) {
 		const object = {};
-		for (let i = random(4); i > 0; i--)
-			Object.defineProperty(object, NAMES[random(NAMES.length)], { value: randomValue(random, depth - 1), enumerable: true, configurable: true, writable: true });
+		for (let i = random.below(4); i > 0; i--)
+			Object.defineProperty(object, random.pick(NAMES), { value: randomValue(random, depth - 1), enumerable: true, configurable: true, writable: true });
 		return object;
 	}
-	return [null, true, false, random(1000) - 500, random(1000) / 8, `text ${random(50)} "\n€`][kind];
+	return [null, true, false, random.below(1000) - 500, random.below(1000) / 8, `text ${random.below(50)} "\n€`][kind];
 }
 
 function randomObject(random) {
@@ -72,8 +55,8 @@ function randomObject(random) {
 // One random write; null where it was refused (a patch that does not fit).
 async function randomWrite(random, path, living) {
 	if (!living)
-		return random(2) ? rest.put(path, { data: randomObject(random) }) : restore(path, { revision: 1 });
-	switch (random(12)) {
+		return random.below(2) ? rest.put(path, { data: randomObject(random) }) : restore(path, { revision: 1 });
+	switch (random.below(12)) {
 	case 0:
 		return rest.put(path, { data: randomObject(random) });
 	case 1:
@@ -84,7 +67,7 @@ async function randomWrite(random, path, living) {
 	case 4: {
 		const { data } = (await rest.get(path)).json;
 		const ops = Object.keys(data).slice(0, 2).map(name => ({ op: 'remove', path: `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` }));
-		return rest.patch(path, [...ops, { op: 'add', path: '/list', value: [1, [2], { three: 3 }] }, { op: 'add', path: '/list/1', value: random(9) }], PATCH);
+		return rest.patch(path, [...ops, { op: 'add', path: '/list', value: [1, [2], { three: 3 }] }, { op: 'add', path: '/list/1', value: random.below(9) }], PATCH);
 	}
 	default:
 		return rest.patch(path, { data: randomObject(random) });
@@ -252,122 +235,8 @@ describe('list', () => {
 	});
 });
 
-describe('restore', () => {
-	test('makes an old revision the newest, as a write like any other', async () => {
-		const path = documentPath('restore', 'living');
-		const subscriber = await pair.daemon.connect();
-		await subscriber.subscribe({ topic: 'sync.restore.*', documentId: 'living', returnMode: 'both' });
-		const first = (await rest.put(path, { data: { a: 1, nested: { list: [1, 2, 3] } } })).json;
-		await rest.patch(path, { data: { a: 2, nested: { list: [] } } });
-		const third = (await rest.patch(path, { data: { more: true } })).json;
-		const answer = await restore(path, { revision: 1 });
-		const fourth = assertStatus(answer, 200);
-		assert.deepEqual(fourth, { ...first, revision: 4, updatedAt: fourth.updatedAt });
-		assert.ok(fourth.updatedAt > third.updatedAt);
-		assert.equal(answer.headers.etag, `"4-${fourth.updatedAt}"`);
-		assert.deepEqual((await rest.get(path)).json, fourth);
-		const event = await subscriber.event(({ payload }) => payload.revision === 4);
-		assert.equal(event.topic, 'sync.restore.updated');
-		assert.deepEqual(event.payload.data, first.data);
-		assert.deepEqual(applyDiff(third.data, event.payload.diff), first.data);
-		assert.equal((await rest.get(`${path}/history`)).json.revisions[0].op, 'restore');
-		subscriber.close();
-	});
-
-	test('on a tombstone: 201, `created`, createdAt stays', async () => {
-		const path = documentPath('restore', 'dead');
-		const subscriber = await pair.daemon.connect();
-		await subscriber.subscribe({ topic: 'sync.restore.*', documentId: 'dead' });
-		const first = (await rest.put(path, { data: { a: 1 } })).json;
-		await rest.put(path, { data: { a: 2 } });
-		await rest.delete(path);
-		const answer = await restore(path, { revision: 1 });
-		const fourth = assertStatus(answer, 201);
-		assert.equal(answer.headers.location, path);
-		assert.deepEqual([fourth.revision, fourth.createdAt, fourth.data, fourth.deleted], [4, first.createdAt, { a: 1 }, undefined]);
-		assert.equal((await subscriber.event(({ payload }) => payload.revision === 4)).topic, 'sync.restore.created');
-		assert.equal((await rest.get(`${path}/history`)).json.revisions[0].op, 'restore');
-		// The tombstone as a source: its last data, alive.
-		assert.deepEqual(assertStatus(await restore(path, { revision: 3 }), 200).data, { a: 2 });
-		subscriber.close();
-	});
-
-	test('the current revision: a revision with an empty diff', async () => {
-		const path = documentPath('restore', 'same');
-		await rest.put(path, { data: { a: 1 } });
-		assert.equal(assertStatus(await restore(path, { revision: 1 }), 200).revision, 2);
-		assert.deepEqual((await rest.get(`${path}/history`)).json.revisions[0].diff, { added: {}, removed: [], changed: {} });
-	});
-
-	test('conditions and lifetime hold as for other writes, before the revision is looked at', async () => {
-		const path = documentPath('restore', 'conditions');
-		await rest.put(path, { data: { a: 1 } });
-		const second = await rest.put(path, { data: { a: 2 } });
-		for (const revision of [1, 9]) {
-			const conflict = assertProblem(await restore(path, { revision, expectedRevision: 1 }), 409, 'revision_conflict');
-			assert.deepEqual([conflict.currentRevision, conflict.document], [2, second.json]);
-			assertProblem(await restore(path, { revision, expectedRevision: 0 }), 409, 'revision_conflict');
-			assertProblem(await restore(path, { revision }, { 'If-Match': '"1-1"' }), 412, 'precondition_failed');
-			assertProblem(await restore(path, { revision }, { 'If-None-Match': '*' }), 412, 'precondition_failed');
-		}
-		assertProblem(await restore(path, { revision: 9 }), 404, 'revision_not_found');
-		const third = assertStatus(await restore(path, { revision: 1, expectedRevision: 2, ttl: 3600 }, { 'If-Match': second.headers.etag }), 200);
-		assert.equal(third.expiresAt, third.updatedAt + 3600000);
-		assertStatus(await rest.delete(path), 200);
-		assertProblem(await restore(path, { revision: 1, expectedRevision: 3 }), 409, 'revision_conflict');
-		assertProblem(await restore(path, { revision: 1 }, { 'If-Match': '*' }), 412);
-		assertStatus(await restore(path, { revision: 1, expectedRevision: 0 }), 201);
-		for (const conditions of [{}, { expectedRevision: 3 }])
-			assertProblem(await restore(documentPath('restore', 'unknown'), { revision: 1, ...conditions }), 404, 'document_not_found');
-	});
-
-	test('what is no restore', async () => {
-		const path = documentPath('restore', 'faults');
-		await rest.put(path, { data: {} });
-		for (const [body, status, code] of [[{}, 422, 'revision_missing'], [{ revision: 0 }, 400, 'invalid_member'], [{ revision: '1' }, 400, 'invalid_member'],
-			[{ revision: 1.5 }, 400, 'invalid_member'], [{ revision: null }, 400, 'invalid_member'], [{ revision: 1, data: {} }, 422, 'unknown_member'],
-			[{ revision: 1, more: 1 }, 422, 'unknown_member'], [[], 422, 'body_not_object'], ['{', 400, 'json_malformed'], ['', 400, 'json_malformed']]) {
-			assertProblem(await restore(path, body), status, code, JSON.stringify(body));
-		}
-		assertProblem(await rest.request('POST', `${path}/restore`, { body: '{"revision":1}', type: 'text/plain' }), 415);
-		assertProblem(await rest.post(`${path}/restore?x=1`, { revision: 1 }), 400, 'invalid_query');
-		assert.equal((await rest.get(path)).json.revision, 1);
-		for (const members of [{}, { revision: 0 }, { revision: 'x' }, { revision: 1, data: {} }])
-			assert.equal((await ws.request({ type: 'sync.restore', service: 'restore', documentId: 'faults', ...members })).type, 'error');
-		assert.equal((await ws.request({ type: 'sync.replace', service: 'restore', documentId: 'faults', data: {}, revision: 1 })).code, 'unknown_member');
-		assert.equal((await ws.request({ type: 'sync.get', service: 'restore', documentId: 'faults', revision: 0 })).code, 'invalid_member');
-	});
-
-	test('over the WebSocket, with the connection in the event', async () => {
-		const names = { service: 'restore', documentId: 'socket' };
-		await ws.subscribe({ topic: 'sync.restore.updated', documentId: 'socket' });
-		await ws.request({ type: 'sync.create', ...names, data: { a: 1 } });
-		await ws.request({ type: 'sync.replace', ...names, data: { a: 2 } });
-		assert.equal((await ws.request({ type: 'sync.restore', ...names, revision: 1, expectedRevision: 1 })).code, 'revision_conflict');
-		const answer = await ws.request({ type: 'sync.restore', ...names, revision: 1, expectedRevision: 2 });
-		assert.deepEqual([answer.type, answer.document?.revision, answer.document?.data], ['result', 3, { a: 1 }], answer.text);
-		const event = await ws.event(({ payload }) => payload.documentId === 'socket' && payload.revision === 3);
-		assert.equal(event.payload.connectionId, ws.welcome.connectionId);
-		assert.deepEqual((await ws.request({ type: 'sync.get', ...names, revision: 2 })).document.data, { a: 2 });
-		const gone = await ws.request({ type: 'sync.get', ...names, revision: 7 });
-		assert.deepEqual([gone.status, gone.code, gone.currentRevision], [404, 'revision_not_found', 3]);
-	});
-
-	test('among many writers each restore is a revision of its own with that data', async () => {
-		const path = documentPath('restore', 'race');
-		const first = (await rest.put(path, { data: { first: true } })).json;
-		const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => (i % 4 ? rest.patch(path, { data: { [`k${i}`]: i } }) : restore(path, { revision: 1 }))));
-		const envelopes = answers.map(answer => assertStatus(answer, 200)).sort((a, b) => a.revision - b.revision);
-		assert.deepEqual(envelopes.map(envelope => envelope.revision), Array.from({ length: 40 }, (_, i) => i + 2));
-		for (const envelope of answers.filter((_, i) => i % 4 === 0).map(answer => answer.json))
-			assert.deepEqual(envelope.data, first.data);
-		for (const envelope of envelopes)
-			assert.deepEqual((await rest.get(revisionPath(path, envelope.revision))).json, envelope);
-	});
-});
-
 describe('what is kept', () => {
-	test('a history cut by its bytes: what is listed can be read, the rest tells the oldest', () => withDaemon({ 'history.max_bytes': '8KiB' }, async client => {
+	test('a history cut by its bytes: what is listed can be read, the rest tells the oldest', () => withLimits({ 'history.max_bytes': '8KiB' }, async client => {
 		const path = documentPath('kept', 'bytes');
 		const recorded = [];
 		for (let n = 0; n < 60; n++)
@@ -389,7 +258,7 @@ describe('what is kept', () => {
 		assert.deepEqual([message.code, message.oldestRevision], ['revision_not_kept', oldest]);
 	}));
 
-	test('an entry too large for the budget ends what can be rebuilt', () => withDaemon({ 'history.max_bytes': '4KiB' }, async client => {
+	test('an entry too large for the budget ends what can be rebuilt', () => withLimits({ 'history.max_bytes': '4KiB' }, async client => {
 		const path = documentPath('kept', 'large');
 		await client.put(path, { data: { n: 1 } });
 		const second = (await client.put(path, { data: { n: 2 } })).json;
@@ -404,7 +273,7 @@ describe('what is kept', () => {
 		assert.deepEqual(entry, { revision: 3, op: 'replace', at: third.updatedAt });
 	}));
 
-	test('history.max = 0: an empty list, and only the current revision', () => withDaemon({ 'history.max': 0 }, async client => {
+	test('history.max = 0: an empty list, and only the current revision', () => withLimits({ 'history.max': 0 }, async client => {
 		const path = documentPath('kept', 'none');
 		const [, second] = [(await client.put(path, { data: { n: 1 } })).json, (await client.put(path, { data: { n: 2 } })).json];
 		assert.deepEqual(assertStatus(await client.get(`${path}/history`), 200), { revisions: [] });
@@ -414,7 +283,7 @@ describe('what is kept', () => {
 		assert.equal(assertStatus(await client.post(`${path}/restore`, { revision: 2 }), 200).revision, 3);
 	}));
 
-	test('more entries than one step takes are read in several', () => withDaemon({ 'history.max': 10000, 'history.max_bytes': '64MiB' }, async client => {
+	test('more entries than one step takes are read in several', () => withLimits({ 'history.max': 10000, 'history.max_bytes': '64MiB' }, async client => {
 		const path = documentPath('kept', 'long');
 		const text = letter => letter.repeat(60000);
 		const recorded = [];
@@ -464,104 +333,4 @@ describe('what is kept', () => {
 		await pair.daemon.waitUntilReady();
 		assert.equal((await rest.get(path)).json.revision, 2);
 	});
-});
-
-describe('Idempotency-Key', () => {
-	const keyed = key => ({ 'Idempotency-Key': key });
-	function assertReplay(answer, envelope) {
-		assert.equal(answer.status, 200, answer.text);
-		assert.equal(answer.headers['idempotent-replay'], 'true');
-		assert.equal(answer.headers.etag, `"${envelope.revision}-${envelope.updatedAt}"`);
-		assert.deepEqual(answer.json, envelope);
-	}
-
-	test('a replay after further writes answers that revision again and writes nothing', async () => {
-		const path = documentPath('idempotent', 'moved');
-		const writes = [
-			[() => rest.put(path, { data: { a: 1, b: { c: [1] } } }, keyed('k1'))],
-			[() => rest.patch(path, { data: { a: 2, b: null } }, undefined, keyed('k2'))],
-			[() => rest.patch(path, [{ op: 'add', path: '/x', value: [1, 2] }], PATCH, keyed('k3'))],
-			[() => rest.delete(path, keyed('k4'))],
-			[() => restore(path, { revision: 1 }, keyed('k5'))],
-			[() => rest.put(path, { data: { end: true } }, keyed('k6'))],
-		];
-		for (const write of writes)
-			write.push((await write[0]()).json);
-		assert.deepEqual(writes.map(([, envelope]) => envelope.revision), [1, 2, 3, 4, 5, 6]);
-		for (const [send, envelope] of writes)
-			assertReplay(await send(), envelope);
-		assert.equal((await rest.get(path)).json.revision, 6);
-	});
-
-	test('a create with an id that is sent again gets what it made, also when that has changed or is gone', async () => {
-		const path = documentPath('idempotent', 'made');
-		const create = () => rest.post(collectionPath('idempotent'), { id: 'made', data: { a: 1 } }, keyed('c1'));
-		const first = assertStatus(await create(), 201);
-		await rest.patch(path, { data: { a: 2 } });
-		assertReplay(await create(), first);
-		await rest.delete(path);
-		assertReplay(await create(), first);
-		assertProblem(await rest.get(path), 410);
-	});
-
-	test('a condition that held then is not judged again', async () => {
-		const path = documentPath('idempotent', 'condition');
-		await rest.put(path, { data: { n: 1 } });
-		const send = () => rest.put(path, { data: { n: 2 }, expectedRevision: 1 }, keyed('once'));
-		const second = assertStatus(await send(), 200);
-		for (let n = 3; n <= 8; n++)
-			await rest.put(path, { data: { n } });
-		assertReplay(await send(), second);
-	});
-
-	test('of two at the same time one writes, the other gets its answer', async () => {
-		for (let round = 0; round < 20; round++) {
-			const path = documentPath('idempotent', `pair${round}`);
-			await rest.put(path, { data: { n: 0 } });
-			const clients = [rest, pair.daemon.client({ keepAlive: false })];
-			const answers = await Promise.all(clients.map((client, i) => client.patch(path, { data: { n: 1, by: i } }, undefined, keyed('same'))));
-			clients[1].close();
-			const replays = answers.filter(answer => answer.headers['idempotent-replay']);
-			assert.equal(replays.length, 1);
-			assert.deepEqual(answers[0].json, answers[1].json);
-			assert.equal(answers[0].json.revision, 2);
-			assert.equal((await rest.get(path)).json.revision, 2);
-		}
-	});
-
-	test('equal keys among many writes that go as one batch', async () => {
-		const path = documentPath('idempotent', 'batch');
-		await rest.put(path, { data: {} });
-		const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => rest.patch(path, { data: { [`k${i % 10}`]: i % 10 } }, undefined, keyed(`key${i % 10}`))));
-		for (let k = 0; k < 10; k++) {
-			const same = answers.filter((_, i) => i % 10 === k);
-			assert.equal(same.filter(answer => !answer.headers['idempotent-replay']).length, 1);
-			for (const answer of same)
-				assert.deepEqual(assertStatus(answer, 200), same[0].json);
-		}
-		assert.equal((await rest.get(path)).json.revision, 11);
-	});
-
-	test('only the last 20 entries are looked at', async () => {
-		const path = documentPath('idempotent', 'far');
-		const send = () => rest.put(path, { data: { n: 0 } }, keyed('far'));
-		const first = assertStatus(await send(), 201);
-		for (let n = 1; n < 20; n++)
-			await rest.put(path, { data: { n } });
-		assertReplay(await send(), first);
-		await rest.put(path, { data: { n: 20 } });
-		const again = await send();
-		assert.equal(again.headers['idempotent-replay'], undefined);
-		assert.equal(assertStatus(again, 200).revision, 22);
-	});
-
-	test('a key whose revision can no longer be rebuilt is 409, and nothing is written', () => withDaemon({ 'history.max_bytes': '4KiB' }, async client => {
-		const path = documentPath('idempotent', 'lost');
-		const send = () => client.put(path, { data: { n: 1 } }, keyed('lost'));
-		assertStatus(await send(), 201);
-		await client.put(path, { data: { text: 'x'.repeat(6000) } });
-		const refusal = assertProblem(await send(), 409, 'idempotency_key_used');
-		assert.equal(refusal.currentRevision, 2);
-		assert.equal((await client.get(path)).json.revision, 2);
-	}));
 });

@@ -11,22 +11,13 @@ import {
 	documentPath,
 	handshake,
 	isAlive,
-	startPair,
 	turn,
 	until,
+	withPair,
 	within,
 } from './harness.js';
 
 const isEvent = message => message.type === 'event';
-
-async function withPair(options, run) {
-	const pair = await startPair(options);
-	try {
-		await run(pair);
-	} finally {
-		await pair.stop();
-	}
-}
 
 const pidsOf = daemon => daemon.workers().map(worker => worker.pid);
 

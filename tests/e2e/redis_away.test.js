@@ -13,25 +13,13 @@ import {
 	freePort,
 	keys,
 	makeDirectory,
-	startPair,
 	until,
+	withPair,
 } from './harness.js';
 
 const TIMEOUT_S = 1,
 	SLACK_MS = 5000;
 const isEvent = message => message.type === 'event';
-
-async function withPair(options, run) {
-	const pair = await startPair({
-		settings: { 'redis.timeout': TIMEOUT_S, ...options.settings },
-		redisOptions: options.redisOptions,
-	});
-	try {
-		await run(pair);
-	} finally {
-		await pair.stop();
-	}
-}
 
 function assertUnavailable(answer, since) {
 	assertProblem(answer, 503, 'redis_unavailable');

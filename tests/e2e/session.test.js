@@ -5,15 +5,7 @@ import { assertStatus, collectionPath, documentPath, startPair } from './harness
 
 let pair, rest;
 before(async () => {
-	pair = await startPair({
-		settings: {
-			'ws.rate': 10000,
-			'ws.burst': 10000,
-			'ws.max_message': '8KiB',
-			'ws.ping_interval': 1,
-			cors_origins: 'https://app.example.org',
-		},
-	});
+	pair = await startPair({ settings: { 'ws.rate': 10000, 'ws.burst': 10000 } });
 	({ rest } = pair);
 });
 after(() => pair?.stop());

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-	Daemon,
 	assertProblem,
 	assertStatus,
 	collectionPath,
@@ -10,6 +9,7 @@ import {
 	keys,
 	startPair,
 	until,
+	withDaemon,
 } from './harness.js';
 
 const DAY_MS = 86400000,
@@ -256,17 +256,10 @@ describe('channel', () => {
 });
 
 describe('limits of the history', () => {
-	async function withDaemon(more, run) {
-		const daemon = await Daemon.start({ redis, settings: { ...settings, ...more } });
-		try {
-			await run(daemon.rest);
-		} finally {
-			await daemon.stop();
-		}
-	}
+	const withLimits = (more, run) => withDaemon({ redis, settings: { ...settings, ...more } }, ({ rest }) => run(rest));
 
 	test('history.max keeps the newest', () =>
-		withDaemon({ 'history.max': 5 }, async client => {
+		withLimits({ 'history.max': 5 }, async client => {
 			for (let i = 0; i < 12; i++) await client.put(documentPath('short', 'x'), { data: { i } });
 			assert.deepEqual(
 				(await history('short', 'x')).map(([id]) => id),
@@ -275,7 +268,7 @@ describe('limits of the history', () => {
 		}));
 
 	test('history.max_bytes is not exceeded; an entry above it carries no diff', () =>
-		withDaemon({ 'history.max_bytes': '4KiB' }, async client => {
+		withLimits({ 'history.max_bytes': '4KiB' }, async client => {
 			const path = documentPath('bytes', 'x');
 			for (let i = 0; i < 40; i++) await client.put(path, { data: { text: String(i).repeat(150) } });
 			const entries = await history('bytes', 'x');
@@ -290,7 +283,7 @@ describe('limits of the history', () => {
 		}));
 
 	test('history.max = 0: no stream, and no Idempotency-Key', () =>
-		withDaemon({ 'history.max': 0 }, async client => {
+		withLimits({ 'history.max': 0 }, async client => {
 			const path = documentPath('none', 'x');
 			assert.equal(assertStatus(await client.put(path, { data: { a: 1 } }), 201).revision, 1);
 			assert.equal(assertStatus(await client.put(path, { data: { a: 2 } }), 200).revision, 2);

@@ -1,11 +1,9 @@
 // stream_resume.test.js: event streams that come back with Last-Event-ID get what they missed, once and in order, or are told to read again.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { EventStream, assertStatus, documentPath, randomOf, startPair, turn, until } from './harness.js';
+import { EventStream, assertStatus, documentPath, eventsPath, randomOf, startPair, topicsPath, turn, until } from './harness.js';
 
 const seed = Number(process.env.SYNCDOC_SEED ?? Date.now() % 1e9);
-const eventsPath = (service, id, query = '') => `${documentPath(service, id)}/events${query}`;
-const topics = (...names) => `/v1/events?${names.map(name => `topic=${encodeURIComponent(name)}`).join('&')}`;
 
 let pair, rest;
 const opened = [];
@@ -66,7 +64,7 @@ async function assertNothingMore(stream, count) {
 describe('what was missed', () => {
 	test('nothing: no event, no resync, and then what is new', async () => {
 		await writeMany('nothing', 'a', 2);
-		for (const path of [eventsPath('nothing', 'a'), topics('sync.nothing.*')]) {
+		for (const path of [eventsPath('nothing', 'a'), topicsPath('sync.nothing.*')]) {
 			const stream = await open(path, await idNow());
 			await assertNothingMore(stream, 0);
 			const { revision } = await write('nothing', 'a', { n: 3 });
@@ -93,7 +91,7 @@ describe('what was missed', () => {
 			const ws = await pair.daemon.connect();
 			await ws.subscribe({ topic: `sync.${service}.*`, returnMode, after: id });
 			await until(() => ws.events.length >= 9);
-			const stream = await open(`${topics(`sync.${service}.*`)}&returnMode=${returnMode}`, id);
+			const stream = await open(`${topicsPath(`sync.${service}.*`)}&returnMode=${returnMode}`, id);
 			await stream.waitFor(9);
 			assert.deepEqual(stream.messages, ws.events);
 			assert.deepEqual(
@@ -110,12 +108,12 @@ describe('what was missed', () => {
 		});
 
 	test('before the first event ever: the id of a stream that got none', async () => {
-		const first = await open(topics('sync.first.*'));
+		const first = await open(topicsPath('sync.first.*'));
 		await until(() => first.lastId);
 		first.close();
 		await writeMany('first', 'a', 2);
 		await writeMany('first', 'b', 1);
-		const stream = await open(topics('sync.first.*'), first.lastId);
+		const stream = await open(topicsPath('sync.first.*'), first.lastId);
 		await stream.waitFor(3);
 		assert.deepEqual(names(stream), ['a:1', 'a:2', 'b:1']);
 		const one = await open(eventsPath('first', 'b'), first.lastId);
@@ -142,10 +140,10 @@ describe('what was missed', () => {
 			);
 			await assertNothingMore(stream, wanted.length);
 		};
-		await got(topics('sync.one.*', 'sync.*.created'), ['one/u42-a:1', 'one/u42-a:2', 'two/u42-a:1', 'one/u43-a:1', 'one/u43-a:2']);
-		await got(topics('sync.one.created', 'sync.two.updated', 'sync.one.updated'), ['one/u42-a:1', 'one/u42-a:2', 'two/u42-a:2', 'one/u43-a:1', 'one/u43-a:2']);
-		await got(`${topics('sync.one.*', 'sync.two.*')}&documentPrefix=u42-`, ['one/u42-a:1', 'one/u42-a:2', 'two/u42-a:1', 'two/u42-a:2']);
-		await got(`${topics('sync.*.updated')}&documentId=u42-a`, ['one/u42-a:2', 'two/u42-a:2']);
+		await got(topicsPath('sync.one.*', 'sync.*.created'), ['one/u42-a:1', 'one/u42-a:2', 'two/u42-a:1', 'one/u43-a:1', 'one/u43-a:2']);
+		await got(topicsPath('sync.one.created', 'sync.two.updated', 'sync.one.updated'), ['one/u42-a:1', 'one/u42-a:2', 'two/u42-a:2', 'one/u43-a:1', 'one/u43-a:2']);
+		await got(`${topicsPath('sync.one.*', 'sync.two.*')}&documentPrefix=u42-`, ['one/u42-a:1', 'one/u42-a:2', 'two/u42-a:1', 'two/u42-a:2']);
+		await got(`${topicsPath('sync.*.updated')}&documentId=u42-a`, ['one/u42-a:2', 'two/u42-a:2']);
 		await got(eventsPath('one', 'u43-a', '?event=updated&event=deleted'), ['u43-a'].map(name => `one/${name}:2`));
 	});
 
@@ -157,7 +155,7 @@ describe('what was missed', () => {
 		const stream = await open(eventsPath('busy', 'mine'), id);
 		await stream.waitFor(2);
 		assert.deepEqual(names(stream), ['mine:1', 'mine:2']);
-		const wide = await open(topics('sync.busy.*', 'sync.none.*'), id);
+		const wide = await open(topicsPath('sync.busy.*', 'sync.none.*'), id);
 		await wide.waitFor(2);
 		assert.deepEqual(resyncs(wide).map(({ topic, reason }) => `${topic} ${reason}`).sort(), ['sync.busy.* history', 'sync.none.* history']);
 		await assertNothingMore(wide, 2);
@@ -171,11 +169,11 @@ describe('a replay that is broken off', () => {
 	test('goes on behind the documents that were told, whichever event was the last', async () => {
 		const id = await idNow();
 		for (let d = 0; d < COUNT; d++) await writeMany('broken', `d${d}`, REVISIONS);
-		const whole = await open(topics('sync.broken.*'), id);
+		const whole = await open(topicsPath('sync.broken.*'), id);
 		await whole.waitFor(COUNT * REVISIONS);
 		const all = names(whole);
 		for (let k = 0; k < all.length; k += k < 6 ? 1 : 5) {
-			const stream = await open(topics('sync.broken.*'), whole.events[k].id);
+			const stream = await open(topicsPath('sync.broken.*'), whole.events[k].id);
 			// Only a document that was not told to its end comes again.
 			const wanted = all.slice(k % REVISIONS === REVISIONS - 1 ? k + 1 : k - (k % REVISIONS));
 			await stream.waitFor(wanted.length);
@@ -191,7 +189,7 @@ describe('a replay that is broken off', () => {
 		let lastId = id,
 			written = 0;
 		for (let round = 0; round < 30; round++) {
-			const stream = await open(topics('sync.again.*'), lastId);
+			const stream = await open(topicsPath('sync.again.*'), lastId);
 			const writing = write('again', `d${(round * 5) % COUNT}`, { round });
 			written++;
 			await until(() => stream.events.length);
@@ -204,7 +202,7 @@ describe('a replay that is broken off', () => {
 			}
 			({ lastId = lastId } = stream);
 		}
-		const last = await open(topics('sync.again.*'), lastId);
+		const last = await open(topicsPath('sync.again.*'), lastId);
 		await until(() => {
 			for (const { payload } of last.messages) held.set(payload.documentId, Math.max(held.get(payload.documentId) ?? 0, payload.revision));
 			return [...held.values()].reduce((sum, revision) => sum + revision, 0) === COUNT * REVISIONS + written;
@@ -232,25 +230,25 @@ describe('what cannot be replayed is a resync, never a refusal', () => {
 
 	test('malformed', async () => {
 		for (const id of ['1', 'x', '01234567-', '01234567-1.', '01234567-5.4', '0'.repeat(200), '01234567-1 2'])
-			await told(topics('sync.told.*'), id, ['sync.told.* invalid_position']);
-		await told(topics('sync.told.*', 'sync.else.created'), '7', ['sync.else.created invalid_position', 'sync.told.* invalid_position']);
+			await told(topicsPath('sync.told.*'), id, ['sync.told.* invalid_position']);
+		await told(topicsPath('sync.told.*', 'sync.else.created'), '7', ['sync.else.created invalid_position', 'sync.told.* invalid_position']);
 	});
 
 	test('empty is as if it were not there', async () => {
-		const stream = await open(topics('sync.told.*'), '');
+		const stream = await open(topicsPath('sync.told.*'), '');
 		await until(() => stream.comments.length >= 2);
 		assert.deepEqual(stream.events, []);
 	});
 
 	test('of another primary', async () => {
-		await told(topics('sync.told.*', 'sync.else.*'), '00000000-1', ['sync.else.* failover', 'sync.told.* failover']);
+		await told(topicsPath('sync.told.*', 'sync.else.*'), '00000000-1', ['sync.else.* failover', 'sync.told.* failover']);
 		await told(eventsPath('told', 'a'), '00000000-1.2', ['sync.told.* failover']);
 	});
 
 	test('of the future', async () => {
 		const [run] = (await idNow()).split('-');
-		await told(topics('sync.told.*'), `${run}-${9e15}`, ['sync.told.* rollback']);
-		await told(topics('sync.told.*'), `${run}-1.${9e15}`, ['sync.told.* rollback']);
+		await told(topicsPath('sync.told.*'), `${run}-${9e15}`, ['sync.told.* rollback']);
+		await told(topicsPath('sync.told.*'), `${run}-1.${9e15}`, ['sync.told.* rollback']);
 	});
 
 	test('so old that tombstones are gone', async () => {
@@ -258,7 +256,7 @@ describe('what cannot be replayed is a resync, never a refusal', () => {
 		await write('told', 'a', {});
 		await pair.redis.command('SET', 'syncdoc:purged', String(await sequence()));
 		await idNow();
-		await told(topics('sync.told.*'), id, ['sync.told.* history']);
+		await told(topicsPath('sync.told.*'), id, ['sync.told.* history']);
 		await pair.redis.command('DEL', 'syncdoc:purged');
 	});
 
@@ -268,12 +266,12 @@ describe('what cannot be replayed is a resync, never a refusal', () => {
 		await writeMany('gone', 'b', 2);
 		await writeMany('gone', 'c', 2);
 		await pair.redis.command('DEL', 'syncdoc:history:{syncdoc:data:gone:b}');
-		const stream = await open(topics('sync.gone.created', 'sync.gone.updated'), id);
+		const stream = await open(topicsPath('sync.gone.created', 'sync.gone.updated'), id);
 		await stream.waitFor(5);
 		assert.deepEqual(stream.messages.map(message => message.reason ?? nameOf(message)), ['a:1', 'a:2', 'history', 'c:1', 'c:2']);
 		const [resync] = resyncs(stream);
 		assert.deepEqual(resync, { type: 'resync', topic: 'sync.gone.*', service: 'gone', documentId: 'b', reason: 'history' });
-		const rest = await open(topics('sync.gone.created', 'sync.gone.updated'), stream.events[2].id);
+		const rest = await open(topicsPath('sync.gone.created', 'sync.gone.updated'), stream.events[2].id);
 		await rest.waitFor(2);
 		assert.deepEqual(names(rest), ['c:1', 'c:2']);
 		await assertNothingMore(rest, 2);
@@ -282,7 +280,7 @@ describe('what cannot be replayed is a resync, never a refusal', () => {
 
 test('a browser is told when to come back, and that the line is alive, without losing its place', async () => {
 	const id = await idNow();
-	const stream = await open(topics('sync.quiet.*'), id);
+	const stream = await open(topicsPath('sync.quiet.*'), id);
 	assert.equal(stream.headers['content-type'], 'text/event-stream');
 	await until(() => stream.comments.includes('ping'));
 	assert.ok(stream.text.startsWith('retry: 1000\n\n'), stream.text);
@@ -310,7 +308,7 @@ test('streams that are dropped at random moments: every revision in order, none 
 		}
 	};
 	const clients = Array.from({ length: 8 }, (_, i) => ({
-		path: i % 2 ? topics('sync.drop.*') : eventsPath('drop', ids[i]),
+		path: i % 2 ? topicsPath('sync.drop.*') : eventsPath('drop', ids[i]),
 		ids: i % 2 ? ids : [ids[i]],
 		held: new Map(),
 		lastId: start,
@@ -375,7 +373,7 @@ test('Redis does not answer: the stream waits and then gets all of it', async ()
 });
 
 test('a reload ends streams in good order; who comes back misses nothing', async () => {
-	const first = await open(topics('sync.reload.*'), await idNow());
+	const first = await open(topicsPath('sync.reload.*'), await idNow());
 	let over = false,
 		written = 0;
 	const writer = (async () => {
@@ -391,7 +389,7 @@ test('a reload ends streams in good order; who comes back misses nothing', async
 		assert.equal(stream.end, 'end');
 		revisions.push(...stream.revisions);
 		assert.deepEqual(resyncs(stream), []);
-		stream = await open(topics('sync.reload.*'), stream.lastId);
+		stream = await open(topicsPath('sync.reload.*'), stream.lastId);
 	}
 	over = true;
 	await writer;
@@ -410,7 +408,7 @@ test('thousands of missed documents and a reader that stops: nothing is read ahe
 	const own = await startPair({ settings: { 'ws.queue': '64KiB', 'ws.stall_timeout': 600, 'history.max': 5 } });
 	const reads = async () => Number(/cmdstat_xrevrange:calls=(\d+)/.exec(await own.redis.command('INFO', 'commandstats'))?.[1] ?? 0);
 	try {
-		const first = await open(topics('sync.many.*'), undefined, own.daemon);
+		const first = await open(topicsPath('sync.many.*'), undefined, own.daemon);
 		await until(() => first.lastId);
 		first.close();
 		const text = 'x'.repeat(20000);
@@ -420,7 +418,7 @@ test('thousands of missed documents and a reader that stops: nothing is read ahe
 				while (next < DOCUMENTS) await write('many', `d${next++}`, { text }, own.rest);
 			}),
 		);
-		const stream = await open(topics('sync.many.*'), first.lastId, own.daemon);
+		const stream = await open(topicsPath('sync.many.*'), first.lastId, own.daemon);
 		stream.response.pause();
 		let last = -1,
 			same = 0;

@@ -39,3 +39,6 @@ export class Clients {
 		this.#all.clear();
 	}
 }
+
+// The names of the states it went through.
+export const statesOf = realtime => realtime.states.map(({ state }) => state);

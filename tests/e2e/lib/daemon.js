@@ -256,3 +256,23 @@ export async function startPair(options = {}) {
 		throw error;
 	}
 }
+
+// For one test: run({ redis, daemon, rest }).
+export async function withPair(options, run) {
+	const pair = await startPair(options);
+	try {
+		return await run(pair);
+	} finally {
+		await pair.stop();
+	}
+}
+
+// A further daemon for one test, on options.redis.
+export async function withDaemon(options, run) {
+	const daemon = await Daemon.start(options);
+	try {
+		return await run(daemon);
+	} finally {
+		await daemon.stop();
+	}
+}

@@ -88,3 +88,20 @@ export class MockServer {
 export function eventOf({ service = 's', id = 'x', event = 'updated', revision, position = '00000000-2', timestamp = 1000 + revision, ...more }) {
 	return { type: 'event', topic: `sync.${service}.${event}`, source: 'sync', timestamp, position, payload: { service, documentId: id, revision, ...more } };
 }
+
+// All that a test makes, to be stopped together.
+export class Mocks {
+	#all = [];
+
+	async start(options) {
+		const mock = await MockServer.start(options);
+		this.#all.push(mock);
+		return mock;
+	}
+
+	async stopAll() {
+		for (const mock of this.#all.splice(0)) await mock.stop();
+	}
+}
+
+export const envelopeOf = (revision, data = { n: revision }) => ({ revision, updatedAt: 1000 + revision, createdAt: 1001, service: 's', id: 'x', data });

@@ -76,6 +76,7 @@ export class Answer {
 
 export const documentPath = (service, id) => `/v1/services/${service}/documents/${id}`;
 export const collectionPath = service => `/v1/services/${service}/documents`;
+export const revisionPath = (path, revision) => `${path}?revision=${revision}`;
 
 // Sends bytes and collects what comes back until `isDone` of it, or the end of the connection. `parts`: sent one after the
 // other. Resolves to {bytes, text, closed}.

@@ -1,6 +1,10 @@
 // stream.js: a Server-Sent Events client, as strict as a test wants it.
 import http from 'node:http';
+import { documentPath } from './rest.js';
 import { DEADLINE_MS, until, within } from './wait.js';
+
+export const eventsPath = (service, id, query = '') => `${documentPath(service, id)}/events${query}`;
+export const topicsPath = (...names) => `/v1/events?${names.map(name => `topic=${encodeURIComponent(name)}`).join('&')}`;
 
 export class EventStream {
 	constructor() {

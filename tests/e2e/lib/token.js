@@ -38,6 +38,13 @@ export function token(rights, key, { claims = {}, ...options } = {}) {
 	return sign({ sub: 'ann', exp: now() + 300, syncdoc: rights, ...claims }, key, options);
 }
 
+// What a server is told that takes those of `key`, a file.
+export const jwtSettings = (key, more = {}) => ({ 'auth.mode': 'jwt', 'auth.algorithm': 'HS256', 'auth.key': key, ...more });
+
+// A maker of tokens that differ in who has them, how long, and what they allow.
+export const tokensOf = key => ({ sub = 'ann', seconds = 600, rights = { '*': 'rwpa' } } = {}) =>
+	token(rights, key, { claims: { sub, exp: now() + seconds } });
+
 export const bearer = text => ({ Authorization: `Bearer ${text}` });
 
 export function writeFile(path, text, mode = 0o600) {

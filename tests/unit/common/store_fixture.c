@@ -186,3 +186,41 @@ const char *store_fixture_ids(const struct store_fixture *fixture)
 	buffer_append_char(&ids, '\0');
 	return ids.at;
 }
+
+void store_fixture_assert_mismatch(struct store_fixture *fixture, struct writer stale,
+				   const char *envelope)
+{
+	cr_assert_eq(store_fixture_write(fixture, &stale, "replace", "{\"stale\":1}", 1),
+		     STORE_MISMATCH);
+	cr_assert_str_eq(store_fixture_text(&fixture->envelope), envelope);
+}
+
+void store_fixture_assert_ttl(struct store_fixture *fixture, const char *command, int64_t until_ms)
+{
+	int64_t ttl = strtoll(fixture_ask(&fixture->redis, command), NULL, 10);
+	cr_assert(ttl > until_ms - fixture->now_ms - 20000 && ttl <= until_ms - fixture->now_ms,
+		  "%s: %lld ms, not about %lld", command, (long long)ttl,
+		  (long long)(until_ms - fixture->now_ms));
+}
+
+static void on_found(int error, const struct store_found *found, void *arg)
+{
+	struct store_fixture *fixture = arg;
+	fixture->error = error;
+	if (found) {
+		fixture->found = *found;
+		store_fixture_on_read(error, found->envelope, fixture);
+	} else {
+		fixture->calls++;
+	}
+}
+
+bool store_fixture_find(struct store_fixture *fixture, const char *request)
+{
+	int calls = fixture->calls;
+	store_find_request(fixture->store, SERVICE, SPAN("a"), span_string(request), on_found,
+			   fixture);
+	fixture_run_until(&fixture->redis, &fixture->calls, calls + 1);
+	cr_assert_eq(fixture->error, 0);
+	return fixture->found.found;
+}

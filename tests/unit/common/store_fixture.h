@@ -5,7 +5,36 @@
 #include "redis_fixture.h"
 #include "store.h"
 
+#include <criterion/criterion.h>
+
 #define SERVICE SPAN("session")
+/* Of the document "a". */
+#define HISTORY "syncdoc:history:{syncdoc:data:session:a}"
+#define DATA "syncdoc:data:session:a"
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+/* The same test on both encodings. */
+#define STORE_TEST(suite, name)                                                                    \
+	static void name(struct store_fixture *f, enum config_encoding encoding);                  \
+	Test(suite, name)                                                                          \
+	{                                                                                          \
+		struct store_fixture fixture;                                                      \
+		store_fixture_open(&fixture, CONFIG_ENCODING_STRING);                              \
+		name(&fixture, CONFIG_ENCODING_STRING);                                            \
+		store_fixture_close(&fixture);                                                     \
+	}                                                                                          \
+	Test(suite, name##_json)                                                                   \
+	{                                                                                          \
+		struct store_fixture fixture;                                                      \
+		store_fixture_open(&fixture, CONFIG_ENCODING_JSON);                                \
+		name(&fixture, CONFIG_ENCODING_JSON);                                              \
+		store_fixture_close(&fixture);                                                     \
+	}                                                                                          \
+	static void name(struct store_fixture *f,                                                  \
+			 enum config_encoding encoding __attribute__((unused)))
+
+/* The reply as text, valid until the next; `f` is the test's fixture. */
+#define ASK(...) fixture_ask(&f->redis, __VA_ARGS__)
 
 struct store_fixture {
 	struct redis_fixture redis;
@@ -47,6 +76,13 @@ enum store_write_answer store_fixture_write(struct store_fixture *fixture, struc
 /* The same without waiting for the answer. */
 void store_fixture_write_begin(struct store_fixture *fixture, struct writer *writer, const char *op,
 			       const char *data, size_t count);
+/* A write of `stale` is refused, and that envelope comes back. */
+void store_fixture_assert_mismatch(struct store_fixture *fixture, struct writer stale,
+				   const char *envelope);
+/* What PTTL in `command` says lasts until then, give or take a slow machine. */
+void store_fixture_assert_ttl(struct store_fixture *fixture, const char *command, int64_t until_ms);
+/* Was there such a request for the document "a"? What is known of it is in fixture->found. */
+bool store_fixture_find(struct store_fixture *fixture, const char *request);
 /* The envelope's text, or "". */
 const char *store_fixture_read(struct store_fixture *fixture, const char *id);
 /* One page; items as text. The token is kept in fixture->token and used by the next call when

@@ -24,8 +24,10 @@ static void expect_list(const struct config_list *list, size_t count, const char
 static void expect_default_numbers(const struct config *config)
 {
 	EXPECT_NUMBER(worker_timeout_ms, 10000);
+	EXPECT_NUMBER(seccomp, true);
 	EXPECT_NUMBER(drain_timeout_ms, 30000);
 	EXPECT_NUMBER(drain_rate, 200);
+	EXPECT_NUMBER(seccomp, true);
 	EXPECT_NUMBER(ring_size, 64 << 20);
 	EXPECT_NUMBER(redis_encoding, CONFIG_ENCODING_AUTO);
 	EXPECT_NUMBER(redis_timeout_ms, 2000);
@@ -146,6 +148,7 @@ static const struct setting settings[] = {
 	{"", "worker_timeout", "11", "11"},
 	{"", "drain_timeout", "0.25", "0.25"},
 	{"", "drain_rate", "12", "12"},
+	{"", "seccomp", "no", "no"},
 	{"ring", "size", "\"128MiB\"", "128MiB"},
 	{"redis", "url", "\"redis://u:p@db.example:6380/3\"", "redis://u:p@db.example:6380/3"},
 	{"redis", "encoding", "string", "string"},
@@ -210,8 +213,10 @@ static void expect_set_numbers(const struct config *config)
 {
 	EXPECT_NUMBER(workers, 3);
 	EXPECT_NUMBER(worker_timeout_ms, 11000);
+	EXPECT_NUMBER(seccomp, false);
 	EXPECT_NUMBER(drain_timeout_ms, 250);
 	EXPECT_NUMBER(drain_rate, 12);
+	EXPECT_NUMBER(seccomp, false);
 	EXPECT_NUMBER(ring_size, 128 << 20);
 	EXPECT_NUMBER(redis_encoding, CONFIG_ENCODING_STRING);
 	EXPECT_NUMBER(redis_timeout_ms, 1500);

@@ -205,10 +205,10 @@ Test(config_faults, entries_of_lists_are_checked)
 		 "without a port"},
 		{"trusted_proxies = {\"10.0.0.0/33\"}\n",
 		 "FILE:1: trusted_proxies: \"10.0.0.0/33\" must be an IP "
-		 "address, or a network as 10.0.0.0/8"},
+		 "address, a network as 10.0.0.0/8, or unix"},
 		{"trusted_proxies = {\"proxy\"}\n",
-		 "FILE:1: trusted_proxies: \"proxy\" must be an IP address, or "
-		 "a network as 10.0.0.0/8"},
+		 "FILE:1: trusted_proxies: \"proxy\" must be an IP address, "
+		 "a network as 10.0.0.0/8, or unix"},
 		{"cors_origins = {\"https://a.example/\"}\n",
 		 "FILE:1: cors_origins: \"https://a.example/\" must be * or scheme://host[:port] "
 		 "in lower case, "

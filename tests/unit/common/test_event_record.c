@@ -211,7 +211,7 @@ static bool read_all(struct span bytes)
 		sink = hash_span(sink, record.full);
 		sink += strlen(topic_event_name(record.name));
 	}
-	if (good && record.kind != EVENT_RECORD_MARK) {
+	if (good && record.kind != EVENT_RECORD_MARK && record.kind != EVENT_RECORD_CONTROL) {
 		for (enum event_mode mode = EVENT_FULL; mode <= EVENT_BOTH; mode++) {
 			struct iovec parts[4];
 			unsigned count = event_record_frame(&record, mode, parts);
@@ -223,20 +223,23 @@ static bool read_all(struct span bytes)
 	return good;
 }
 
-static void records_of_all_kinds(struct buffer ret[3])
+enum { KINDS = 4 };
+
+static void records_of_all_kinds(struct buffer ret[KINDS])
 {
 	struct event_segments segments;
 	cr_assert_eq(parse(SPAN(TEXT), &segments), 0);
 	record_of(&ret[0], &segments);
 	event_record_format_resync(&ret[1], &segments, "large", EPOCH);
 	event_record_format_mark(&ret[2], SPAN(POSITION));
+	event_record_format_control(&ret[3], SPAN("{\"type\":\"revoke\"}"));
 }
 
 Test(event_record, a_record_that_is_cut_or_too_long_is_refused)
 {
-	struct buffer records[3] = {0};
+	struct buffer records[KINDS] = {0};
 	records_of_all_kinds(records);
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < KINDS; kind++) {
 		struct span record = buffer_span(&records[kind]);
 		cr_assert(read_all(record));
 		for (size_t len = 0; len < record.len; len++)
@@ -249,9 +252,9 @@ Test(event_record, a_record_that_is_cut_or_too_long_is_refused)
 
 Test(event_record, no_value_of_any_head_byte_makes_a_reader_leave_the_record)
 {
-	struct buffer records[3] = {0};
+	struct buffer records[KINDS] = {0};
 	records_of_all_kinds(records);
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < KINDS; kind++) {
 		for (size_t at = 0; at < HEAD_LEN; at++) {
 			char kept = records[kind].at[at];
 			for (unsigned value = 0; value < 256; value++) {
@@ -268,9 +271,9 @@ Test(event_record, no_value_of_any_head_byte_makes_a_reader_leave_the_record)
 
 Test(event_record, lengths_whose_sum_wraps_are_refused)
 {
-	struct buffer records[3] = {0};
+	struct buffer records[KINDS] = {0};
 	records_of_all_kinds(records);
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < KINDS; kind++) {
 		/* Twice 2^31 is nothing in 32 bits, whichever two fields it is added to. */
 		for (size_t a = 0; a < HEAD_LEN; a += 4) {
 			for (size_t b = a + 4; b < HEAD_LEN; b += 4) {
@@ -292,7 +295,7 @@ Test(event_record, random_heads_never_make_a_reader_leave_the_record)
 {
 	static const uint32_t edges[] = {
 		0, 1, 2, 63, 64, 65, 128, 200, 400, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
-	struct buffer records[3] = {0};
+	struct buffer records[KINDS] = {0};
 	records_of_all_kinds(records);
 	uint64_t seed = random_seed("event_record"), state = seed;
 	unsigned accepted = 0;
@@ -315,7 +318,7 @@ Test(event_record, random_heads_never_make_a_reader_leave_the_record)
 	/* Flips in the hashes, the revision and the time leave a good record: otherwise nothing was
 	 * tested. */
 	cr_assert_gt(accepted, 100, "seed %llu", (unsigned long long)seed);
-	for (int kind = 0; kind < 3; kind++)
+	for (int kind = 0; kind < KINDS; kind++)
 		buffer_fini(&records[kind]);
 }
 

@@ -1,9 +1,9 @@
 /* test_json_random.c — the strict scanner against random documents: the tokens it must find,
  * json-c's opinion, every truncation, and thousands of damaged texts. SYNCDOC_TEST_SEED repeats a
  * run; the seed is in every failure message. */
-#include "json.h"
+#include "random_json.h"
+#include "random_tokens.h"
 #include <criterion/criterion.h>
-#include <time.h>
 /* json-c calls its own enum by the same name. */
 #define json_type json_c_type
 #include <json-c/json.h>
@@ -11,186 +11,7 @@
 
 TestSuite(json_random, .timeout = 60);
 
-#define DEPTH 16
-#define TOKENS_MAX 400
-
-struct generator {
-	uint64_t state;
-	uint64_t seed;
-	struct buffer text;
-	struct json_token tokens[TOKENS_MAX]; /* what json_parse() must find */
-	uint32_t count;
-};
-
-static uint64_t random_seed(void)
-{
-	const char *given = getenv("SYNCDOC_TEST_SEED");
-	struct timespec now;
-
-	if (given)
-		return strtoull(given, NULL, 10);
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000007 + (uint64_t)now.tv_nsec;
-}
-
-/* Steele, Lea and Flood's SplitMix64 step. */
-static uint64_t random_word(struct generator *g)
-{
-	uint64_t z = g->state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-static uint32_t random_below(struct generator *g, uint32_t limit)
-{
-	return (uint32_t)(random_word(g) % limit);
-}
-
-static void put_space(struct generator *g)
-{
-	static const char spaces[] = " \n\r\t";
-
-	while (random_below(g, 5) == 0)
-		buffer_append_char(&g->text, spaces[random_below(g, 4)]);
-}
-
-static uint32_t put_token(struct generator *g, enum json_type type)
-{
-	struct json_token *token = &g->tokens[g->count];
-
-	*token = (struct json_token){.at = (uint32_t)g->text.len, .type = (uint8_t)type};
-	return g->count++;
-}
-
-static void end_token(struct generator *g, uint32_t index)
-{
-	g->tokens[index].len = (uint32_t)g->text.len - g->tokens[index].at;
-	g->tokens[index].next = g->count;
-}
-
-/* `number` makes names differ however their random part falls. */
-static void put_string(struct generator *g, int number)
-{
-	static const char *const pieces[] = {
-		"a",
-		"key",
-		" ",
-		"é",
-		"日本",
-		"😀",
-		"\x7f",
-		"\\n",
-		"\\\"",
-		"\\\\",
-		"\\/",
-		"\\u00e9",
-		"\\u20AC",
-		"\\t",
-		"0",
-		"{}",
-		"longer piece of plain text",
-		"\\ud83d\\ude00",
-		"\\u0001",
-		"]",
-	};
-	uint32_t index = put_token(g, JSON_STRING);
-	uint32_t count = random_below(g, 6);
-
-	buffer_append_char(&g->text, '"');
-	if (number >= 0)
-		buffer_printf(&g->text, "%d:", number);
-	while (count-- > 0) {
-		const char *piece = pieces[random_below(g, ARRAY_LEN(pieces))];
-		g->tokens[index].escaped |= piece[0] == '\\';
-		buffer_append_string(&g->text, piece);
-	}
-	buffer_append_char(&g->text, '"');
-	end_token(g, index);
-}
-
-static void put_number(struct generator *g)
-{
-	static const char *const doubles[] = {
-		"0.5", "-0.0", "1e21", "1E-7", "-12.25e+3", "0e0", "1.7976931348623157e308"};
-	uint32_t kind = random_below(g, 4);
-	uint32_t index = put_token(g, kind < 3 ? JSON_INTEGER : JSON_DOUBLE);
-	uint64_t word = random_word(g) >> random_below(g, 64);
-
-	if (kind == 0)
-		buffer_append_u64(&g->text, word);
-	else if (kind < 3)
-		buffer_append_i64(&g->text, (int64_t)word);
-	else if (random_below(g, 2))
-		buffer_append_string(&g->text, doubles[random_below(g, ARRAY_LEN(doubles))]);
-	else
-		buffer_printf(&g->text, "%.*e", (int)random_below(g, 25), (double)word / 1e9);
-	end_token(g, index);
-	/* "%.0e" prints no point, but always an exponent: still a double. */
-}
-
-static void put_word(struct generator *g)
-{
-	static const char *const words[] = {"null", "false", "true"};
-	uint32_t which = random_below(g, 3);
-	uint32_t index = put_token(g, (enum json_type)(JSON_NULL + which));
-
-	buffer_append_string(&g->text, words[which]);
-	end_token(g, index);
-}
-
-static void put_value(struct generator *g, unsigned depth);
-
-static void put_container(struct generator *g, bool is_object, unsigned depth)
-{
-	uint32_t index = put_token(g, is_object ? JSON_OBJECT : JSON_ARRAY);
-	uint32_t count = random_below(g, random_below(g, 8) ? 6 : 90);
-
-	buffer_append_char(&g->text, is_object ? '{' : '[');
-	put_space(g);
-	for (uint32_t i = 0; i < count && g->count < TOKENS_MAX - 2 * DEPTH; i++) {
-		if (i > 0)
-			buffer_append_char(&g->text, ',');
-		put_space(g);
-		if (is_object) {
-			put_string(g, (int)i);
-			put_space(g);
-			buffer_append_char(&g->text, ':');
-		}
-		put_value(g, depth + 1);
-		g->tokens[index].count++;
-	}
-	buffer_append_char(&g->text, is_object ? '}' : ']');
-	end_token(g, index);
-}
-
-static void put_value(struct generator *g, unsigned depth)
-{
-	uint32_t kind = random_below(g, depth < DEPTH ? 8 : 5);
-
-	put_space(g);
-	if (kind < 2)
-		put_string(g, -1);
-	else if (kind < 4)
-		put_number(g);
-	else if (kind < 5)
-		put_word(g);
-	else
-		put_container(g, kind < 7, depth);
-	put_space(g);
-}
-
-/* A random document whose root is a container. */
-static void generate(struct generator *g, uint64_t seed)
-{
-	g->seed = g->state = seed;
-	g->text.len = 0;
-	g->count = 0;
-	put_container(g, random_below(g, 2), 1);
-}
-
-static void expect_tokens(const struct generator *g, const struct json *doc)
+static void expect_tokens(const struct random_tokens *g, const struct json *doc)
 {
 	cr_assert_eq(doc->count, g->count, "seed %lu", g->seed);
 	for (uint32_t i = 0; i < g->count; i++) {
@@ -204,14 +25,14 @@ static void expect_tokens(const struct generator *g, const struct json *doc)
 
 Test(json_random, tokens_are_those_the_text_was_made_of)
 {
-	struct generator g = {0};
+	struct random_tokens g = {0};
 	struct json doc = {0};
-	uint64_t seed = random_seed();
+	uint64_t seed = random_json_seed();
 
 	for (unsigned i = 0; i < 2000; i++) {
 		struct json_fault fault = {0};
-		generate(&g, seed + i);
-		int error = json_parse(&doc, buffer_span(&g.text), DEPTH, &fault);
+		random_tokens_generate(&g, seed + i);
+		int error = json_parse(&doc, buffer_span(&g.text), RANDOM_TOKENS_DEPTH, &fault);
 		cr_assert_eq(error, 0, "seed %lu: %s at %zu", g.seed, fault.reason, fault.offset);
 		expect_tokens(&g, &doc);
 		cr_assert(json_equals(&doc, 0, &doc, 0));
@@ -225,7 +46,7 @@ Test(json_random, tokens_are_those_the_text_was_made_of)
 static void turn_round(const struct json *doc, uint32_t token, struct buffer *ret)
 {
 	const struct json_token *tokens = doc->tokens;
-	uint32_t children[TOKENS_MAX];
+	uint32_t children[RANDOM_TOKENS_MAX];
 	uint32_t count = 0;
 
 	if (tokens[token].type < JSON_ARRAY) {
@@ -251,18 +72,20 @@ static void turn_round(const struct json *doc, uint32_t token, struct buffer *re
 
 Test(json_random, order_of_members_and_white_space_do_not_count_in_equality)
 {
-	struct generator g = {0};
+	struct random_tokens g = {0};
 	struct json doc = {0}, turned = {0};
 	struct buffer text = {0};
-	uint64_t seed = random_seed();
+	uint64_t seed = random_json_seed();
 
 	for (unsigned i = 0; i < 1000; i++) {
 		struct json_fault fault;
-		generate(&g, seed + i);
-		cr_assert_eq(json_parse(&doc, buffer_span(&g.text), DEPTH, &fault), 0);
+		random_tokens_generate(&g, seed + i);
+		cr_assert_eq(json_parse(&doc, buffer_span(&g.text), RANDOM_TOKENS_DEPTH, &fault),
+			     0);
 		text.len = 0;
 		turn_round(&doc, 0, &text);
-		cr_assert_eq(json_parse(&turned, buffer_span(&text), DEPTH, &fault), 0);
+		cr_assert_eq(json_parse(&turned, buffer_span(&text), RANDOM_TOKENS_DEPTH, &fault),
+			     0);
 		cr_assert(json_equals(&doc, 0, &turned, 0), "seed %lu", g.seed);
 		cr_assert(json_equals(&turned, 0, &doc, 0), "seed %lu", g.seed);
 	}
@@ -385,14 +208,15 @@ static bool value_agrees(const struct json *doc, uint32_t token, json_object *va
 
 Test(json_random, json_c_reads_the_same_values)
 {
-	struct generator g = {0};
+	struct random_tokens g = {0};
 	struct json doc = {0};
-	uint64_t seed = random_seed();
+	uint64_t seed = random_json_seed();
 
 	for (unsigned i = 0; i < 1000; i++) {
 		struct json_fault fault;
-		generate(&g, seed + i);
-		cr_assert_eq(json_parse(&doc, buffer_span(&g.text), DEPTH, &fault), 0);
+		random_tokens_generate(&g, seed + i);
+		cr_assert_eq(json_parse(&doc, buffer_span(&g.text), RANDOM_TOKENS_DEPTH, &fault),
+			     0);
 		json_object *root = parse_with_json_c(buffer_span(&g.text));
 		cr_assert(value_agrees(&doc, 0, root), "seed %lu: %.*s", g.seed,
 			  SPAN_ARGS(buffer_span(&g.text)));
@@ -411,17 +235,17 @@ static int parse_copy(struct json *doc, struct span text, struct json_fault *fau
 	cr_assert_not_null(copy);
 	memcpy(copy, text.at, text.len);
 	*ret_copy = copy;
-	return json_parse(doc, span_of(copy, text.len), DEPTH, fault);
+	return json_parse(doc, span_of(copy, text.len), RANDOM_TOKENS_DEPTH, fault);
 }
 
 Test(json_random, a_container_cut_anywhere_is_malformed_at_the_cut)
 {
-	struct generator g = {0};
+	struct random_tokens g = {0};
 	struct json doc = {0};
-	uint64_t seed = random_seed();
+	uint64_t seed = random_json_seed();
 
 	for (unsigned i = 0; i < 60; i++) {
-		generate(&g, seed + i);
+		random_tokens_generate(&g, seed + i);
 		for (size_t len = 0; len < g.text.len; len++) {
 			struct json_fault fault;
 			char *copy;
@@ -488,18 +312,18 @@ static bool tokens_are_sound(const struct json *doc)
 	return doc->count > 0 && doc->tokens[0].next == doc->count;
 }
 
-static void damage(struct generator *g)
+static void damage(struct random_tokens *g)
 {
 	static const char bytes[] = "\"\\{}[],:0123456789.eE+-tfnu \n\x80\xc3\xed\xff";
-	uint32_t at = random_below(g, (uint32_t)g->text.len);
-	uint32_t len = random_below(g, 8) % (uint32_t)(g->text.len - at);
+	uint32_t at = random_tokens_below(g, (uint32_t)g->text.len);
+	uint32_t len = random_tokens_below(g, 8) % (uint32_t)(g->text.len - at);
 
-	switch (random_below(g, 4)) {
+	switch (random_tokens_below(g, 4)) {
 	case 0:
-		g->text.at[at] = (char)random_word(g);
+		g->text.at[at] = (char)random_tokens_word(g);
 		break;
 	case 1:
-		g->text.at[at] = bytes[random_below(g, sizeof(bytes))];
+		g->text.at[at] = bytes[random_tokens_below(g, sizeof(bytes))];
 		break;
 	case 2: /* takes some out */
 		memmove(g->text.at + at, g->text.at + at + len, g->text.len - at - len);
@@ -513,7 +337,7 @@ static void damage(struct generator *g)
 	}
 }
 
-static void expect_fault(const struct generator *g, const struct json *doc, int error,
+static void expect_fault(const struct random_tokens *g, const struct json *doc, int error,
 			 const struct json_fault *fault)
 {
 	cr_assert(error == -EBADMSG || error == -ERANGE || error == -E2BIG, "seed %lu: %d", g->seed,
@@ -525,16 +349,16 @@ static void expect_fault(const struct generator *g, const struct json *doc, int 
 
 Test(json_random, damaged_texts_are_refused_or_sound)
 {
-	struct generator g = {0};
+	struct random_tokens g = {0};
 	struct json doc = {0};
-	uint64_t seed = random_seed();
+	uint64_t seed = random_json_seed();
 	unsigned accepted = 0, refused = 0;
 
 	for (unsigned i = 0; i < 6000; i++) {
 		struct json_fault fault = {0};
 		char *copy;
-		generate(&g, seed + i);
-		for (uint32_t j = 0; j <= random_below(&g, 3); j++)
+		random_tokens_generate(&g, seed + i);
+		for (uint32_t j = 0; j <= random_tokens_below(&g, 3); j++)
 			damage(&g);
 		int error = parse_copy(&doc, buffer_span(&g.text), &fault, &copy);
 		if (error) {

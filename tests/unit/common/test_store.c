@@ -1,40 +1,9 @@
+/* test_store.c — documents written and read on a server of the test's own. */
 #include "store_fixture.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 
 TestSuite(store, .timeout = 40);
-
-#define DAY_MS (INT64_C(24) * 3600 * 1000)
-#define HISTORY "syncdoc:history:{syncdoc:data:session:a}"
-#define DATA "syncdoc:data:session:a"
-
-/* The same test on both encodings. */
-#define STORE_TEST(name)                                                                           \
-	static void name(struct store_fixture *f, enum config_encoding encoding);                  \
-	Test(store, name)                                                                          \
-	{                                                                                          \
-		struct store_fixture fixture;                                                      \
-		store_fixture_open(&fixture, CONFIG_ENCODING_STRING);                              \
-		name(&fixture, CONFIG_ENCODING_STRING);                                            \
-		store_fixture_close(&fixture);                                                     \
-	}                                                                                          \
-	Test(store, name##_json)                                                                   \
-	{                                                                                          \
-		struct store_fixture fixture;                                                      \
-		store_fixture_open(&fixture, CONFIG_ENCODING_JSON);                                \
-		name(&fixture, CONFIG_ENCODING_JSON);                                              \
-		store_fixture_close(&fixture);                                                     \
-	}                                                                                          \
-	static void name(struct store_fixture *f,                                                  \
-			 enum config_encoding encoding __attribute__((unused)))
-
-#define ASK(...) fixture_ask(&f->redis, __VA_ARGS__)
-
-static int64_t ask_number(struct store_fixture *f, const char *command)
-{
-	return strtoll(ASK(command), NULL, 10);
-}
 
 /* A field of the history entry of a revision; "" if it has none. */
 static const char *history_field(struct store_fixture *f, unsigned revision, const char *name)
@@ -52,7 +21,7 @@ static const char *history_field(struct store_fixture *f, unsigned revision, con
 	return value;
 }
 
-STORE_TEST(a_created_document_reads_back)
+STORE_TEST(store, a_created_document_reads_back)
 {
 	struct writer a = {.id = SPAN("a")};
 	char expected[256];
@@ -74,13 +43,13 @@ STORE_TEST(a_created_document_reads_back)
 	cr_assert_str_eq(ASK("PTTL " HISTORY), "-1");
 }
 
-STORE_TEST(a_missing_document_reads_as_none)
+STORE_TEST(store, a_missing_document_reads_as_none)
 {
 	cr_assert_str_eq(store_fixture_read(f, "nothing"), "");
 	cr_assert_eq(f->error, 0);
 }
 
-STORE_TEST(a_replace_makes_the_next_revision_and_sequence)
+STORE_TEST(store, a_replace_makes_the_next_revision_and_sequence)
 {
 	struct writer a = {.id = SPAN("a")}, b = {.id = SPAN("b")};
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -93,13 +62,7 @@ STORE_TEST(a_replace_makes_the_next_revision_and_sequence)
 	cr_assert_str_eq(ASK("GET syncdoc:sequence"), "3");
 }
 
-static void assert_mismatch(struct store_fixture *f, struct writer stale, const char *envelope)
-{
-	cr_assert_eq(store_fixture_write(f, &stale, "replace", "{\"stale\":1}", 1), STORE_MISMATCH);
-	cr_assert_str_eq(store_fixture_text(&f->envelope), envelope);
-}
-
-STORE_TEST(a_write_on_any_other_base_changes_nothing_and_gets_the_newest_envelope)
+STORE_TEST(store, a_write_on_any_other_base_changes_nothing_and_gets_the_newest_envelope)
 {
 	struct writer a = {.id = SPAN("a")}, stale, older;
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -108,22 +71,22 @@ STORE_TEST(a_write_on_any_other_base_changes_nothing_and_gets_the_newest_envelop
 	char *newest = strdup(store_fixture_read(f, "a"));
 	char *sequence = strdup(ASK("GET syncdoc:sequence"));
 
-	assert_mismatch(f, older, newest);
+	store_fixture_assert_mismatch(f, older, newest);
 	stale = a;
 	stale.document.revision++;
-	assert_mismatch(f, stale, newest);
+	store_fixture_assert_mismatch(f, stale, newest);
 	stale = a;
 	stale.document.updated_at_ms++;
-	assert_mismatch(f, stale, newest);
+	store_fixture_assert_mismatch(f, stale, newest);
 	stale = (struct writer){.id = SPAN("a")}; /* believes that there is none */
-	assert_mismatch(f, stale, newest);
+	store_fixture_assert_mismatch(f, stale, newest);
 	/* 2 is a prefix of 20, as text. */
 	stale = a;
 	stale.document.revision = 20;
-	assert_mismatch(f, stale, newest);
+	store_fixture_assert_mismatch(f, stale, newest);
 	stale = a;
 	stale.document.updated_at_ms /= 10;
-	assert_mismatch(f, stale, newest);
+	store_fixture_assert_mismatch(f, stale, newest);
 
 	cr_assert_str_eq(store_fixture_read(f, "a"), newest);
 	cr_assert_str_eq(ASK("XLEN " HISTORY), "2");
@@ -132,14 +95,14 @@ STORE_TEST(a_write_on_any_other_base_changes_nothing_and_gets_the_newest_envelop
 	free(sequence);
 }
 
-STORE_TEST(a_write_on_a_base_that_is_gone_is_told_that_there_is_none)
+STORE_TEST(store, a_write_on_a_base_that_is_gone_is_told_that_there_is_none)
 {
 	struct writer a = {.id = SPAN("a"), .document = {.revision = 3, .updated_at_ms = 5}};
-	assert_mismatch(f, a, "");
+	store_fixture_assert_mismatch(f, a, "");
 	cr_assert_str_eq(ASK("KEYS *"), "");
 }
 
-STORE_TEST(a_batch_writes_all_its_revisions)
+STORE_TEST(store, a_batch_writes_all_its_revisions)
 {
 	struct writer a = {.id = SPAN("a")};
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -159,7 +122,7 @@ STORE_TEST(a_batch_writes_all_its_revisions)
 	}
 }
 
-STORE_TEST(a_batch_on_another_base_writes_none)
+STORE_TEST(store, a_batch_on_another_base_writes_none)
 {
 	struct writer a = {.id = SPAN("a")}, stale;
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -170,7 +133,7 @@ STORE_TEST(a_batch_on_another_base_writes_none)
 	cr_assert_str_eq(ASK("GET syncdoc:sequence"), "2");
 }
 
-STORE_TEST(events_are_published_in_order_behind_the_write)
+STORE_TEST(store, events_are_published_in_order_behind_the_write)
 {
 	struct writer a = {.id = SPAN("a")};
 	redisContext *listener = redisConnectUnix(f->redis.socket);
@@ -187,7 +150,7 @@ STORE_TEST(events_are_published_in_order_behind_the_write)
 	redisFree(listener);
 }
 
-STORE_TEST(a_history_entry_has_all_fields_and_the_running_sum)
+STORE_TEST(store, a_history_entry_has_all_fields_and_the_running_sum)
 {
 	struct writer a = {.id = SPAN("a"), .key = SPAN("k1"), .reversible = SPAN("{\"d\":1}")};
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -207,7 +170,7 @@ STORE_TEST(a_history_entry_has_all_fields_and_the_running_sum)
 	cr_assert_str_eq(history_field(f, 3, "sum"), sum);
 }
 
-STORE_TEST(the_running_sum_goes_on_in_another_worker)
+STORE_TEST(store, the_running_sum_goes_on_in_another_worker)
 {
 	struct writer a = {.id = SPAN("a")};
 	char expected[32];
@@ -220,7 +183,7 @@ STORE_TEST(the_running_sum_goes_on_in_another_worker)
 	}
 }
 
-STORE_TEST(history_keeps_only_so_many_entries)
+STORE_TEST(store, history_keeps_only_so_many_entries)
 {
 	struct writer a = {.id = SPAN("a")};
 	f->config.history_max = 3;
@@ -296,7 +259,7 @@ Test(store, an_entry_above_the_byte_budget_has_no_diff)
 	store_fixture_close(f);
 }
 
-STORE_TEST(without_history_nothing_is_kept_and_an_old_one_goes)
+STORE_TEST(store, without_history_nothing_is_kept_and_an_old_one_goes)
 {
 	struct writer a = {.id = SPAN("a")};
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -312,7 +275,7 @@ STORE_TEST(without_history_nothing_is_kept_and_an_old_one_goes)
 	cr_assert_str_eq(history_field(f, 4, "op"), "replace");
 }
 
-STORE_TEST(empty_arrays_and_large_integers_survive_a_write_and_a_mismatch)
+STORE_TEST(store, empty_arrays_and_large_integers_survive_a_write_and_a_mismatch)
 {
 	static const char data[] =
 		"{\"empty\":[],\"object\":{},\"large\":9007199254740993,"
@@ -338,15 +301,7 @@ Test(store, numbers_and_spaces_are_kept_to_the_letter_as_string)
 
 /* --- tombstones and expiry --- */
 
-static void assert_ttl(struct store_fixture *f, const char *command, int64_t until_ms)
-{
-	int64_t ttl = ask_number(f, command);
-	cr_assert(ttl > until_ms - f->now_ms - 20000 && ttl <= until_ms - f->now_ms,
-		  "%s: %lld ms, not about %lld", command, (long long)ttl,
-		  (long long)(until_ms - f->now_ms));
-}
-
-STORE_TEST(a_tombstone_is_listed_as_deleted_and_has_a_net)
+STORE_TEST(store, a_tombstone_is_listed_as_deleted_and_has_a_net)
 {
 	struct writer a = {.id = SPAN("a")};
 	char score[32];
@@ -357,11 +312,11 @@ STORE_TEST(a_tombstone_is_listed_as_deleted_and_has_a_net)
 	cr_assert_str_eq(ASK("ZSCORE syncdoc:deleted:session a"), score);
 	cr_assert_str_eq(ASK("ZSCORE syncdoc:names:session a"), "0");
 	cr_assert_str_eq(ASK("ZSCORE syncdoc:index:session a"), "2");
-	assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
-	assert_ttl(f, "PTTL " HISTORY, f->now_ms + 2 + 8 * DAY_MS);
+	store_fixture_assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
+	store_fixture_assert_ttl(f, "PTTL " HISTORY, f->now_ms + 2 + 8 * DAY_MS);
 }
 
-STORE_TEST(a_restored_document_lives_without_a_net)
+STORE_TEST(store, a_restored_document_lives_without_a_net)
 {
 	struct writer a = {.id = SPAN("a")};
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -373,7 +328,7 @@ STORE_TEST(a_restored_document_lives_without_a_net)
 	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":3,"));
 }
 
-STORE_TEST(an_expiring_document_is_in_expiry_and_has_a_net)
+STORE_TEST(store, an_expiring_document_is_in_expiry_and_has_a_net)
 {
 	struct writer a = {.id = SPAN("a")};
 	int64_t expires_ms = f->now_ms + 60000;
@@ -382,8 +337,8 @@ STORE_TEST(an_expiring_document_is_in_expiry_and_has_a_net)
 	store_fixture_write(f, &a, "create", "{}", 1);
 	snprintf(score, sizeof(score), "%lld", (long long)expires_ms);
 	cr_assert_str_eq(ASK("ZSCORE syncdoc:expiry session:a"), score);
-	assert_ttl(f, "PTTL " DATA, expires_ms + 8 * DAY_MS);
-	assert_ttl(f, "PTTL " HISTORY, expires_ms + 8 * DAY_MS);
+	store_fixture_assert_ttl(f, "PTTL " DATA, expires_ms + 8 * DAY_MS);
+	store_fixture_assert_ttl(f, "PTTL " HISTORY, expires_ms + 8 * DAY_MS);
 	/* Later. */
 	struct store_revision revision = {.op = SPAN("replace"),
 					  .at_ms = a.document.updated_at_ms + 1,
@@ -409,7 +364,7 @@ STORE_TEST(an_expiring_document_is_in_expiry_and_has_a_net)
 	cr_assert_str_eq(ASK("PTTL " HISTORY), "-1");
 }
 
-STORE_TEST(an_expired_document_leaves_expiry_for_deleted)
+STORE_TEST(store, an_expired_document_leaves_expiry_for_deleted)
 {
 	struct writer a = {.id = SPAN("a")};
 	a.document.expires_at_ms = f->now_ms + 1;
@@ -417,12 +372,12 @@ STORE_TEST(an_expired_document_leaves_expiry_for_deleted)
 	store_fixture_write(f, &a, "expire", "{}", 1);
 	cr_assert_str_eq(ASK("EXISTS syncdoc:expiry"), "0");
 	cr_assert_str_eq(ASK("ZCARD syncdoc:deleted:session"), "1");
-	assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
+	store_fixture_assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
 }
 
 /* --- idempotency, lost replies --- */
 
-STORE_TEST(a_key_among_the_last_20_entries_is_seen_whatever_the_base)
+STORE_TEST(store, a_key_among_the_last_20_entries_is_seen_whatever_the_base)
 {
 	struct writer a = {.id = SPAN("a"), .key = SPAN("k1")}, stale;
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -445,7 +400,7 @@ STORE_TEST(a_key_among_the_last_20_entries_is_seen_whatever_the_base)
 	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_WRITTEN);
 }
 
-STORE_TEST(a_key_in_the_middle_of_a_batch_is_named_and_nothing_written)
+STORE_TEST(store, a_key_in_the_middle_of_a_batch_is_named_and_nothing_written)
 {
 	struct writer a = {.id = SPAN("a"), .key = SPAN("k1")};
 	store_fixture_write(f, &a, "create", "{}", 1);
@@ -474,284 +429,20 @@ STORE_TEST(a_key_in_the_middle_of_a_batch_is_named_and_nothing_written)
 	cr_assert_str_eq(ASK("XLEN " HISTORY), "1");
 }
 
-static void on_found(int error, const struct store_found *found, void *arg)
-{
-	struct store_fixture *f = arg;
-	f->error = error;
-	if (found) {
-		f->found = *found;
-		store_fixture_on_read(error, found->envelope, f);
-	} else {
-		f->calls++;
-	}
-}
-
-static bool find(struct store_fixture *f, const char *request)
-{
-	int calls = f->calls;
-	store_find_request(f->store, SERVICE, SPAN("a"), span_string(request), on_found, f);
-	fixture_run_until(&f->redis, &f->calls, calls + 1);
-	cr_assert_eq(f->error, 0);
-	return f->found.found;
-}
-
-STORE_TEST(a_write_is_found_by_its_request_id)
+STORE_TEST(store, a_write_is_found_by_its_request_id)
 {
 	struct writer a = {.id = SPAN("a")};
-	cr_assert_not(find(f, "req-a-1"));
+	cr_assert_not(store_fixture_find(f, "req-a-1"));
 	store_fixture_write(f, &a, "create", "{}", 1);
 	for (int i = 0; i < 45; i++)
 		store_fixture_write(f, &a, "replace", "{}", 1);
-	cr_assert(find(f, "req-a-3"));
+	cr_assert(store_fixture_find(f, "req-a-3"));
 	cr_assert_eq(f->found.revision, 3);
 	cr_assert_eq(f->found.at_ms, f->now_ms + 3);
 	cr_assert_eq(f->found.sequence, 3);
 	cr_assert(strstr(store_fixture_text(&f->envelope), "{\"revision\":46,"));
-	cr_assert(find(f, "req-a-46"));
-	cr_assert_not(find(f, "req-a-47"));
-}
-
-/* --- what may be wrong on the server --- */
-
-STORE_TEST(scripts_come_back_after_a_script_flush)
-{
-	struct writer a = {.id = SPAN("a")};
-	store_fixture_write(f, &a, "create", "{}", 1);
-	ASK("SCRIPT FLUSH");
-	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_WRITTEN);
-	cr_assert_eq(store_fixture_write(f, &a, "replace", "{}", 1), STORE_WRITTEN);
-	cr_assert_str_eq(ASK("XLEN " HISTORY), "3");
-}
-
-STORE_TEST(another_type_under_the_key_is_told_and_left_alone)
-{
-	struct writer none = {.id = SPAN("a")}, some = {.id = SPAN("a")};
-	ASK("RPUSH " DATA " x");
-	some.document = (struct document){.revision = 1, .updated_at_ms = 1, .created_at_ms = 1};
-	store_fixture_read(f, "a");
-	cr_assert_eq(f->error, -EBADMSG);
-	store_fixture_write_begin(f, &none, "create", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EBADMSG);
-	store_fixture_write_begin(f, &some, "replace", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EBADMSG);
-	cr_assert_str_eq(ASK("LRANGE " DATA " 0 -1"), "x");
-}
-
-STORE_TEST(a_string_that_is_no_envelope_is_told)
-{
-	struct writer a = {.id = SPAN("a")};
-	ASK("SET " DATA " %s", "{\"hello\":1}");
-	store_fixture_read(f, "a");
-	cr_assert_eq(f->error, -EBADMSG);
-	store_fixture_write_begin(f, &a, "create", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EBADMSG);
-}
-
-STORE_TEST(a_refused_history_entry_leaves_the_document_alone)
-{
-	struct writer a = {.id = SPAN("a")};
-	store_fixture_write(f, &a, "create", "{\"x\":1}", 1);
-	ASK("XADD " HISTORY " 9-0 op foreign");
-	store_fixture_write_begin(f, &a, "replace", "{\"x\":2}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EIO);
-	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":1}"));
-	cr_assert_str_eq(ASK("ZSCORE syncdoc:index:session a"), "1");
-}
-
-STORE_TEST(a_server_without_memory_refuses_writes_as_surely_not_done)
-{
-	struct writer a = {.id = SPAN("a")};
-	store_fixture_write(f, &a, "create", "{}", 1);
-	ASK("CONFIG SET maxmemory 1");
-	store_fixture_write_begin(f, &a, "replace", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EAGAIN);
-	ASK("CONFIG SET maxmemory 0");
-	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":1,"));
-}
-
-STORE_TEST(a_read_only_server_refuses_writes_as_surely_not_done)
-{
-	struct writer a = {.id = SPAN("a")};
-	ASK("REPLICAOF 127.0.0.1 1");
-	store_fixture_write_begin(f, &a, "create", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EAGAIN);
-}
-
-STORE_TEST(a_stalled_server_makes_a_write_unknown_and_a_read_try_again)
-{
-	struct writer a = {.id = SPAN("a")}, first = {.id = SPAN("first")};
-	f->config.redis_timeout_ms = 200;
-	store_fixture_open_again(f);
-	store_fixture_write(f, &first, "create", "{}", 1); /* the server knows the script */
-	fixture_signal(&f->redis, SIGSTOP);
-	store_fixture_write_begin(f, &a, "create", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -ETIMEDOUT);
-	store_read(f->store, SERVICE, SPAN("a"), store_fixture_on_read, f);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EAGAIN);
-	fixture_signal(&f->redis, SIGCONT);
-	/* The write was in the socket. */
-	for (int i = 0; i < 400 && !store_is_ready(f->store); i++)
-		fixture_run_for(&f->redis, 5);
-	cr_assert(find(f, "req-a-1"));
-	cr_assert_eq(f->found.revision, 1);
-}
-
-STORE_TEST(without_a_server_writes_are_surely_not_done)
-{
-	struct writer a = {.id = SPAN("a")};
-	f->config.redis_timeout_ms = 200;
-	store_fixture_open_again(f);
-	fixture_kill(&f->redis);
-	fixture_run_for(&f->redis, 30);
-	cr_assert_not(store_is_ready(f->store));
-	store_fixture_write_begin(f, &a, "create", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -EAGAIN);
-}
-
-STORE_TEST(what_waits_goes_out_when_the_server_is_back)
-{
-	struct writer a = {.id = SPAN("a")};
-	f->config.redis_timeout_ms = 5000;
-	store_fixture_open_again(f);
-	fixture_kill(&f->redis);
-	fixture_run_for(&f->redis, 30);
-	store_fixture_write_begin(f, &a, "create", "{\"x\":1}", 1);
-	fixture_start(&f->redis, NULL);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, 0);
-	cr_assert_eq(f->answer, STORE_WRITTEN);
-	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":1}"));
-	cr_assert_geq(store_reconnects(f->store), 1);
-}
-
-STORE_TEST(too_few_replicas_leave_a_write_unknown)
-{
-	struct writer a = {.id = SPAN("a")};
-	f->config.redis_wait_replicas = 1;
-	f->config.redis_timeout_ms = 200;
-	store_fixture_open_again(f);
-	store_fixture_write_begin(f, &a, "create", "{}", 1);
-	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
-	cr_assert_eq(f->error, -ETIMEDOUT);
-	cr_assert(find(f, "req-a-1"));
-}
-
-static void on_cancelled_write(int error, const struct store_write_result *result, void *arg)
-{
-	struct store_fixture *f = arg;
-	store_fixture_on_write(error, result, f);
-	/* As one who has more in his queue. */
-	if (f->calls < 3)
-		store_read(f->store, SERVICE, SPAN("b"), store_fixture_on_read, f);
-}
-
-STORE_TEST(destroy_cancels_everything_also_what_is_asked_from_inside)
-{
-	struct writer a = {.id = SPAN("a")};
-	struct store_revision revision = {.op = SPAN("create"),
-					  .at_ms = f->now_ms,
-					  .request = SPAN("r"),
-					  .reversible = SPAN("{}"),
-					  .event = SPAN("e")};
-	struct store_batch batch = {
-		.service = SERVICE, .id = a.id, .revisions = &revision, .count = 1};
-	batch.final = (struct document){.revision = 1,
-					.updated_at_ms = f->now_ms,
-					.created_at_ms = f->now_ms,
-					.service = SERVICE,
-					.id = a.id,
-					.data = SPAN("{}")};
-	fixture_signal(&f->redis, SIGSTOP);
-	store_write(f->store, &batch, on_cancelled_write, f);
-	store_read(f->store, SERVICE, SPAN("b"), store_fixture_on_read, f);
-	store_destroy(f->store);
-	f->store = NULL;
-	cr_assert_eq(f->calls, 3);
-	cr_assert_eq(f->error, -ECANCELED);
-}
-
-/* --- encodings --- */
-
-Test(store, auto_finds_out_what_the_server_can)
-{
-	struct store_fixture fixture, *f = &fixture;
-	struct writer a = {.id = SPAN("a")};
-	store_fixture_open(f, CONFIG_ENCODING_AUTO);
-	store_fixture_write(f, &a, "create", "{}", 1);
-	cr_assert_str_eq(ASK("TYPE " DATA), fixture_has_json() ? "ReJSON-RL" : "string");
-	store_fixture_close(f);
-}
-
-Test(store, auto_works_for_a_write_given_before_the_server_was_asked)
-{
-	struct store_fixture fixture, *f = &fixture;
-	struct writer a = {.id = SPAN("a")};
-	store_fixture_open(f, CONFIG_ENCODING_AUTO);
-	store_destroy(f->store);
-	f->store = store_create(f->redis.loop, &f->config, f->redis.url, 7);
-	store_fixture_write(f, &a, "create", "{\"x\":[]}", 1);
-	cr_assert_str_eq(ASK("TYPE " DATA), fixture_has_json() ? "ReJSON-RL" : "string");
-	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":[]}}"));
-	store_fixture_close(f);
-}
-
-Test(store, a_server_that_refuses_json_gets_the_string)
-{
-	struct store_fixture fixture, *f = &fixture;
-	struct writer a = {.id = SPAN("a")};
-	if (fixture_has_json())
-		cr_skip_test("this server can");
-	store_fixture_open(f, CONFIG_ENCODING_AUTO);
-	f->config.redis_encoding = CONFIG_ENCODING_JSON;
-	store_fixture_open_again(f);
-	cr_assert_eq(store_fixture_write(f, &a, "create", "{\"x\":1}", 1), STORE_WRITTEN);
-	cr_assert_eq(f->first_sequence, 1);
-	cr_assert_eq(store_fixture_write(f, &a, "delete", "{\"x\":2}", 1), STORE_WRITTEN);
-	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":2}}"));
-	assert_ttl(f, "PTTL " DATA, f->now_ms + 2 + 8 * DAY_MS);
-	store_fixture_close(f);
-}
-
-static void change_encoding(enum config_encoding from, enum config_encoding to, const char *type)
-{
-	struct store_fixture fixture, *f = &fixture;
-	struct writer a = {.id = SPAN("a")}, stale = a;
-	if (!fixture_has_json())
-		cr_skip_test("SYNCDOC_TEST_REDIS_ARGS names no server with JSON.SET");
-	store_fixture_open(f, from);
-	store_fixture_write(f, &a, "create", "{\"x\":[]}", 1);
-	f->config.redis_encoding = to;
-	store_fixture_open_again(f);
-	char *read = strdup(store_fixture_read(f, "a"));
-	cr_assert(strstr(read, "\"data\":{\"x\":[]}}"));
-	assert_mismatch(f, stale, read);
-	stale = a;
-	stale.document.updated_at_ms++;
-	assert_mismatch(f, stale, read);
-	cr_assert_eq(store_fixture_write(f, &a, "replace", "{\"x\":{}}", 1), STORE_WRITTEN);
-	cr_assert_str_eq(ASK("TYPE " DATA), type);
-	cr_assert(strstr(store_fixture_read(f, "a"), "\"data\":{\"x\":{}}}"));
-	free(read);
-	store_fixture_close(f);
-}
-
-Test(store, a_string_is_read_and_rewritten_as_json)
-{
-	change_encoding(CONFIG_ENCODING_STRING, CONFIG_ENCODING_JSON, "ReJSON-RL");
-}
-
-Test(store, json_is_read_and_rewritten_as_a_string)
-{
-	change_encoding(CONFIG_ENCODING_JSON, CONFIG_ENCODING_STRING, "string");
+	cr_assert(store_fixture_find(f, "req-a-46"));
+	cr_assert_not(store_fixture_find(f, "req-a-47"));
 }
 
 /* --- many --- */
@@ -766,7 +457,7 @@ static void on_many(int error, const struct span *envelopes, size_t count, void 
 		snprintf(f->many[i], sizeof(f->many[i]), "%.*s", SPAN_ARGS(envelopes[i]));
 }
 
-STORE_TEST(many_are_read_in_the_order_asked_with_gaps)
+STORE_TEST(store, many_are_read_in_the_order_asked_with_gaps)
 {
 	struct writer a = {.id = SPAN("a")}, b = {.id = SPAN("b")};
 	struct span ids[] = {SPAN("b"), SPAN("none"), SPAN("a"), SPAN("b")};

@@ -6,8 +6,6 @@
 
 TestSuite(store_history, .timeout = 40);
 
-#define HISTORY "syncdoc:history:{syncdoc:data:session:a}"
-#define DATA "syncdoc:data:session:a"
 #define ALL ((struct store_history_query){.count = 100, .bytes = 1 << 20})
 
 /* What the last call gave. */
@@ -60,24 +58,6 @@ static const char *ask(struct store_fixture *f, struct store_history_query query
 	return got.text;
 }
 
-#define HISTORY_TEST(name)                                                                         \
-	static void name(struct store_fixture *f);                                                 \
-	Test(store_history, name)                                                                  \
-	{                                                                                          \
-		struct store_fixture fixture;                                                      \
-		store_fixture_open(&fixture, CONFIG_ENCODING_STRING);                              \
-		name(&fixture);                                                                    \
-		store_fixture_close(&fixture);                                                     \
-	}                                                                                          \
-	Test(store_history, name##_json)                                                           \
-	{                                                                                          \
-		struct store_fixture fixture;                                                      \
-		store_fixture_open(&fixture, CONFIG_ENCODING_JSON);                                \
-		name(&fixture);                                                                    \
-		store_fixture_close(&fixture);                                                     \
-	}                                                                                          \
-	static void name(struct store_fixture *f)
-
 /* Revision n has the diff {"d":n}. */
 static void write_revisions(struct store_fixture *f, struct writer *writer, int count)
 {
@@ -94,7 +74,7 @@ static void write_revisions(struct store_fixture *f, struct writer *writer, int 
 	writer->reversible = SPAN_NONE;
 }
 
-HISTORY_TEST(all_entries_come_newest_first_with_the_envelope)
+STORE_TEST(store_history, all_entries_come_newest_first_with_the_envelope)
 {
 	struct writer a = {.id = SPAN("a"), .key = SPAN("k1")};
 	write_revisions(f, &a, 1);
@@ -112,7 +92,7 @@ HISTORY_TEST(all_entries_come_newest_first_with_the_envelope)
 	cr_assert_eq(got.last.request.len, strlen("req-a-1"));
 }
 
-HISTORY_TEST(a_document_that_is_not_there_has_nothing)
+STORE_TEST(store_history, a_document_that_is_not_there_has_nothing)
 {
 	cr_assert_str_eq(ask(f, ALL), "");
 	cr_assert_eq(got.error, 0);
@@ -122,7 +102,7 @@ HISTORY_TEST(a_document_that_is_not_there_has_nothing)
 	cr_assert(got.is_end);
 }
 
-HISTORY_TEST(above_and_below_bound_the_run)
+STORE_TEST(store_history, above_and_below_bound_the_run)
 {
 	struct writer a = {.id = SPAN("a")};
 	struct store_history_query query = ALL;
@@ -142,7 +122,7 @@ HISTORY_TEST(above_and_below_bound_the_run)
 	cr_assert_eq(got.document.revision, 5);
 }
 
-HISTORY_TEST(pages_by_count_follow_each_other)
+STORE_TEST(store_history, pages_by_count_follow_each_other)
 {
 	struct writer a = {.id = SPAN("a")};
 	struct store_history_query query = {.count = 2, .bytes = 1 << 20};
@@ -155,7 +135,7 @@ HISTORY_TEST(pages_by_count_follow_each_other)
 }
 
 /* The script reads 16 entries at a time. */
-HISTORY_TEST(long_runs_are_whole)
+STORE_TEST(store_history, long_runs_are_whole)
 {
 	struct writer a = {.id = SPAN("a")};
 	write_revisions(f, &a, 50);
@@ -166,7 +146,7 @@ HISTORY_TEST(long_runs_are_whole)
 	}
 }
 
-HISTORY_TEST(bytes_end_a_run_early_but_one_entry_always_comes)
+STORE_TEST(store_history, bytes_end_a_run_early_but_one_entry_always_comes)
 {
 	struct writer a = {.id = SPAN("a")};
 	static char large[5000];
@@ -192,7 +172,7 @@ HISTORY_TEST(bytes_end_a_run_early_but_one_entry_always_comes)
 	cr_assert(got.is_end);
 }
 
-HISTORY_TEST(an_entry_above_the_budget_has_no_diff)
+STORE_TEST(store_history, an_entry_above_the_budget_has_no_diff)
 {
 	struct writer a = {.id = SPAN("a")};
 	static char large[3000];
@@ -206,7 +186,7 @@ HISTORY_TEST(an_entry_above_the_budget_has_no_diff)
 	cr_assert_str_eq(ask(f, ALL), "3:merge:{\"d\":3} 2:replace:- 1:create:{\"d\":1}");
 }
 
-HISTORY_TEST(the_oldest_is_told_where_the_rest_was_trimmed)
+STORE_TEST(store_history, the_oldest_is_told_where_the_rest_was_trimmed)
 {
 	struct writer a = {.id = SPAN("a")};
 	struct store_history_query query = ALL;
@@ -224,7 +204,7 @@ HISTORY_TEST(the_oldest_is_told_where_the_rest_was_trimmed)
 	cr_assert_eq(got.document.revision, 8);
 }
 
-HISTORY_TEST(without_data_the_head_comes_alone)
+STORE_TEST(store_history, without_data_the_head_comes_alone)
 {
 	struct writer a = {.id = SPAN("a")};
 	struct store_history_query query = ALL;
@@ -241,7 +221,7 @@ HISTORY_TEST(without_data_the_head_comes_alone)
 	cr_assert_eq(got.document.data.len, 0);
 }
 
-HISTORY_TEST(what_is_no_document_or_no_history_is_an_error)
+STORE_TEST(store_history, what_is_no_document_or_no_history_is_an_error)
 {
 	struct store_history_query query = ALL;
 	fixture_ask(&f->redis, "SET " DATA " strange");
@@ -279,7 +259,7 @@ Test(store_history, a_store_that_goes_cancels_and_redis_away_is_said)
 	store_fixture_close(f);
 }
 
-HISTORY_TEST(the_first_entry_of_a_sequence_that_is_known_ends_the_run)
+STORE_TEST(store_history, the_first_entry_of_a_sequence_that_is_known_ends_the_run)
 {
 	struct writer a = {.id = SPAN("a")}, b = {.id = SPAN("b")};
 	struct store_history_query query = ALL;

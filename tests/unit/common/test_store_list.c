@@ -4,24 +4,6 @@
 
 TestSuite(store_list, .timeout = 40);
 
-#define LIST_TEST(name)                                                                            \
-	static void name(struct store_fixture *f);                                                 \
-	Test(store_list, name)                                                                     \
-	{                                                                                          \
-		struct store_fixture fixture;                                                      \
-		store_fixture_open(&fixture, CONFIG_ENCODING_STRING);                              \
-		name(&fixture);                                                                    \
-		store_fixture_close(&fixture);                                                     \
-	}                                                                                          \
-	Test(store_list, name##_json)                                                              \
-	{                                                                                          \
-		struct store_fixture fixture;                                                      \
-		store_fixture_open(&fixture, CONFIG_ENCODING_JSON);                                \
-		name(&fixture);                                                                    \
-		store_fixture_close(&fixture);                                                     \
-	}                                                                                          \
-	static void name(struct store_fixture *f)
-
 static const struct store_list_query newest = {.order = STORE_ORDER_UPDATED, .page_size = 2};
 static const struct store_list_query by_id = {.order = STORE_ORDER_ID, .page_size = 2};
 
@@ -51,7 +33,7 @@ static void assert_page(struct store_fixture *f, struct store_list_query query, 
 
 static const char *const five[] = {"c", "a", "e", "b", "d"};
 
-LIST_TEST(nothing_is_an_empty_page)
+STORE_TEST(store_list, nothing_is_an_empty_page)
 {
 	cr_assert_str_eq(store_fixture_list(f, newest, false), "[]");
 	cr_assert_eq(f->token.len, 0);
@@ -59,7 +41,7 @@ LIST_TEST(nothing_is_an_empty_page)
 	cr_assert_eq(f->token.len, 0);
 }
 
-LIST_TEST(pages_by_id_are_in_lexical_order)
+STORE_TEST(store_list, pages_by_id_are_in_lexical_order)
 {
 	create_all(f, five, 5);
 	assert_page(f, by_id, false, "a b", true);
@@ -67,7 +49,7 @@ LIST_TEST(pages_by_id_are_in_lexical_order)
 	assert_page(f, by_id, true, "e", false);
 }
 
-LIST_TEST(pages_by_update_are_newest_first)
+STORE_TEST(store_list, pages_by_update_are_newest_first)
 {
 	create_all(f, five, 5);
 	assert_page(f, newest, false, "d b", true);
@@ -75,7 +57,7 @@ LIST_TEST(pages_by_update_are_newest_first)
 	assert_page(f, newest, true, "c", false);
 }
 
-LIST_TEST(a_page_that_ends_exactly_has_no_next)
+STORE_TEST(store_list, a_page_that_ends_exactly_has_no_next)
 {
 	create_all(f, five, 4);
 	assert_page(f, newest, false, "b e", true);
@@ -84,7 +66,7 @@ LIST_TEST(a_page_that_ends_exactly_has_no_next)
 	assert_page(f, by_id, true, "c e", false);
 }
 
-LIST_TEST(what_changes_while_paging_is_on_a_new_first_page_and_nothing_comes_twice)
+STORE_TEST(store_list, what_changes_while_paging_is_on_a_new_first_page_and_nothing_comes_twice)
 {
 	struct writer e;
 	create_all(f, five, 2);
@@ -97,7 +79,7 @@ LIST_TEST(what_changes_while_paging_is_on_a_new_first_page_and_nothing_comes_twi
 	assert_page(f, newest, false, "z e", true);
 }
 
-LIST_TEST(pages_by_id_take_what_is_new_behind_them)
+STORE_TEST(store_list, pages_by_id_take_what_is_new_behind_them)
 {
 	create_all(f, five, 5);
 	assert_page(f, by_id, false, "a b", true);
@@ -106,7 +88,7 @@ LIST_TEST(pages_by_id_take_what_is_new_behind_them)
 	assert_page(f, by_id, true, "bb c", true);
 }
 
-LIST_TEST(a_prefix_narrows_both_orders)
+STORE_TEST(store_list, a_prefix_narrows_both_orders)
 {
 	static const char *const ids[] = {"u1-a", "u2-a", "u1-b", "u10", "u1", "u1-c", "t"};
 	struct store_list_query query = by_id;
@@ -126,7 +108,7 @@ LIST_TEST(a_prefix_narrows_both_orders)
 	assert_page(f, query, false, "", false);
 }
 
-LIST_TEST(tombstones_and_what_has_expired_are_left_out_unless_asked_for)
+STORE_TEST(store_list, tombstones_and_what_has_expired_are_left_out_unless_asked_for)
 {
 	struct store_list_query query = newest;
 	struct writer a = create(f, "a", "{}"), expired = {.id = SPAN("x")};
@@ -144,7 +126,7 @@ LIST_TEST(tombstones_and_what_has_expired_are_left_out_unless_asked_for)
 	assert_page(f, query, false, "b e", false);
 }
 
-LIST_TEST(a_page_is_full_also_behind_many_tombstones)
+STORE_TEST(store_list, a_page_is_full_also_behind_many_tombstones)
 {
 	struct store_list_query query = newest;
 	create_all(f, five, 3);
@@ -158,7 +140,7 @@ LIST_TEST(a_page_is_full_also_behind_many_tombstones)
 	assert_page(f, query, true, "c", false);
 }
 
-LIST_TEST(items_have_data_only_when_asked)
+STORE_TEST(store_list, items_have_data_only_when_asked)
 {
 	struct store_list_query query = newest;
 	create(f, "a", "{\"n\":[]}");
@@ -174,7 +156,7 @@ LIST_TEST(items_have_data_only_when_asked)
 	free(read);
 }
 
-LIST_TEST(a_page_with_data_ends_at_4_mib)
+STORE_TEST(store_list, a_page_with_data_ends_at_4_mib)
 {
 	enum { BYTES = 900000 };
 	struct store_list_query query = by_id;
@@ -195,7 +177,7 @@ LIST_TEST(a_page_with_data_ends_at_4_mib)
 	free(data);
 }
 
-LIST_TEST(ids_without_a_document_are_skipped)
+STORE_TEST(store_list, ids_without_a_document_are_skipped)
 {
 	create_all(f, five, 5);
 	fixture_ask(&f->redis, "DEL syncdoc:data:session:b syncdoc:data:session:d");
@@ -204,7 +186,7 @@ LIST_TEST(ids_without_a_document_are_skipped)
 	assert_page(f, newest, false, "e a", true);
 }
 
-LIST_TEST(what_is_no_document_is_left_out)
+STORE_TEST(store_list, what_is_no_document_is_left_out)
 {
 	create_all(f, five, 3);
 	fixture_ask(&f->redis, "SET syncdoc:data:session:a junk");
@@ -308,7 +290,7 @@ static const char *services(struct store_fixture *f)
 	return store_fixture_text(&f->envelope);
 }
 
-LIST_TEST(services_are_counted_newest_first)
+STORE_TEST(store_list, services_are_counted_newest_first)
 {
 	cr_assert_str_eq(services(f), "[]");
 	create_all(f, five, 2);

@@ -60,6 +60,7 @@ Test(access, narrows_to_what_is_allowed)
 		{SOME, "sync.s.*", "x", NULL, -1, true, 0, false, -1},
 		{SOME, "sync.s.*", NULL, "u1-", -1, false, 0, false, -1},
 		{SOME, "sync.s.*", NULL, "u1-2", 1, false, 0, false, 1},
+		{"{\"s\":\"rp\"}", "sync.s.*", "x", NULL, -2, true, 0, false, -1},
 		/* some of it */
 		{SOME, "sync.s.*", NULL, NULL, -1, false, 0, true, -1},
 		{SOME, "sync.s.updated", NULL, "u", -1, false, 0, true, -1},
@@ -68,8 +69,10 @@ Test(access, narrows_to_what_is_allowed)
 		{"{\"*\":\"rp\",\"t\":\"p\"}", "sync.*.*", NULL, NULL, -1, false, 0, true, -1},
 		{"{\"s\":\"p\",\"t\":\"r\"}", "sync.*.*", NULL, NULL, -1, false, 0, true, -1},
 		/* without presence */
-		{"{\"s\":\"r\"}", "sync.s.*", NULL, NULL, -1, false, 0, false, 0},
-		{"{\"s\":\"r\"}", "sync.s.updated", "x", NULL, -1, true, 0, false, 0},
+		{"{\"s\":\"r\"}", "sync.s.*", NULL, NULL, -1, false, 0, false, -2},
+		{"{\"s\":\"r\"}", "sync.s.updated", "x", NULL, -1, true, 0, false, -2},
+		{"{\"s\":\"r\"}", "sync.s.updated", "x", NULL, -2, true, 0, false, -2},
+		{"{\"s\":\"r\"}", "sync.s.updated", NULL, NULL, -1, false, 0, false, -1},
 		{"{\"s\":\"r\"}", "sync.s.updated", NULL, NULL, 0, false, 0, false, 0},
 		/* presence only */
 		{"{\"s\":\"p\"}", "sync.s.presence", NULL, NULL, -1, false, 0, false, -1},

@@ -93,7 +93,7 @@ static struct in6_addr numbered(unsigned number)
 {
 	struct in6_addr address = v6("2001:db8::");
 
-	memcpy(&address.s6_addr[10], &number, sizeof(number));
+	memcpy(&address.s6_addr[4], &number, sizeof(number));
 	return address;
 }
 
@@ -115,4 +115,18 @@ Test(address_count, many_addresses_are_told_apart)
 		cr_assert_not(address_count_is_full(count, &address, i % 3 + 1));
 	}
 	address_count_destroy(count); /* with some left */
+}
+
+Test(address_count, addresses_of_one_ipv6_network_count_together)
+{
+	struct address_count *count = address_count_create(1);
+	struct in6_addr a = v6("2001:db8::1"), b = v6("2001:db8::2:3:4:5"),
+			c = v6("2001:db8:0:1::1");
+
+	address_count_add(count, &a);
+	cr_expect(address_count_is_full(count, &b, 1));
+	cr_expect_not(address_count_is_full(count, &c, 1));
+	address_count_remove(count, &b);
+	cr_expect_not(address_count_is_full(count, &a, 1));
+	address_count_destroy(count);
 }

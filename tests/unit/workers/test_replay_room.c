@@ -304,3 +304,56 @@ Test(replay_room, a_failover_between_two_rounds_is_said)
 	cr_assert_eq(store.asked, 1);
 	peer_fini(&peer);
 }
+
+Test(replay_room, what_one_round_has_told_does_not_come_again_in_the_next)
+{
+	struct peer peer = replay_start(0);
+	struct store_since_document listed[] = {{SPAN("s"), SPAN("d"), 12}};
+
+	store.pad = 0;
+	subscribe(&peer, AFTER(RUN "-8"));
+	answer_changed(12, listed, 1);
+	peer_expect_part(&peer, "\"outcome\":\"replayed\"");
+	for (uint64_t revision = 1; revision <= 10; revision++)
+		publish_large("other", revision);
+	answer_revision(3, 14); /* sequences 14, 13, 12: two are newer than the list */
+	for (uint64_t revision = 1; revision <= 3; revision++)
+		cr_assert_eq(next_revision(&peer, "d"), revision);
+	fixture_mark(RUN "-14");
+	fixture_turn();
+	cr_assert_eq(store.reads[2].after, 12, "another round");
+	fixture_publish("d", 3, SPAN("{}")); /* late */
+	listed[0].sequence = 15;
+	answer_changed(15, listed, 1);
+	answer_revision(4, 15); /* 15, 14, 13, 12 */
+	cr_assert_eq(next_revision(&peer, "d"), 4);
+	peer_expect_nothing(&peer);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_resyncs_sent), 0);
+	peer_fini(&peer);
+}
+
+Test(replay_room, a_document_that_one_round_has_told_whole_is_silent_in_the_next)
+{
+	struct peer peer = replay_start(0);
+	struct store_since_document listed[] = {{SPAN("s"), SPAN("d"), 12}};
+
+	store.pad = 0;
+	subscribe(&peer, AFTER(RUN "-8"));
+	answer_changed(12, listed, 1);
+	peer_expect_part(&peer, "\"outcome\":\"replayed\"");
+	for (uint64_t revision = 1; revision <= 10; revision++)
+		publish_large("other", revision);
+	answer_revision(3, 14);
+	for (uint64_t revision = 1; revision <= 3; revision++)
+		cr_assert_eq(next_revision(&peer, "d"), revision);
+	fixture_mark(RUN "-14");
+	fixture_turn();
+	listed[0].sequence = 14;
+	answer_changed(14, listed, 1);
+	answer_revision(3, 14);
+	fixture_publish("d", 4, SPAN("{}"));
+	cr_assert_eq(next_revision(&peer, "d"), 4);
+	peer_expect_nothing(&peer);
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_resyncs_sent), 0);
+	peer_fini(&peer);
+}

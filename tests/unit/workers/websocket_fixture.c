@@ -1,5 +1,6 @@
 #include "websocket_fixture.h"
 
+#include "address_count.h"
 #include "auth.h"
 #include "config_table.h"
 #include "event.h"
@@ -141,7 +142,8 @@ void fixture_init(void)
 		.hash_seed = EPOCH,
 	};
 	MUST(fixture.worker.loop && fixture.worker.slot);
-	fixture.worker.auth = auth_create(fixture.config);
+	fixture.worker.auth = auth_create(fixture.config, fixture.worker.slot);
+	fixture.worker.addresses = address_count_create(EPOCH);
 }
 
 void fixture_start(void)
@@ -156,6 +158,7 @@ void fixture_fini(void)
 	while (fixture.answered_count < fixture.asked_count)
 		fixture_answer("{}");
 	auth_destroy(fixture.worker.auth);
+	address_count_destroy(fixture.worker.addresses);
 	ev_loop_destroy(fixture.worker.loop);
 	close(fixture.worker.inherit->ring_fd);
 	close(fixture.worker.inherit->wake_fd);
@@ -242,7 +245,7 @@ struct peer peer_connect(int sndbuf)
 	if (sndbuf)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	peer.fd = fds[1];
-	peer.connection = websockets_add(fixture.worker.websockets, fds[0], &address,
+	peer.connection = websockets_add(fixture.worker.websockets, fds[0], NULL, &address,
 					 AUDIENCE_PLAIN, NULL, SPAN_NONE);
 	peer_expect_part(&peer, "\"welcome\"");
 	return peer;

@@ -1,0 +1,101 @@
+/* test_session_auth.c — a refresh that takes rights away while something is held back. */
+#include "auth.h"
+#include "auth_secrets.h"
+#include "replay_fixture.h"
+#include "replay_private.h"
+
+#define WIDE "{\"type\":\"auth\",\"token\":\"wide-wide-wide-wide\"}"
+#define NARROW "{\"type\":\"auth\",\"token\":\"narrow-narrow-narrow\"}"
+#define PAD 3000 /* of each revision */
+
+static void open_all(void)
+{
+	static const char tokens[] =
+		"wide-wide-wide-wide ann {\"s\":\"rp\"}\n"
+		"narrow-narrow-narrow ann {\"s\":{\"rights\":\"r\",\"documents\":[\"e\"]}}\n";
+	struct auth_secrets *secrets = calloc(1, sizeof(*secrets));
+	const char *reason;
+	unsigned line;
+
+	cr_assert(secrets);
+	fixture_init();
+	auth_destroy(fixture.worker.auth);
+	cr_assert_eq(auth_tokens_parse(span_string(tokens), secrets, &line, &reason), 0);
+	fixture.config->auth_mode = CONFIG_AUTH_TOKEN;
+	fixture.config->auth_secrets = secrets;
+	fixture.config->ws_queue = 16384;
+	fixture.worker.auth = auth_create(fixture.config, fixture.worker.slot);
+}
+
+TestSuite(session_auth, .init = open_all, .fini = fixture_fini, .timeout = 20);
+
+static struct peer start(int sndbuf)
+{
+	struct peer peer = replay_start(sndbuf);
+
+	subscribe(&peer, WIDE);
+	peer_expect_part(&peer, "\"type\":\"result\",\"userId\":\"ann\"");
+	return peer;
+}
+
+/* All that comes; nothing of document d may come behind the answer to the refresh. */
+static void expect_nothing_of_d(struct peer *peer)
+{
+	struct frame frame = {0};
+	bool refreshed = false;
+
+	while (peer_next(peer, &frame)) {
+		bool is_event = strstr(frame.payload.at, "\"type\":\"event\"");
+
+		refreshed |= strstr(frame.payload.at, "\"userId\":\"ann\"") && !is_event;
+		cr_expect_not(refreshed && is_event && strstr(frame.payload.at, "\"d\""), "%.300s",
+			      frame.payload.at);
+	}
+	buffer_fini(&frame.payload);
+	cr_expect(refreshed);
+}
+
+Test(session_auth, what_a_replay_held_back_is_judged_by_the_new_rights)
+{
+	struct peer peer = start(0);
+
+	subscribe(&peer, SNAPSHOT);
+	subscribe(&peer, "{\"type\":\"subscribe\",\"topic\":\"sync.s.updated\"}");
+	subscribe(&peer, "{\"type\":\"subscribe\",\"topic\":\"sync.*.updated\"}");
+	subscribe(&peer, "{\"type\":\"subscribe\",\"topic\":\"sync.*.*\"}");
+	for (int i = 0; i < 3; i++)
+		peer_expect_part(&peer, "\"subscribed\"");
+	fixture_publish("d", 5, SPAN("{}"));
+	peer_expect_nothing(&peer);
+	subscribe(&peer, NARROW);
+	expect_nothing_of_d(&peer);
+	peer_fini(&peer);
+}
+
+static void publish_large(const char *id, uint64_t revision)
+{
+	struct buffer data = {0};
+
+	buffer_printf(&data, "{\"x\":\"%0*d\"}", PAD, 0);
+	fixture_publish(id, revision, buffer_span(&data));
+	buffer_fini(&data);
+	fixture_turn();
+}
+
+Test(session_auth, what_was_read_for_a_replay_is_not_sent_without_the_right)
+{
+	struct peer peer = start(4096);
+	struct store_since_document documents[] = {{SPAN("s"), SPAN("d"), 12}};
+
+	store.pad = PAD;
+	subscribe(&peer, SUBSCRIBE(",\"documentId\":\"f\",\"presence\":false"));
+	for (uint64_t revision = 1; !peer.connection->queue; revision++)
+		publish_large("f", revision);
+	subscribe(&peer, AFTER(RUN "-8"));
+	answer_changed(12, documents, 1);
+	answer_revision(4, 12);
+	cr_assert_gt(peer.connection->replays->running->frames.left, 0, "some waits for room");
+	subscribe(&peer, NARROW);
+	expect_nothing_of_d(&peer);
+	peer_fini(&peer);
+}

@@ -1,0 +1,20 @@
+/* seccomp_filter.h — what a worker may ask of the kernel once it serves: its sockets, its clocks,
+ * its memory, files to read, its log. Whoever takes a worker over by a fault of ours or of a
+ * library can start no program, open no file for writing, map no code. Only where the build has
+ * libseccomp. */
+#ifndef SYNCDOC_SECCOMP_FILTER_H
+#define SYNCDOC_SECCOMP_FILTER_H
+
+#include "base.h"
+
+#ifdef SYNCDOC_SECCOMP
+/* For this process, for good; no_new_privs must be set. -errno: nothing is changed. */
+int seccomp_filter_apply(void);
+#else
+static inline int seccomp_filter_apply(void)
+{
+	return -ENOSYS;
+}
+#endif
+
+#endif
