@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "exit_reason.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 
 const char *exit_reason(int wait_status, char ret[EXIT_REASON_MAX])
@@ -16,7 +17,9 @@ const char *exit_reason(int wait_status, char ret[EXIT_REASON_MAX])
 	}
 	int number = WTERMSIG(wait_status);
 	const char *name = sigabbrev_np(number); /* NULL for real-time signals */
-	const char *core = WCOREDUMP(wait_status) ? " (core dumped)" : "";
+	const char *core = number == SIGSYS         ? " (a call that seccomp forbids)"
+			   : WCOREDUMP(wait_status) ? " (core dumped)"
+						    : "";
 	if (name)
 		snprintf(ret, EXIT_REASON_MAX, "killed by SIG%s%s", name, core);
 	else

@@ -192,7 +192,7 @@ static int add_socket(scmp_filter_ctx filter)
 
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-					     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+					     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
 		if (error)
 			return error;
 	}
@@ -220,15 +220,15 @@ static int add_arguments(scmp_filter_ctx filter)
 	static const unsigned long requests[] = {FIONREAD, FIONBIO, TCGETS};
 	/* abort() */
 	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 
 	/* getrlimit(), not setrlimit() */
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-					 SCMP_A2(SCMP_CMP_EQ, 0));
+					 SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	for (size_t i = 0; i < ARRAY_LEN(requests) && !error; i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-					 SCMP_A1(SCMP_CMP_EQ, requests[i]));
+					 SCMP_A1(SCMP_CMP_EQ, requests[i], 0));
 	return error;
 }
 
@@ -243,6 +243,8 @@ int seccomp_filter_apply(void)
 	/* A tree instead of a row of comparisons: a few ns for each call. Before libseccomp 2.5: a
 	 * row. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	/* Older kernels slow down all of a process that has a filter, as if it ran code of strangers. */
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	int error = add_names(filter, allowed, ARRAY_LEN(allowed), SCMP_ACT_ALLOW);
 	if (!error)
 		error = add_names(filter, deadly, ARRAY_LEN(deadly), SCMP_ACT_KILL_PROCESS);

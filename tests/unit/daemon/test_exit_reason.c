@@ -38,6 +38,8 @@ Test(exit_reason, a_signal_shows_its_name)
 	char text[EXIT_REASON_MAX];
 	cr_assert_str_eq(exit_reason(status_of_child(SIGKILL, 0), text), "killed by SIGKILL");
 	cr_assert_str_eq(exit_reason(status_of_child(SIGTERM, 0), text), "killed by SIGTERM");
+	cr_assert_str_eq(exit_reason(status_of_child(SIGSYS, 0), text),
+			 "killed by SIGSYS (a call that seccomp forbids)");
 }
 
 Test(exit_reason, a_signal_without_a_name_shows_its_number)

@@ -150,7 +150,7 @@ void fixture_init(void)
 		.hash_seed = EPOCH,
 	};
 	MUST(fixture.worker.loop && fixture.worker.slot);
-	fixture.worker.auth = auth_create(fixture.config);
+	fixture.worker.auth = auth_create(fixture.config, fixture.worker.slot);
 	fixture.worker.addresses = address_count_create(EPOCH);
 }
 

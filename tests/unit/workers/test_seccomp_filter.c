@@ -1,0 +1,209 @@
+/* test_seccomp_filter.c — what a worker can still ask of the kernel. Each case in a child, which
+ * the filter is put on; built without sanitizers, which ask for more. */
+#include <criterion/criterion.h>
+
+#include "seccomp_filter.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+TestSuite(seccomp_filter, .timeout = 30);
+
+#define NO_FILTER 254
+
+/* 0 or the errno of `ask`, or minus the signal it died of. */
+static int behind_filter(int (*ask)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_filter_apply())
+			_exit(NO_FILTER);
+		_exit(ask());
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status))
+		return -WTERMSIG(status);
+	cr_assert_neq(WEXITSTATUS(status), NO_FILTER, "the filter is not put on");
+	return WEXITSTATUS(status);
+}
+
+static int code(long result)
+{
+	return result < 0 ? errno : 0;
+}
+
+static int open_for_writing(void)
+{
+	return code(open("/dev/null", O_WRONLY));
+}
+
+static int open_and_truncate(void)
+{
+	return code(open("/dev/null", O_WRONLY | O_APPEND | O_TRUNC));
+}
+
+static int open_for_both(void)
+{
+	return code(open("/dev/null", O_RDWR | O_APPEND));
+}
+
+static int map_code(void)
+{
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? errno : 0;
+}
+
+static int make_code(void)
+{
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? 200 : code(mprotect(at, 4096, PROT_READ | PROT_EXEC));
+}
+
+static int open_packet_socket(void)
+{
+	return code(socket(AF_PACKET, SOCK_RAW, 0));
+}
+
+static int fork_again(void)
+{
+	return code(fork());
+}
+
+static int kill_parent(void)
+{
+	return code(kill(getppid(), 0));
+}
+
+static int remove_file(void)
+{
+	return code(unlink("/tmp/syncdoc-no-such-file"));
+}
+
+static int change_mode(void)
+{
+	return code(chmod("/tmp/syncdoc-no-such-file", 0777));
+}
+
+static int raise_limit(void)
+{
+	struct rlimit limit = {1, 1};
+
+	return code(setrlimit(RLIMIT_CORE, &limit));
+}
+
+static int listen_anew(void)
+{
+	return code(listen(socket(AF_INET, SOCK_STREAM, 0), 1));
+}
+
+Test(seccomp_filter, what_a_worker_does_not_need_fails)
+{
+	static const struct {
+		const char *what;
+		int (*ask)(void);
+	} table[] = {
+		{"to open a file for writing", open_for_writing},
+		{"to cut a file", open_and_truncate},
+		{"to open a file for both", open_for_both},
+		{"to map code", map_code},
+		{"to make code of data", make_code},
+		{"a packet socket", open_packet_socket},
+		{"to fork", fork_again},
+		{"to signal others", kill_parent},
+		{"to remove a file", remove_file},
+		{"to change a mode", change_mode},
+		{"to change a limit", raise_limit},
+		{"to listen", listen_anew},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		cr_expect_eq(behind_filter(table[i].ask), EPERM, "%s", table[i].what);
+}
+
+static int run_program(void)
+{
+	char *const arguments[] = {"true", NULL};
+
+	return code(execv("/bin/true", arguments));
+}
+
+static int trace(void)
+{
+	return code(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+}
+
+static int change_user(void)
+{
+	return code(setuid(0));
+}
+
+Test(seccomp_filter, what_only_an_intruder_asks_for_ends_the_process)
+{
+	cr_expect_eq(behind_filter(run_program), -SIGSYS);
+	cr_expect_eq(behind_filter(trace), -SIGSYS);
+	cr_expect_eq(behind_filter(change_user), -SIGSYS);
+}
+
+static int end_by_abort(void)
+{
+	abort();
+}
+
+Test(seccomp_filter, our_own_assertions_still_end_it_as_they_should)
+{
+	cr_expect_eq(behind_filter(end_by_abort), -SIGABRT);
+}
+
+/* What libraries do in a worker that serves; returns which of it failed. */
+static int serve(void)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+	struct rlimit limit;
+	struct stat status;
+	struct timespec now;
+	char byte;
+	int pair[2], epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = {.events = EPOLLIN};
+	void *memory = malloc(64 << 20);
+
+	if (!memory || epoll < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0)
+		return 1; /* a pair is asked for by nobody, so it must fail */
+	free(memory);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		return 2;
+	if (getaddrinfo("localhost", "80", &hints, &found))
+		return 3;
+	freeaddrinfo(found);
+	int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (file < 0 || read(file, &byte, 1) != 1 || stat("/proc/self/fd", &status) < 0)
+		return 4;
+	if (open("/dev/null", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640) < 0)
+		return 5; /* the log */
+	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 6;
+	if (fcntl(fd, F_DUPFD_CLOEXEC, 3) < 0 || shutdown(fd, SHUT_RDWR) == 0)
+		return 7; /* it is not connected: ENOTCONN, not EPERM */
+	return errno == ENOTCONN ? 0 : 8;
+}
+
+Test(seccomp_filter, what_a_worker_does_is_allowed)
+{
+	cr_expect_eq(behind_filter(serve), 0);
+}
