@@ -21,6 +21,7 @@ struct client {
 	struct in6_addr address;  /* of the peer; all zero over a unix socket */
 	bool is_proxy;            /* one of trusted_proxies */
 	bool counts;              /* in worker->addresses */
+	bool silent;              /* ended for it, and counted */
 	bool upgraded;            /* its socket belongs to websocket.c now */
 	int64_t since_ms;         /* monotonic: its start */
 	uint64_t answered;        /* requests that are over */
