@@ -2,76 +2,15 @@
 /* auth_secrets.c — files into keys and static tokens. */
 #include "auth_secrets.h"
 
-#include <fcntl.h>
+#include "secret_file.h"
+
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define KEY_FILE_MAX 65536
 #define TOKENS_FILE_MAX (1u << 20)
 #define SECRET_MIN 32 /* bytes: RFC 7518 section 3.2, as long as the hash */
 #define RSA_BITS_MIN 2048
-
-/* Where a fault is reported. */
-struct report {
-	const char *key; /* of the configuration */
-	const char *path;
-	char *text;
-	size_t len;
-};
-
-static int fault(const struct report *report, const char *reason)
-{
-	snprintf(report->text, report->len, "%s: %s: %s", report->key, report->path, reason);
-	return -EINVAL;
-}
-
-/* --- files ----------------------------------------------------------------------- */
-
-static int check_mode(const struct report *report, int fd, mode_t forbidden, const char *reason)
-{
-	struct stat status;
-
-	if (fstat(fd, &status))
-		return fault(report, strerror(errno));
-	if (!S_ISREG(status.st_mode))
-		return fault(report, "is no regular file");
-	return status.st_mode & forbidden ? fault(report, reason) : 0;
-}
-
-static int read_open_file(const struct report *report, int fd, size_t most, struct buffer *ret)
-{
-	for (;;) {
-		char *to = buffer_reserve(ret, 4096);
-		ssize_t got = read(fd, to, 4096);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fault(report, strerror(errno));
-		if (!got)
-			return 0;
-		ret->len += (size_t)got;
-		if (ret->len > most)
-			return fault(report, "is too large for what it should hold");
-	}
-}
-
-static int read_file(const struct report *report, mode_t forbidden, const char *reason, size_t most,
-		     struct buffer *ret)
-{
-	/* Not waiting for the writer of a FIFO. */
-	int fd = open(report->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0)
-		return fault(report, strerror(errno));
-	int error = check_mode(report, fd, forbidden, reason);
-	if (!error)
-		error = read_open_file(report, fd, most, ret);
-	close(fd);
-	return error;
-}
 
 /* --- keys ------------------------------------------------------------------------ */
 
@@ -109,14 +48,16 @@ static void strip_line_end(struct buffer *secret)
 }
 
 /* Who takes a public key for a secret lets everybody sign who has the public key. */
-static int check_secret(const struct report *report, struct buffer *secret)
+static int check_secret(const struct secret_report *report, struct buffer *secret)
 {
 	strip_line_end(secret);
 	if (secret->len >= 10 && memmem(secret->at, secret->len, "-----BEGIN", 10))
-		return fault(report, "is a PEM key, and HS256 needs a secret that nobody else has");
+		return secret_fault(report,
+				    "is a PEM key, and HS256 needs a secret that nobody else has");
 	if (secret->len < SECRET_MIN)
-		return fault(report, "is shorter than the 32 bytes HS256 needs (openssl rand -hex "
-				     "32 makes some)");
+		return secret_fault(report,
+				    "is shorter than the 32 bytes HS256 needs (openssl rand -hex "
+				    "32 makes some)");
 	return 0;
 }
 
@@ -136,23 +77,24 @@ static const char *public_key_fault(gnutls_pubkey_t key, bool is_rsa)
 	return NULL;
 }
 
-static int check_public_key(const struct report *report, struct buffer *text, bool is_rsa)
+static int check_public_key(const struct secret_report *report, struct buffer *text, bool is_rsa)
 {
 	gnutls_datum_t pem = {(unsigned char *)text->at, (unsigned)text->len};
 	gnutls_pubkey_t key;
 
 	if (memmem(text->at, text->len, "PRIVATE KEY-----", 16))
-		return fault(report, "has a private key; the public one is enough, and all this "
-				     "server should have");
+		return secret_fault(report,
+				    "has a private key; the public one is enough, and all this "
+				    "server should have");
 	MUST(!gnutls_pubkey_init(&key));
 	const char *reason = gnutls_pubkey_import(key, &pem, GNUTLS_X509_FMT_PEM)
 				     ? "is no public key in PEM (BEGIN PUBLIC KEY)"
 				     : public_key_fault(key, is_rsa);
 	gnutls_pubkey_deinit(key);
-	return reason ? fault(report, reason) : 0;
+	return reason ? secret_fault(report, reason) : 0;
 }
 
-static int load_key(const struct config *config, const char *item, struct report *report,
+static int load_key(const struct config *config, const char *item, struct secret_report *report,
 		    struct auth_key *ret)
 {
 	struct span kid = auth_key_kid(item);
@@ -161,9 +103,9 @@ static int load_key(const struct config *config, const char *item, struct report
 	report->path = auth_key_path(item);
 	ret->kid = strndup(kid.len ? kid.at : "", kid.len);
 	MUST(ret->kid);
-	if (read_file(report, S_IWGRP | S_IWOTH,
-		      "may be written by its group or by others (chmod go-w)", KEY_FILE_MAX,
-		      &ret->text))
+	if (secret_file_read(report, S_IWGRP | S_IWOTH,
+			     "may be written by its group or by others (chmod go-w)", KEY_FILE_MAX,
+			     &ret->text))
 		return -EINVAL;
 	buffer_reserve(&ret->text, 1);
 	if (strcmp(algorithm, "HS256") == 0
@@ -175,7 +117,7 @@ static int load_key(const struct config *config, const char *item, struct report
 }
 
 static int load_keys(const struct config *config, struct auth_secrets *secrets,
-		     struct report *report)
+		     struct secret_report *report)
 {
 	secrets->keys = calloc(config->auth_key.count + 1, sizeof(*secrets->keys));
 	MUST(secrets->keys);
@@ -188,7 +130,7 @@ static int load_keys(const struct config *config, struct auth_secrets *secrets,
 }
 
 static int load_tokens(const struct config *config, struct auth_secrets *secrets,
-		       struct report *report)
+		       struct secret_report *report)
 {
 	CLEANUP(buffer_fini) struct buffer text = {0};
 	char where[160];
@@ -197,8 +139,8 @@ static int load_tokens(const struct config *config, struct auth_secrets *secrets
 
 	report->key = "auth.tokens";
 	report->path = config->auth_tokens;
-	if (read_file(report, S_IRWXG | S_IRWXO, "must be its owner's alone (chmod 600)",
-		      TOKENS_FILE_MAX, &text))
+	if (secret_file_read(report, S_IRWXG | S_IRWXO, "must be its owner's alone (chmod 600)",
+			     TOKENS_FILE_MAX, &text))
 		return -EINVAL;
 	int error = auth_tokens_parse(buffer_span(&text), secrets, &line, &reason);
 	if (text.at)
@@ -206,7 +148,7 @@ static int load_tokens(const struct config *config, struct auth_secrets *secrets
 	if (!error)
 		return 0;
 	snprintf(where, sizeof(where), "line %u: %s", line, reason);
-	return fault(report, where);
+	return secret_fault(report, where);
 }
 
 /* --- life ------------------------------------------------------------------------ */
@@ -214,7 +156,7 @@ static int load_tokens(const struct config *config, struct auth_secrets *secrets
 int auth_secrets_load(const struct config *config, struct auth_secrets **ret, char *ret_error,
 		      size_t error_len)
 {
-	struct report report = {"auth.key", "", ret_error, error_len};
+	struct secret_report report = {"auth.key", "", ret_error, error_len};
 	struct auth_secrets *secrets = calloc(1, sizeof(*secrets));
 	int error = 0;
 

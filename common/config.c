@@ -2,6 +2,7 @@
 #include "config_table.h"
 
 #include "auth_secrets.h"
+#include "tls_files.h"
 #include "inherit.h"
 #include "ring.h"
 
@@ -122,8 +123,8 @@ const struct config_key config_keys[] = {
 	STRING("auth.issuer", auth_issuer, "", NULL),
 	STRING("auth.tokens", auth_tokens, "", config_check_path_or_none),
 
-	STRING("tls.cert", tls_cert, "", config_check_unsupported),
-	STRING("tls.key", tls_key, "", config_check_unsupported),
+	STRING("tls.cert", tls_cert, "", config_check_path_or_none),
+	STRING("tls.key", tls_key, "", config_check_path_or_none),
 
 	STRING("log.target", log_target, "stderr", config_check_log_target),
 	CHOICE("log.level", log_level, "info", log_levels),
@@ -181,6 +182,7 @@ void config_destroy(struct config *config)
 	for (size_t i = 0; i < config_key_count; i++)
 		config_value_free(config, &config_keys[i]);
 	auth_secrets_destroy(config->auth_secrets);
+	tls_files_destroy(config->tls_files);
 	free(config);
 }
 

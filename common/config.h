@@ -9,6 +9,7 @@
 #define CONFIG_PATH "/etc/syncdoc/syncdocd.conf"
 
 struct auth_secrets;
+struct tls_files;
 
 struct config_list {
 	char **items; /* owned, each NUL-terminated */
@@ -75,6 +76,7 @@ struct config {
 	struct auth_secrets *auth_secrets;
 	struct config_list cors_origins;
 	char *tls_cert, *tls_key;
+	struct tls_files *tls_files; /* as auth_secrets */
 
 	char *log_target;
 	enum log_level log_level;

@@ -38,11 +38,6 @@ static bool consists_of(const char *text, size_t len, const char *set)
 
 /* ---- one key ---- */
 
-int config_check_unsupported(const char *text, struct buffer *ret_reason)
-{
-	return text[0] == '\0' ? 0 : refuse(ret_reason, "is not supported by this version yet");
-}
-
 int config_check_listen(const char *text, struct buffer *ret_reason)
 {
 	struct sockaddr_storage address;
@@ -228,6 +223,13 @@ static int replicas_check(const struct config *config, struct buffer *ret_reason
 	return refuse(ret_reason, "the embedded Redis has no replicas to wait for");
 }
 
+static int tls_check(const struct config *config, struct buffer *ret_reason)
+{
+	return !*config->tls_cert == !*config->tls_key
+		       ? 0
+		       : refuse(ret_reason, "tls.cert and tls.key need each other");
+}
+
 static int queue_check(const struct config *config, struct buffer *ret_reason)
 {
 	if (config->ws_queue_total >= config->ws_queue)
@@ -250,6 +252,7 @@ int config_check_together(const struct config *config, const char **ret_key, con
 		{ring_room_check, "ring.size", "documents.max_size"},
 		{cluster_check, "redis.cluster", NULL},
 		{replicas_check, "redis.wait_replicas", NULL},
+		{tls_check, "tls.cert", "tls.key"},
 		{queue_check, "ws.queue_total", "ws.queue"},
 	};
 

@@ -93,7 +93,6 @@ int config_check_origin(const char *text, struct buffer *ret_reason);
 int config_check_redis_url(const char *text, struct buffer *ret_reason);
 int config_check_auth_key(const char *text, struct buffer *ret_reason);
 int config_check_auth_algorithm(const char *text, struct buffer *ret_reason);
-int config_check_unsupported(const char *text, struct buffer *ret_reason); /* only "" passes */
 
 /* auth.mode and what it needs. */
 int config_check_auth(const struct config *config, struct buffer *ret_reason);

@@ -200,6 +200,16 @@ static struct rights *rights_create(uint32_t tokens)
 	return rights;
 }
 
+/* They are kept for long, and many of them (token_cache.h). */
+static void give_back_room(struct rights *rights)
+{
+	rights->services = reallocarray(rights->services, rights->service_count + 1,
+					sizeof(*rights->services));
+	rights->patterns = reallocarray(rights->patterns, rights->pattern_count + 1,
+					sizeof(*rights->patterns));
+	MUST(rights->services && rights->patterns);
+}
+
 int rights_compile(const struct json *doc, uint32_t token, struct rights **ret,
 		   const char **ret_reason)
 {
@@ -216,6 +226,7 @@ int rights_compile(const struct json *doc, uint32_t token, struct rights **ret,
 		rights_put(rights);
 		return error;
 	}
+	give_back_room(rights);
 	settle(rights);
 	*ret = rights;
 	return 0;

@@ -90,14 +90,21 @@ static int put_refusal(struct span word)
 	return span_equals(word, SPAN("full")) ? -ENOSPC : -EIO;
 }
 
+/* Both scripts answer three values, or a word when they refuse. */
+static int check_reply(const struct redisReply *reply, int error, const char *script)
+{
+	error = store_error(reply, error, true, script);
+	if (error)
+		return error;
+	if (reply->type == REDIS_REPLY_STRING)
+		return put_refusal(reply_text(reply));
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 ? 0 : -EIO;
+}
+
 static void on_put(const struct redisReply *reply, int error, void *arg)
 {
 	struct presence_request *request = arg;
-	error = store_error(reply, error, true, "presence_put.lua");
-	if (!error && reply->type == REDIS_REPLY_STRING)
-		error = put_refusal(reply_text(reply));
-	else if (!error && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3))
-		error = -EIO;
+	error = check_reply(reply, error, "presence_put.lua");
 	if (error) {
 		presence_finish(&request->base, error);
 		return;
@@ -156,11 +163,7 @@ void store_presence_put(struct store *store, const struct store_presence *presen
 static void on_leave(const struct redisReply *reply, int error, void *arg)
 {
 	struct presence_request *request = arg;
-	error = store_error(reply, error, true, "presence_remove.lua");
-	if (!error && reply->type == REDIS_REPLY_STRING)
-		error = put_refusal(reply_text(reply));
-	else if (!error && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3))
-		error = -EIO;
+	error = check_reply(reply, error, "presence_remove.lua");
 	if (error) {
 		presence_finish(&request->base, error);
 		return;

@@ -2,6 +2,11 @@
 #include "reload.h"
 
 #include "auth_secrets.h"
+#include "tls_files.h"
+
+#include <time.h>
+
+#define CERTIFICATE_WARN_DAYS 14
 
 static void log_restart_key(const char *key, void *arg)
 {
@@ -21,13 +26,28 @@ struct config *reload_config(const struct config *old, const char *path,
 	config_needs_restart(old, config, log_restart_key, NULL);
 	/* What stays in force may not go with what is new: no auth.mode, and a public listener. */
 	if (config_carry_over(config, old, ret_error, error_len) ||
-	    auth_secrets_load(config, &config->auth_secrets, ret_error, error_len)) {
+	    auth_secrets_load(config, &config->auth_secrets, ret_error, error_len) ||
+	    tls_files_load(config, &config->tls_files, ret_error, error_len)) {
 		log_error("reload: %s; the old configuration stays, keys and tokens too",
 			  ret_error);
 		config_destroy(config);
 		return NULL;
 	}
+	reload_tell_certificate(config);
 	return config;
+}
+
+void reload_tell_certificate(const struct config *config)
+{
+	const int64_t day_ms = INT64_C(86400) * 1000;
+	if (!config->tls_files)
+		return;
+	int64_t left_ms = config->tls_files->ends_at_ms - (int64_t)time(NULL) * 1000;
+	if (left_ms <= 0)
+		log_error("tls.cert: %s has expired; clients will refuse it", config->tls_cert);
+	else if (left_ms < CERTIFICATE_WARN_DAYS * day_ms)
+		log_warning("tls.cert: %s expires in %lld days", config->tls_cert,
+			    (long long)(left_ms / day_ms));
 }
 
 const char *reload_log_target(const struct config *config, bool has_stderr)

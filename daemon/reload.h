@@ -13,6 +13,8 @@ struct config *reload_config(const struct config *old, const char *path,
 /* Opens the log anew where the configuration of it has changed. */
 void reload_log(const struct config *old, const struct config *new, bool has_stderr);
 /* Where to log in truth: a daemon has no stderr, and the lines must not be lost for that. */
+/* Logs if the certificate of tls.cert has expired or is about to. */
+void reload_tell_certificate(const struct config *config);
 const char *reload_log_target(const struct config *config, bool has_stderr);
 
 #endif

@@ -6,6 +6,8 @@
 #include "auth_secrets.h"
 #include "child_table.h"
 #include "clock.h"
+#include "reload.h"
+#include "tls_files.h"
 
 #include <bsd/stdlib.h>
 
@@ -56,8 +58,11 @@ static int start(struct supervisor *supervisor, char *ret_error, size_t error_le
 {
 	struct config *config = supervisor->config;
 	int error = auth_secrets_load(config, &config->auth_secrets, ret_error, error_len);
+	if (!error)
+		error = tls_files_load(config, &config->tls_files, ret_error, error_len);
 	if (error)
 		return error;
+	reload_tell_certificate(config);
 	error = publisher_init(&supervisor->publisher, config->ring_size,
 			       config->workers * CHILD_SLOTS_PER_WORKER);
 	if (error) {

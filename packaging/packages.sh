@@ -27,6 +27,8 @@ packages_table() {
 	build    module:libseccomp:2.5         libseccomp-dev           libseccomp-devel
 	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
+	node     node:18                       nodejs                   nodejs
+	node     command:npm                   npm                      nodejs-npm
 	curl     command:curl                  curl                     curl
 	deb      package:build-essential       build-essential          build-essential
 	deb      command:dpkg-buildpackage     dpkg-dev                 dpkg-dev

@@ -8,12 +8,13 @@ cd "$root" || exit 1
 # shellcheck source=packaging/packages.sh
 . packaging/packages.sh
 
-ALL_PARTS="unit stress clang fuzz tsan release packages e2e"
+ALL_PARTS="unit stress clang fuzz tsan release bench packages e2e"
 BUILD_MAX_S=900 # a part that takes longer than its maximum is ended and has failed
 UNIT_MAX_S=900
 STRESS_MAX_S=300
 STRESS_S=3 # of each stress program under ThreadSanitizer
 FUZZ_S=8   # of each fuzz program, after its seeds
+BENCH_MAX_S=300
 PACKAGES_MAX_S=120 # each check
 E2E_MAX_S=1200
 CHECKER_S=20     # of tests/e2e/checker.mjs, which checker.test.js runs
@@ -32,6 +33,8 @@ usage() {
 	  fuzz      the same build: libFuzzer on the seeds, and $FUZZ_S s of search each
 	  tsan      gcc, ThreadSanitizer: the ring under stress
 	  release   an optimised build, without warnings
+	  bench     the same build: instructions per write, read and delivery, against those recorded
+	            (with valgrind, and where there are figures for the compiler; else skipped)
 	  packages  packaging: scripts, unit, file lists (tests/packaging/run.sh tests the packages)
 	  e2e       node:test against the processes of the first build, some also against the release
 
@@ -396,6 +399,17 @@ part_release() {
 	programs_end
 }
 
+part_bench() {
+	build_release || return
+	programs_begin "instructions per write, read and delivery"
+	in_session "$BUILD_MAX_S" "$step_log" sh tests/bench/build.sh &&
+		in_session "$BENCH_MAX_S" "$step_log" env SYNCDOC_BUILD="$root/build-release" \
+			node tests/bench/instructions.mjs
+	one_program $?
+	grep '^SKIPPED' "$step_log"
+	programs_end
+}
+
 part_packages() {
 	programs_begin "packaging, what can be checked without a package"
 	for name in $(sh tests/packaging/quick.sh); do
@@ -464,6 +478,7 @@ groups_of() {
 	clang | fuzz) echo build unit clang fuzz ;;
 	tsan) echo build thread ;;
 	release) echo build ;;
+	bench) echo build redis node ;;
 	packages) echo build checks ;;
 	e2e) echo build unit sanitize e2e ;;
 	esac
@@ -523,6 +538,7 @@ if ! mkdir -p "$logs" || ! [ -w "$logs" ]; then
 	exit 1
 fi
 scratch=$(mktemp -d) || exit 1
+chmod 711 "$scratch" # some tests run programs in it as another user
 trap clean_up EXIT
 trap 'echo; exit 130' INT
 trap 'echo; exit 143' TERM
@@ -550,6 +566,7 @@ for part; do
 	fuzz) part_fuzz ;;
 	tsan) part_tsan ;;
 	release) part_release ;;
+	bench) part_bench ;;
 	packages) part_packages ;;
 	e2e) part_e2e ;;
 	esac

@@ -7,6 +7,7 @@
 
 struct auth {
 	const struct config *config; /* borrowed */
+	struct slot *slot;           /* borrowed */
 	struct token_cache *cache;   /* owned; jwt */
 	struct principal **tokens;   /* owned; token: in the order of the secrets' tokens */
 	struct principal *everybody; /* owned reference; NULL: auth.mode is set */
@@ -38,12 +39,13 @@ static void create_token_principals(struct auth *auth)
 						   rights_get(secrets->tokens[i].rights));
 }
 
-struct auth *auth_create(const struct config *config)
+struct auth *auth_create(const struct config *config, struct slot *slot)
 {
 	struct auth *auth = calloc(1, sizeof(*auth));
 
 	MUST(auth);
 	auth->config = config;
+	auth->slot = slot;
 	if (!CONFIG_AUTH_IS_ON(config)) {
 		auth->everybody = create_everybody();
 		return auth;
@@ -119,7 +121,8 @@ static int check_jwt(struct auth *auth, struct span token, const unsigned char *
 	}
 	if (jwt_token_check(auth->config, token, now_ms, ret, ret_refusal))
 		return -EINVAL;
-	token_cache_add(auth->cache, digest, *ret);
+	if (token_cache_add(auth->cache, digest, *ret))
+		stat_add(auth->slot, STAT_token_cache_evictions, 1);
 	return 0;
 }
 

@@ -4,11 +4,12 @@
 
 #include "config.h"
 #include "principal.h"
+#include "stats.h"
 
 struct auth;
 
-/* `config` with its auth_secrets is borrowed. */
-struct auth *auth_create(const struct config *config);
+/* `config` with its auth_secrets is borrowed, and so is the slot whose counters it moves. */
+struct auth *auth_create(const struct config *config, struct slot *slot);
 void auth_destroy(struct auth *auth); /* NULL is fine */
 
 /* Whom everybody is without auth.mode; NULL: everybody needs a token. */

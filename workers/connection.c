@@ -3,6 +3,7 @@
  * is lost, and nothing is done for free. */
 #include "connection_private.h"
 
+#include "http.h"
 #include "log.h"
 #include "ws_deflate.h"
 #include <sys/socket.h>
@@ -212,6 +213,17 @@ void connection_start(struct connection *connection, int fd, struct span extra)
 	}
 }
 
+/* MHD sends what it still has, ends the TLS session and closes both. */
+static void close_socket(struct connection *connection)
+{
+	if (!connection->tls) {
+		close(connection->io.fd);
+		return;
+	}
+	http_tls_close(connection->tls);
+	connection->tls = NULL;
+}
+
 void connection_fini(struct connection *connection)
 {
 	ev_io_stop(connection->websockets->worker->loop, &connection->io);
@@ -219,6 +231,6 @@ void connection_fini(struct connection *connection)
 	ws_reader_fini(&connection->reader);
 	free(connection->held);
 	connection->held = NULL;
-	close(connection->io.fd);
+	close_socket(connection);
 	connection->io.fd = -1;
 }

@@ -33,6 +33,7 @@ struct connection {
 	ev_io io;
 	struct ws_reader reader;
 	struct websockets *websockets;
+	struct client *tls; /* http.c has the socket, because MHD encrypts; NULL: it is ours */
 	struct send_queue *queue; /* owned; NULL: nothing waits */
 	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
 	struct replays *replays;  /* owned; NULL: no replay */

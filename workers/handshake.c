@@ -123,12 +123,15 @@ static void refuse_taken_over(struct worker *worker, const char *why)
 }
 
 /* Between the check of the handshake and its 101 others may have come in. */
-static void add_connection(struct worker *worker, int fd, const struct in6_addr *address,
-			   enum audience_kind kind, struct principal *principal, struct span extra)
+static void add_connection(struct worker *worker, int fd, struct client *tls,
+			   const struct request *request, enum audience_kind kind,
+			   struct span extra)
 {
-	const char *limit = websockets_limit(worker->websockets, address);
-	struct connection *connection = websockets_add(worker->websockets, fd, address, kind,
-						       principal, limit ? SPAN_NONE : extra);
+	struct in6_addr address = request_address(request);
+	const char *limit = websockets_limit(worker->websockets, &address);
+	struct connection *connection =
+		websockets_add(worker->websockets, fd, tls, &address, kind,
+			       request_principal(request), limit ? SPAN_NONE : extra);
 
 	if (!limit)
 		return;
@@ -138,26 +141,38 @@ static void add_connection(struct worker *worker, int fd, const struct in6_addr 
 
 /* The socket becomes ours (FACTS.md: MHD then frees all it kept for it): 100 bytes a connection
  * instead of thousands. */
+static int duplicate(MHD_socket mhd_fd)
+{
+	int one = 1;
+	int fd = fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3);
+
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+			   sizeof(one)); /* a unix socket refuses it, and needs none */
+	return fd;
+}
+
+/* Over TLS it is one end of a socket pair, at whose other end MHD encrypts: it has to keep the
+ * connection until http_tls_close() says that it is over. */
 static void take_over(struct worker *worker, struct request *request, struct span extra,
 		      MHD_socket mhd_fd, struct MHD_UpgradeResponseHandle *handle,
 		      enum audience_kind kind)
 {
 	bool possible = worker->websockets && request;
-	int fd = possible ? fcntl(mhd_fd, F_DUPFD_CLOEXEC, 3) : -1;
-	int one = 1;
+	struct client *tls = request ? request_tls_client(request, handle, mhd_fd) : NULL;
+	int fd = !possible ? -1 : tls ? mhd_fd : duplicate(mhd_fd);
 
 	if (fd < 0) {
 		refuse_taken_over(worker, possible ? strerror(errno) : "shutting down");
 	} else {
-		struct in6_addr address = request_address(request);
-
 		request_give_place(request);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-			   sizeof(one)); /* a unix socket refuses it, and needs none */
-		add_connection(worker, fd, &address, kind, request_principal(request), extra);
+		add_connection(worker, fd, tls, request, kind, extra);
 	}
-	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+	if (fd < 0 && tls)
+		http_tls_close(tls);
+	else if (!tls)
+		MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 	http_run_soon(worker->http);
 }
 

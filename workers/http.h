@@ -83,6 +83,15 @@ void request_give_place(struct request *request);
 /* From a client on this machine: over loopback or a unix socket, and not on behalf of somebody
  * else. */
 bool request_is_local(const struct request *request);
+/* Whom the socket of an upgraded request belongs to if MHD encrypts; NULL: it does not. It lives
+ * until http_tls_close(). */
+struct client;
+struct MHD_UpgradeResponseHandle;
+struct client *request_tls_client(const struct request *request,
+				  struct MHD_UpgradeResponseHandle *handle, int fd);
+/* What has been written goes out, then the connection ends. */
+void http_tls_close(struct client *client);
+
 /* NULL where log.access is off; see access_log.h. */
 struct access_line *request_access_line(const struct request *request);
 

@@ -66,9 +66,15 @@ static void count_refused(struct http *http, const char *why)
 static void add_connection(struct http *http, int fd, const struct sockaddr_storage *address,
 			   socklen_t len)
 {
+	bool is_unix = address->ss_family == AF_UNIX;
+	struct http_daemon *daemon = &http->daemons[HTTP_DAEMON_TCP];
 	size_t taken_over =
 		http->worker->websockets ? websockets_count(http->worker->websockets) : 0;
 
+	/* Those over TLS are still among the clients. */
+	taken_over -= taken_over < http->tls_upgraded ? taken_over : http->tls_upgraded;
+	if (is_unix && http->daemons[HTTP_DAEMON_UNIX].mhd)
+		daemon = &http->daemons[HTTP_DAEMON_UNIX];
 	if (http->client_count + taken_over >= http->connection_max) {
 		count_refused(http, "limits.connections, or the limit of descriptors");
 		close(fd);
@@ -76,7 +82,7 @@ static void add_connection(struct http *http, int fd, const struct sockaddr_stor
 		stat_add(http->worker->slot, STAT_connections_refused_address, 1);
 		count_refused(http, "limits.per_address");
 		close(fd);
-	} else if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)address, len) !=
+	} else if (MHD_add_connection(daemon->mhd, fd, (const struct sockaddr *)address, len) !=
 		   MHD_YES) {
 		/* MHD has closed it. */
 		count_refused(http, "no memory");
@@ -126,6 +132,7 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
 	client_address_come(client, client->local ? NULL : info->client_addr);
+	client->tls = http->worker->config->tls_files && !client->local;
 	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;
 	if (client->next)
@@ -138,6 +145,8 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 
 void http_client_wait(struct http *http, struct client *client)
 {
+	if (client->closing)
+		return;
 	http_start_deadline(http, client->answered ? HTTP_DEADLINE_NEXT : HTTP_DEADLINE_FIRST,
 			    &client->deadline);
 }
@@ -148,7 +157,8 @@ void http_client_meet_deadline(struct deadline *deadline)
 	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
 
 	client->silent = true;
-	stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
+	if (!client->closing)
+		stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
 	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
@@ -167,6 +177,10 @@ static void client_destroy(struct http *http, struct client *client)
 	if (client->next)
 		client->next->previous = client->previous;
 	http->client_count--;
+	if (client->upgraded && client->tls)
+		http->tls_upgraded--;
+	if (client->closing)
+		http->tls_closing--;
 	free(client);
 }
 

@@ -7,6 +7,7 @@
 #include "http.h"
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 
 struct address_rate;
 struct host_check;
@@ -15,23 +16,30 @@ struct lingers;
 /* One TCP or unix connection that MHD has. */
 struct client {
 	struct client *previous, *next;
-	struct http *http;        /* borrowed */
-	int fd;                   /* borrowed: MHD closes it */
-	bool local;               /* over a unix socket */
-	struct in6_addr address;  /* of the peer; all zero over a unix socket */
-	bool is_proxy;            /* one of trusted_proxies */
-	bool counts;              /* in worker->addresses */
-	bool silent;              /* ended for it, and counted */
-	bool upgraded;            /* its socket belongs to websocket.c now */
-	int64_t since_ms;         /* monotonic: its start */
-	uint64_t answered;        /* requests that are over */
-	struct request *request;  /* the one under way, or NULL */
+	struct http *http;                         /* borrowed */
+	int fd;                                    /* borrowed: MHD closes it */
+	bool local;                                /* over a unix socket */
+	struct in6_addr address;                   /* of the peer; all zero over a unix socket */
+	bool is_proxy;                             /* one of trusted_proxies */
+	bool counts;                               /* in worker->addresses */
+	bool silent;                               /* ended for it */
+	bool upgraded;                             /* its socket belongs to websocket.c now */
+	bool tls;                                  /* MHD encrypts: an upgraded one stays with it */
+	bool closing;                              /* http_tls_close() */
+	bool peer_gone;                            /* seen by the last sweep */
+	struct MHD_UpgradeResponseHandle *upgrade; /* MHD's; upgraded, and with tls */
+	int upgrade_fd;                            /* borrowed: the WebSocket's end, MHD's */
+	int64_t since_ms;                          /* monotonic: its start */
+	uint64_t answered;                         /* requests that are over */
+	struct request *request;                   /* the one under way, or NULL */
 	struct deadline deadline; /* while there is none: its next one must have begun */
 };
 
 enum http_deadline {
 	HTTP_DEADLINE_FIRST,  /* struct client: from its start to its first request line */
 	HTTP_DEADLINE_NEXT,   /* struct client: from an answer to the next request line */
+	HTTP_DEADLINE_CLOSE,  /* struct client: from the end of a WebSocket over TLS to that of its
+				 socket */
 	HTTP_DEADLINE_ANSWER, /* struct request: from its first line to its answer */
 	HTTP_DEADLINE_READER, /* struct request: a period in which its answer must be read */
 	HTTP_DEADLINE_COUNT
@@ -42,9 +50,22 @@ struct listener {
 	struct http *http;
 };
 
+/* MHD speaks TLS with all connections of a daemon or with none. */
+enum http_daemon_kind {
+	HTTP_DAEMON_TCP,
+	HTTP_DAEMON_UNIX, /* with TLS only: what stays on this machine is not encrypted */
+	HTTP_DAEMON_COUNT
+};
+
+struct http_daemon {
+	struct http *http;
+	struct MHD_Daemon *mhd; /* NULL: there is none */
+	ev_io watcher;          /* MHD's epoll descriptor */
+};
+
 struct http {
 	struct worker *worker;
-	struct MHD_Daemon *daemon;
+	struct http_daemon daemons[HTTP_DAEMON_COUNT];
 	struct host_check *host_check;
 	struct lingers *lingers;
 	struct address_network *proxies; /* owned: trusted_proxies */
@@ -52,7 +73,6 @@ struct http {
 	struct address_rate *rate; /* owned; NULL: no limits.requests_per_address */
 
 	/* The loop around MHD_run(). */
-	ev_io watcher; /* MHD's epoll descriptor */
 	ev_timer timer;
 	ev_prepare prepare;
 	bool running;  /* inside MHD_run() */
@@ -70,11 +90,20 @@ struct http {
 	struct deadline_list deadlines[HTTP_DEADLINE_COUNT];
 	ev_timer deadline_timer;
 	int64_t deadline_ms; /* monotonic: when it fires, or DEADLINE_NEVER */
-	size_t active;       /* requests that are not over */
+	size_t active;       /* requests that are not over; without those of upgraded connections */
+	ev_timer tls_sweep;  /* http_tls.c */
+	size_t tls_closing;  /* of tls_upgraded, those that MHD still has something to send for */
+	size_t tls_upgraded; /* clients that are WebSockets and stay with MHD, which encrypts */
 };
 
 /* http.c */
 void http_start_deadline(struct http *http, enum http_deadline which, struct deadline *deadline);
+
+/* http_tls.c */
+void http_tls_init(struct http *http);
+void http_tls_fini(struct http *http);
+/* It is a WebSocket now, and fd its socket. */
+void http_tls_keep(struct client *client, struct MHD_UpgradeResponseHandle *handle, int fd);
 
 /* http_listen.c: connections come and go. */
 /* Its request is over, or it is new: from now on it owes the next one. */

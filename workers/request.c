@@ -56,6 +56,19 @@ void request_put(struct request *request)
 	free(request);
 }
 
+static void count_active(struct http *http, int more)
+{
+	http->active += (size_t)more;
+	stat_set(http->worker->slot, STAT_requests_active, http->active);
+}
+
+void request_outlive(struct request *request)
+{
+	request->outlives = true;
+	request->http->tls_upgraded++;
+	count_active(request->http, -1);
+}
+
 void request_complete(struct request *request)
 {
 	struct http *http = request->http;
@@ -70,8 +83,8 @@ void request_complete(struct request *request)
 	http_client_wait(http, request->client);
 	request->client = NULL;
 	request->connection = NULL;
-	http->active--;
-	stat_set(http->worker->slot, STAT_requests_active, http->active);
+	if (!request->outlives)
+		count_active(http, -1);
 	request_put(request);
 }
 
@@ -246,6 +259,15 @@ struct worker *request_worker(const struct request *request)
 struct access_line *request_access_line(const struct request *request)
 {
 	return request->access;
+}
+
+struct client *request_tls_client(const struct request *request,
+				  struct MHD_UpgradeResponseHandle *handle, int fd)
+{
+	if (!request->client->tls)
+		return NULL;
+	http_tls_keep(request->client, handle, fd);
+	return request->client;
 }
 
 struct MHD_Connection *request_connection(const struct request *request)

@@ -318,6 +318,7 @@ void stream_open(struct request *request, const struct subscription_spec *specs,
 	struct streams *streams = request_worker(request)->streams;
 	struct stream *stream = stream_create(streams, request_connection(request));
 	stream->access = request_access_line(request);
+	stream->address = request_address(request);
 
 	stream->principal = principal_get(request_principal(request));
 	stream->resumes = last_event_id && *last_event_id;

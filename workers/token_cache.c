@@ -62,19 +62,21 @@ struct principal *token_cache_find(struct token_cache *cache,
 	return entry->principal;
 }
 
-void token_cache_add(struct token_cache *cache, const unsigned char digest[AUTH_DIGEST_LEN],
+bool token_cache_add(struct token_cache *cache, const unsigned char digest[AUTH_DIGEST_LEN],
 		     struct principal *principal)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
+	bool is_full = cache->count == TOKEN_CACHE_MAX;
 
 	MUST(entry);
-	if (cache->count == TOKEN_CACHE_MAX)
+	if (is_full)
 		drop(cache, TAILQ_FIRST(&cache->by_age));
 	memcpy(entry->digest, digest, AUTH_DIGEST_LEN);
 	entry->principal = principal_get(principal);
 	TAILQ_INSERT_TAIL(&cache->by_age, entry, age);
 	LIST_INSERT_HEAD(bucket_of(cache, digest), entry, link);
 	cache->count++;
+	return is_full;
 }
 
 size_t token_cache_count(const struct token_cache *cache)

@@ -15,7 +15,8 @@ void token_cache_destroy(struct token_cache *cache); /* NULL is fine */
 /* Borrowed, until the next call; NULL: not known, or its time is over. */
 struct principal *token_cache_find(struct token_cache *cache,
 				   const unsigned char digest[AUTH_DIGEST_LEN], int64_t now_ms);
-void token_cache_add(struct token_cache *cache, const unsigned char digest[AUTH_DIGEST_LEN],
+/* True: another one had to go. */
+bool token_cache_add(struct token_cache *cache, const unsigned char digest[AUTH_DIGEST_LEN],
 		     struct principal *principal);
 size_t token_cache_count(const struct token_cache *cache);
 

@@ -50,7 +50,7 @@ const char *websockets_limit(const struct websockets *websockets, const struct i
 	return NULL;
 }
 
-struct connection *websockets_add(struct websockets *websockets, int fd,
+struct connection *websockets_add(struct websockets *websockets, int fd, struct client *tls,
 				  const struct in6_addr *address, enum audience_kind kind,
 				  struct principal *principal, struct span extra)
 {
@@ -62,6 +62,7 @@ struct connection *websockets_add(struct websockets *websockets, int fd,
 	worker_random_name(id, CONNECTION_ID_LEN);
 	memcpy(connection->id, id, CONNECTION_ID_LEN);
 	connection->websockets = websockets;
+	connection->tls = tls;
 	connection->member.kind = (uint8_t)kind;
 	connection->address = *address;
 	connection->since_s = (uint32_t)(worker_now_ms() / 1000);

@@ -51,7 +51,9 @@ struct websockets {
 };
 
 /* websockets.c */
-struct connection *websockets_add(struct websockets *websockets, int fd,
+/* `tls`: whom fd belongs to, until http_tls_close(); NULL: fd is taken over. */
+struct client;
+struct connection *websockets_add(struct websockets *websockets, int fd, struct client *tls,
 				  const struct in6_addr *address, enum audience_kind kind,
 				  struct principal *principal, struct span extra);
 /* What stands against one more connection from there: the limit's name; NULL: nothing. `address`

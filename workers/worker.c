@@ -287,7 +287,7 @@ static void start_watchers(struct worker_run *run)
 
 static int start_parts(struct worker *worker)
 {
-	worker->auth = auth_create(worker->config);
+	worker->auth = auth_create(worker->config, worker->slot);
 	worker->addresses = address_count_create(worker->hash_seed);
 	worker->operations = operations_create(worker);
 	worker->presence = presence_create(worker);

@@ -158,14 +158,21 @@ static int take(struct live *live, const struct ws_message *message, int64_t dea
 	}
 }
 
+/* Of what is here already. 1: *ret is there; 0: not yet. */
+static int next_message(struct live *live, struct ws_message *ret)
+{
+	size_t used;
+	int there = ws_stream_read(&live->stream, live->in.at + live->in_at,
+				   live->in.len - live->in_at, &used, ret);
+	live->in_at += used;
+	return there;
+}
+
 int live_receive(struct live *live, int64_t deadline_ms, struct span *ret)
 {
 	for (;;) {
 		struct ws_message message;
-		size_t used;
-		int there = ws_stream_read(&live->stream, live->in.at + live->in_at,
-					   live->in.len - live->in_at, &used, &message);
-		live->in_at += used;
+		int there = next_message(live, &message);
 		if (there < 0)
 			return there;
 		if (there && message.type == WS_INPUT_TEXT) {
@@ -183,10 +190,7 @@ int live_poll(struct live *live, struct span *ret)
 {
 	for (;;) {
 		struct ws_message message;
-		size_t used;
-		int there = ws_stream_read(&live->stream, live->in.at + live->in_at,
-					   live->in.len - live->in_at, &used, &message);
-		live->in_at += used;
+		int there = next_message(live, &message);
 		if (there < 0)
 			return there;
 		if (there && message.type == WS_INPUT_TEXT) {

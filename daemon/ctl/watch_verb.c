@@ -126,6 +126,7 @@ static int take_error(struct watch *watch)
 	CLEANUP(buffer_fini) struct buffer code = {0};
 	CLEANUP(buffer_fini) struct buffer detail = {0};
 	CLEANUP(buffer_fini) struct buffer safe = {0};
+	CLEANUP(buffer_fini) struct buffer safe_code = {0};
 	const struct json *message = &watch->message;
 	int64_t status = 0;
 	uint32_t token = json_member(message, 0, SPAN("status"));
@@ -136,6 +137,7 @@ static int take_error(struct watch *watch)
 	if ((token = json_member(message, 0, SPAN("message"))))
 		json_string(message, token, &detail);
 	output_append_safe(&safe, buffer_span(&detail));
+	output_append_safe(&safe_code, buffer_span(&code));
 	int exit_code = client_exit_code((int)status, buffer_span(&code));
 	if (exit_code == EXIT_UNAVAILABLE && watch->was_subscribed)
 		return CONNECT_AGAIN;
@@ -143,7 +145,7 @@ static int take_error(struct watch *watch)
 		fprintf(stderr, "%.*s\n", SPAN_ARGS(json_raw(message, 0)));
 	else
 		output_complain("%.*s (%d %.*s)", SPAN_ARGS(buffer_span(&safe)), (int)status,
-				SPAN_ARGS(buffer_span(&code)));
+				SPAN_ARGS(buffer_span(&safe_code)));
 	return exit_code ? exit_code : EXIT_FAILED;
 }
 

@@ -22,8 +22,7 @@ done
 results=tests/bench/results
 [ -z "$quick" ] || results=build-release/bench-quick
 mkdir -p "$results"
-[ -f build-release/build.ninja ] || meson setup build-release -Dbuildtype=release -Dtests=disabled
-meson compile -C build-release bench
+sh tests/bench/build.sh
 export SYNCDOC_BUILD="$root/build-release"
 status=0
 # shellcheck disable=SC2086 # one word or none

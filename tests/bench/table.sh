@@ -3,6 +3,5 @@
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
 cd "$root"
-[ -f build-release/build.ninja ] || meson setup build-release -Dbuildtype=release -Dtests=disabled
-meson compile -C build-release bench
+sh tests/bench/build.sh
 SYNCDOC_BUILD=$root/build-release exec node tests/bench/table.mjs "$@"

@@ -32,6 +32,7 @@ async function close(page) {
 	await page.context().close();
 }
 const inspect = id => `/documents/inspect?service=session&id=${id}`;
+const LONG = `long-id_${'x'.repeat(110)}`;
 
 describe('connection', { skip: skipWithoutChromium }, () => {
 	test('a server that goes is told by a banner; when it is back, what was missed is there', async () => {
@@ -290,6 +291,23 @@ describe('accessibility (axe-core), console and Content-Security-Policy', { skip
 				await page.waitForSelector('dialog #confirm');
 			},
 		],
+		'bad name': [inspect('a%20b'), ready('.empty a.button')],
+		'long names': [
+			inspect(LONG),
+			async page => {
+				await pair.rest.put(documentPath('session', LONG), { data: { ['name '.repeat(30)]: 'text '.repeat(60) } });
+				await page.waitForSelector('.timeline li');
+				await page.click('#edit');
+				await page.fill('.editor textarea', '{"n": 1}');
+				await page.click('.editor button[type=submit]');
+				await page.waitForSelector('.toast');
+				await page.click('#delete');
+				await page.click('dialog #confirm');
+				await page.waitForSelector('.toast >> text=deleted');
+				await page.click('.notice button');
+				await page.waitForSelector('dialog #confirm');
+			},
+		],
 		status: ['/status', ready('.workers tbody tr')],
 	};
 	for (const theme of ['light', 'dark'])
@@ -315,6 +333,13 @@ describe('accessibility (axe-core), console and Content-Security-Policy', { skip
 						(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0,
 						`wider than ${width} px`,
 					);
+					// What is fixed to the window does not make the page wider.
+					const outside = await page.evaluate(() =>
+						[...document.querySelectorAll('.top *, .banner *, dialog *, .toasts *')]
+							.filter(element => !element.closest('.visually-hidden, .skip') && element.getBoundingClientRect().right > innerWidth)
+							.map(element => element.outerHTML.slice(0, 100)),
+					);
+					assert.deepEqual(outside, [], `outside of ${width} px`);
 				}
 				await close(page);
 			});

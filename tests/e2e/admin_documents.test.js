@@ -138,7 +138,7 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 		await page.click('dialog button[type=submit]');
 		await page.waitForSelector('.toast >> text=fresh created');
 		await page.waitForSelector('table.documents >> text=fresh');
-		await page.waitForSelector('table.documents .badge time:text-matches("^ends in")');
+		await page.waitForSelector('table.documents .badge time:text-matches("^expires in")');
 		const { text, json } = await pair.rest.get(documentPath('few', 'fresh'));
 		assert.match(text, /"big":9007199254740993/);
 		assert.ok(json.expiresAt > Date.now());

@@ -21,12 +21,10 @@ import {
 	writeFile,
 } from './harness.js';
 
-const place = name => path.join(directory, name);
 const all = { '*': 'rwpa' };
 
-let directory, redis;
+let redis;
 before(async () => {
-	directory = makeDirectory('auth');
 	redis = await Redis.start();
 });
 after(() => redis?.stop());
@@ -39,7 +37,7 @@ describe('with one key', () => {
 	before(async () => {
 		daemon = await Daemon.start({
 			redis,
-			settings: jwtSettings(writeFile(place('one'), key), { 'log.level': 'debug', 'log.access': 'yes' }),
+			settings: jwtSettings(writeFile(path.join(makeDirectory('auth'), 'key'), key), { 'log.level': 'debug', 'log.access': 'yes' }),
 		});
 		rest = daemon.rest;
 		admin = bearer(made(all, { sub: 'root' }));

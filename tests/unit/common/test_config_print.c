@@ -140,9 +140,9 @@ static void append_value(const struct config_key *key, struct buffer *ret)
  * default. */
 static bool append_bound(const struct config_key *key, struct buffer *ret)
 {
-	if (key->check == config_check_unsupported)
-		return true;
-	if (strcmp(key->name, "redis.cluster") == 0)
+	if (strcmp(key->name, "tls.cert") == 0 || strcmp(key->name, "tls.key") == 0)
+		buffer_append_string(ret, PICK("", "/tls.pem"));
+	else if (strcmp(key->name, "redis.cluster") == 0)
 		buffer_append_string(ret, "no");
 	else if (strcmp(key->name, "auth.mode") == 0)
 		buffer_append_string(ret, PICK("", "none"));

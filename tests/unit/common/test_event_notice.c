@@ -25,6 +25,24 @@ Test(event_notice, a_resync_for_all_is_one_frame_for_every_mode_and_names_no_doc
 	buffer_fini(&bytes);
 }
 
+Test(event_notice, a_message_to_all_workers_comes_out_as_it_went_in)
+{
+	const char text[EVENT_CONTROL_MAX] = "{\"type\":\"gap\"}";
+	const size_t lengths[] = {1, strlen(text), sizeof(text)};
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		struct buffer bytes = {0};
+		struct event_record record;
+		event_record_format_control(&bytes, span_of(text, lengths[i]));
+		cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
+		cr_assert_eq(record.kind, EVENT_RECORD_CONTROL);
+		cr_assert(span_equals(record.full, span_of(text, lengths[i])));
+		cr_assert_eq(record.service.len, 0);
+		bytes.len--;
+		cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), -EBADMSG);
+		buffer_fini(&bytes);
+	}
+}
+
 Test(event_notice, a_resync_for_all_that_is_cut_short_is_refused)
 {
 	struct buffer bytes = {0};

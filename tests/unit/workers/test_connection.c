@@ -208,7 +208,7 @@ Test(connection, bytes_behind_the_handshake_are_the_first_input)
 	peer_frame(&bytes, TEXT_FRAME, SPAN("{\"type\":\"ping\",\"id\":1}"));
 	peer_frame(&bytes, TEXT_FRAME, SPAN("{\"type\":\"ping\",\"id\":2}"));
 	peer.fd = fds[1];
-	websockets_add(set(), fds[0], &address, AUDIENCE_PLAIN, NULL,
+	websockets_add(set(), fds[0], NULL, &address, AUDIENCE_PLAIN, NULL,
 		       span_of(bytes.at, bytes.len - 3));
 	peer_send_bytes(&peer, span_of(bytes.at + bytes.len - 3, 3));
 	peer_expect_part(&peer, "\"welcome\"");

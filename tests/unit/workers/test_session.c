@@ -54,7 +54,7 @@ Test(session, welcome_says_what_a_client_must_know)
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	peer.fd = fds[1];
 	struct connection *connection =
-		websockets_add(set(), fds[0], &address, AUDIENCE_PLAIN, NULL, SPAN_NONE);
+		websockets_add(set(), fds[0], NULL, &address, AUDIENCE_PLAIN, NULL, SPAN_NONE);
 	snprintf(text, sizeof(text),
 		 "{\"type\":\"welcome\",\"connectionId\":\"%.16s\",\"server\":\"syncdoc/%s\","
 		 "\"pingInterval\":25000,\"maxMessage\":8192}",

@@ -24,7 +24,7 @@ static void open_all(void)
 	fixture.config->auth_mode = CONFIG_AUTH_TOKEN;
 	fixture.config->auth_secrets = secrets;
 	fixture.config->ws_queue = 16384;
-	fixture.worker.auth = auth_create(fixture.config);
+	fixture.worker.auth = auth_create(fixture.config, fixture.worker.slot);
 }
 
 TestSuite(session_auth, .init = open_all, .fini = fixture_fini, .timeout = 20);

@@ -46,12 +46,12 @@ Test(token_cache, the_one_asked_for_longest_ago_goes_first)
 
 	for (unsigned i = 0; i < TOKEN_CACHE_MAX; i++) {
 		digest_of(i, digest);
-		token_cache_add(cache, digest, principal);
+		cr_assert_not(token_cache_add(cache, digest, principal));
 	}
 	digest_of(0, digest);
 	cr_assert_not_null(token_cache_find(cache, digest, 0));
 	digest_of(TOKEN_CACHE_MAX, digest);
-	token_cache_add(cache, digest, principal);
+	cr_expect(token_cache_add(cache, digest, principal), "another one had to go");
 	cr_expect_eq(token_cache_count(cache), TOKEN_CACHE_MAX);
 	digest_of(0, digest);
 	cr_expect_not_null(token_cache_find(cache, digest, 0));

@@ -70,7 +70,7 @@ static void connect_peer(struct peer *peer, uint64_t dice)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 	address.s6_addr[15] = dice >> 1 & 3;
 	peer->fd = fds[1];
-	websockets_add(set(), fds[0], &address, AUDIENCE_PLAIN, NULL, SPAN_NONE);
+	websockets_add(set(), fds[0], NULL, &address, AUDIENCE_PLAIN, NULL, SPAN_NONE);
 }
 
 static void say_something(struct peer *peer, uint64_t dice)

@@ -4,21 +4,6 @@
 
 TestSuite(write_queue_refusals, .timeout = 30, .init = fixture_init, .fini = fixture_fini);
 
-static void expect_data(struct document document, const char *data)
-{
-	cr_expect(span_equals(document.data, span_string(data)), "%.*s", SPAN_ARGS(document.data));
-}
-
-/* A document of `revision` in store and cache. */
-static void warm(uint64_t revision, const char *data)
-{
-	struct document document = put_document(revision, data);
-	struct revision cached = revision_of_document(&document);
-
-	document_cache_put(fixture.cache, SPAN("s"), SPAN("d"), &cached);
-	revision_fini(&cached);
-}
-
 static void release_all(void)
 {
 	fake_store_deliver(fixture.store, FAKE_NEXT_TURN);

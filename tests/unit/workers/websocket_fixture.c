@@ -4,6 +4,7 @@
 #include "auth.h"
 #include "config_table.h"
 #include "event.h"
+#include "http.h"
 #include "ring_layout.h"
 #include "shm.h"
 #include <sys/eventfd.h>
@@ -45,6 +46,13 @@ static void ask(operation_done_fn done, void *arg)
 	fixture.asked[fixture.asked_count++] = (struct asked){done, arg};
 	if (fixture.answer_at_once)
 		fixture_answer("{\"at\":\"once\"}");
+}
+
+/* None of these speaks TLS. */
+void http_tls_close(struct client *client)
+{
+	(void)client;
+	cr_assert_fail("http_tls_close");
 }
 
 void operations_write(struct operations *operations, const struct write_request *request,
@@ -142,7 +150,7 @@ void fixture_init(void)
 		.hash_seed = EPOCH,
 	};
 	MUST(fixture.worker.loop && fixture.worker.slot);
-	fixture.worker.auth = auth_create(fixture.config);
+	fixture.worker.auth = auth_create(fixture.config, fixture.worker.slot);
 	fixture.worker.addresses = address_count_create(EPOCH);
 }
 
@@ -245,7 +253,7 @@ struct peer peer_connect(int sndbuf)
 	if (sndbuf)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	peer.fd = fds[1];
-	peer.connection = websockets_add(fixture.worker.websockets, fds[0], &address,
+	peer.connection = websockets_add(fixture.worker.websockets, fds[0], NULL, &address,
 					 AUDIENCE_PLAIN, NULL, SPAN_NONE);
 	peer_expect_part(&peer, "\"welcome\"");
 	return peer;

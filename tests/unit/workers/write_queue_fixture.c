@@ -150,3 +150,17 @@ uint64_t statistic(enum statistic stat)
 {
 	return stat_read(&fixture.slot, stat);
 }
+
+void expect_data(struct document document, const char *data)
+{
+	cr_expect(span_equals(document.data, span_string(data)), "%.*s", SPAN_ARGS(document.data));
+}
+
+void warm(uint64_t revision, const char *data)
+{
+	struct document document = put_document(revision, data);
+	struct revision cached = revision_of_document(&document);
+
+	document_cache_put(fixture.cache, SPAN("s"), SPAN("d"), &cached);
+	revision_fini(&cached);
+}

@@ -47,6 +47,9 @@ void run(void);                 /* until nothing is pending */
 void run_turns(unsigned turns); /* without blocking */
 /* Puts a document into the store, not into the cache. data NULL: {} */
 struct document put_document(uint64_t revision, const char *data);
+/* The same in store and cache. */
+void warm(uint64_t revision, const char *data);
+void expect_data(struct document document, const char *data);
 struct document current(void); /* what the store has of "s", "d" */
 size_t history_count(void);
 const struct fake_entry *history(size_t index); /* oldest first */

@@ -27,6 +27,7 @@ export class Chart {
 			{ viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' },
 			this.area,
 			svg('line', { class: 'chart-base', x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
+			svg('line', { class: 'chart-top', x1: 0, x2: WIDTH, y1: TOP, y2: TOP, 'vector-effect': 'non-scaling-stroke' }),
 			this.line,
 		);
 		this.element = h(

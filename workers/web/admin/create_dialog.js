@@ -73,7 +73,7 @@ export function openCreateDialog({ service: chosen = '', id: chosenId = '', serv
 			'A new name makes a new service.',
 		),
 		id: field('create-id', 'ID', { placeholder: 'made by the server', value: chosenId }, 'Empty: one that cannot be guessed.'),
-		ttl: field('create-ttl', 'Ends after (seconds)', { inputmode: 'numeric', placeholder: 'never' }, 'Empty: it stays.'),
+		ttl: field('create-ttl', 'Expires after (seconds)', { inputmode: 'numeric', placeholder: 'never' }, 'Empty: it never does.'),
 		data: new JsonField({ label: 'Data', text: '{\n  \n}', rows: 10 }),
 	};
 	const fault = h('p', { class: 'fault', role: 'alert' });

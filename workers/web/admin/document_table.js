@@ -1,6 +1,6 @@
 // document_table.js: a DocumentList as a table, of which only the rows in sight are in the page.
 import { announce, button, emptyState, h, oncePerFrame, skeleton } from './dom.js';
-import { agoElement, formatAgo, formatNumber, formatTime, untilElement } from './format.js';
+import { agoElement, formatNumber, untilElement } from './format.js';
 import { errorState } from './shell.js';
 import { VirtualRows } from './virtual_rows.js';
 
@@ -100,7 +100,7 @@ export class DocumentTable {
 				emptyState(
 					'inbox',
 					'Nothing begins with that',
-					`No document of ${list.query.service} has an id that begins with “${list.query.prefix}”.`,
+					['No document of ', h('code', {}, list.query.service), ' has an id that begins with ', h('code', {}, list.query.prefix), '.'],
 					button('Clear the search', this.onClearSearch),
 				),
 			);
@@ -109,7 +109,7 @@ export class DocumentTable {
 				emptyState(
 					'inbox',
 					'No documents yet',
-					`What is written to ${list.query.service} appears here at once.`,
+					['What is written to ', h('code', {}, list.query.service), ' appears here at once.'],
 					button('Create a document', this.onCreate, { kind: 'primary', icon: 'plus' }),
 				),
 			);
@@ -156,7 +156,7 @@ export class DocumentTable {
 			row.classList.toggle('deleted', item.deleted === true);
 			revision.textContent = formatNumber(item.revision);
 			updated.replaceChildren(agoElement(item.updatedAt));
-			created.replaceChildren(item.createdAt ? h('span', { title: formatTime(item.createdAt) }, formatAgo(item.createdAt)) : '…');
+			created.replaceChildren(item.createdAt ? agoElement(item.createdAt) : '…');
 			state.replaceChildren(...this.#stateOf(item));
 		}
 		this.#flash(row, item.id);
@@ -164,7 +164,7 @@ export class DocumentTable {
 
 	#stateOf({ deleted, expiresAt }) {
 		if (deleted) return [h('span', { class: 'badge bad' }, 'deleted')];
-		if (expiresAt) return [h('span', { class: 'badge warn' }, untilElement(expiresAt, 'ends in'))];
+		if (expiresAt) return [h('span', { class: 'badge warn' }, untilElement(expiresAt, 'expires in'))];
 		return [h('span', { class: 'muted' }, 'live')];
 	}
 

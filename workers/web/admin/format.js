@@ -43,6 +43,12 @@ export function formatDuration(ms) {
 	return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
+// As above, but said in full, where nothing counts down: 4 min 59 s
+export function formatUptime(ms) {
+	const seconds = Math.floor(ms / 1000);
+	return seconds >= 60 && seconds < 3600 ? `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s` : formatDuration(ms);
+}
+
 export function formatAgo(ms, now = Date.now()) {
 	const seconds = Math.max(0, Math.round((now - ms) / 1000));
 	if (seconds < 5) return 'just now';

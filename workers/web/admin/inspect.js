@@ -279,7 +279,7 @@ function showMissing() {
 			emptyState(
 				'inbox',
 				'There is no such document',
-				`${service} has no document ${id}, and none was deleted lately. Should it appear, it shows here at once.`,
+				['There is no ', h('code', {}, id), ' in ', h('code', {}, service), ', and none was deleted lately. Should it appear, it shows here at once.'],
 				button('Create it', () => openCreateDialog({ service, id, services: [service], oncreated: () => {} }), {
 					kind: 'primary',
 					icon: 'plus',
@@ -287,6 +287,11 @@ function showMissing() {
 			),
 		),
 	);
+	hideTools();
+}
+
+// Of a document that is not there.
+function hideTools() {
 	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = true;
 }
 
@@ -308,6 +313,8 @@ function take(change) {
 	else if (live.data) showDocument();
 }
 
+const browseLink = () => h('a', { class: 'button', href: '/documents' }, 'Browse documents');
+
 async function start() {
 	if (!service || !id) {
 		main.replaceChildren(
@@ -318,7 +325,7 @@ async function start() {
 					'inbox',
 					'Which document?',
 					'The address names none.',
-					h('a', { class: 'button', href: '/documents' }, 'Browse documents'),
+					browseLink(),
 				),
 			),
 		);
@@ -348,10 +355,12 @@ function checkNames() {
 }
 
 function failed(error) {
-	main.replaceChildren(
-		head,
-		h('div', { class: 'card' }, errorState(error, error.status === 400 ? undefined : () => location.reload())),
-	);
+	const isAddress = error.status === 400; // to load it again would not mend it
+	const card = h('div', { class: 'card' }, errorState(error, isAddress ? undefined : () => location.reload()));
+	if (isAddress) card.firstChild.append(browseLink());
+	head.querySelector('.copy-pair')?.toggleAttribute('hidden', isAddress);
+	main.replaceChildren(head, card);
+	hideTools();
 }
 
 startShell();

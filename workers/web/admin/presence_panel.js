@@ -88,7 +88,7 @@ export class PresencePanel {
 					user && h('span', { class: 'muted' }, ` ${user}`),
 					isOwn && h('span', { class: 'muted' }, ' (you)'),
 				),
-				h('span', { class: 'muted small' }, 'since ', agoElement(member.since)),
+				h('span', { class: 'muted small' }, 'joined ', agoElement(member.since)),
 			),
 			h('span', { class: `badge ${isEditing ? 'warn' : ''}` }, isEditing ? 'edits' : 'views'),
 		);

@@ -126,7 +126,7 @@ export async function requestText(method, path, options = {}) {
 			// a proxy's own page
 		}
 		if (response.status !== 401) throw new ApiError(response.status, body, `The server answered ${response.status}.`);
-		if (token === sent) await askForToken(sent === undefined ? undefined : (body?.detail ?? 'The token was refused.'));
+		if (token === sent) await askForToken(sent === undefined ? undefined : `The token was refused${body?.detail ? `: ${body.detail}` : ''}.`);
 	}
 }
 

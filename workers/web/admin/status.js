@@ -1,7 +1,7 @@
 // status.js: the page /status: is all well, what is going on, worker by worker.
 import { byId, h, icon, skeleton } from './dom.js';
 import { Chart } from './chart.js';
-import { formatBytes, formatCompact, formatDuration, formatNumber, formatTime } from './format.js';
+import { formatBytes, formatCompact, formatNumber, formatTime, formatUptime } from './format.js';
 import { Sample, Series, quantileOf, rateOf } from './metrics.js';
 import { ApiError, openRealtime, request, requestText } from './session.js';
 import { errorState, startShell, watchConnection } from './shell.js';
@@ -76,6 +76,7 @@ const WORDS = {
 	marks: 'Marks',
 	supervisor: 'Supervisor',
 	draining: 'Draining',
+	server: 'Server',
 };
 
 // Servers before /readyz?verbose tell the conditions as members only.
@@ -125,12 +126,12 @@ function showHealth(readiness) {
 /* ---- the host ---- */
 
 const facts = h('dl', { class: 'facts' });
+const version = h('span', { class: 'muted small', id: 'version' });
 
 function factsOf(now) {
 	const started = now.sum('start_time_seconds');
 	return [
-		['Version', now.label('build_info', 'version')],
-		['Running for', started && formatDuration(Date.now() - started * 1000), started && formatTime(started * 1000)],
+		['Running for', started && formatUptime(Date.now() - started * 1000), started && `since ${formatTime(started * 1000)}`],
 		['Workers', now.sum('workers')],
 		['Subscriptions', now.sum('subscriptions'), 'Of all WebSocket connections'],
 		['Presence entries', now.sum('presence_entries')],
@@ -158,6 +159,7 @@ function factsOf(now) {
 }
 
 function showFacts(now) {
+	version.textContent = now.label('build_info', 'version') ? `syncdoc ${now.label('build_info', 'version')}` : '';
 	facts.replaceChildren(
 		...factsOf(now).map(([name, value, title]) =>
 			h(
@@ -183,7 +185,7 @@ const WORKER_COLUMNS = [
 	[
 		'Up for',
 		({ now, worker }) =>
-			now.has('worker_uptime_seconds') ? formatDuration(now.sum('worker_uptime_seconds', { worker }) * 1000) : '–',
+			now.has('worker_uptime_seconds') ? formatUptime(now.sum('worker_uptime_seconds', { worker }) * 1000) : '–',
 	],
 ];
 const workerBody = h('tbody', {});
@@ -302,7 +304,8 @@ const head = h(
 	'div',
 	{ class: 'page-head' },
 	h('h1', {}, 'Status'),
-	h('span', { class: 'muted small' }, `Looked at every ${LOOK_MS / 1000} seconds; rates are since the look before.`),
+	h('span', { class: 'muted small' }, `Refreshed every ${LOOK_MS / 1000} seconds; rates are of that time.`),
+	version,
 );
 
 async function start() {

@@ -139,9 +139,7 @@ export class JsonTree {
 		const content = kind === 'leaf' ? leafElement(value) : h('span', { class: 'muted' }, branchWords(value));
 		row.replaceChildren(
 			kind === 'leaf' ? h('span', { class: 'tree-gap' }) : icon('right'),
-			label,
-			h('span', { class: 'muted' }, ':'),
-			content,
+			h('span', { class: 'tree-line' }, label, h('span', { class: 'tree-colon' }, ':'), h('wbr'), content),
 		);
 		if (kind === 'leaf') row.removeAttribute('aria-expanded');
 		else row.setAttribute('aria-expanded', String(node.isOpen));

@@ -1,0 +1,92 @@
+#include "tls_files.h"
+
+#include "secret_file.h"
+
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#define FILE_MAX (1u << 20)
+
+static gnutls_datum_t datum_of(const struct buffer *text)
+{
+	return (gnutls_datum_t){(unsigned char *)text->at, (unsigned)text->len};
+}
+
+static int read_end(const struct secret_report *report, struct tls_files *files)
+{
+	gnutls_datum_t pem = datum_of(&files->cert);
+	gnutls_x509_crt_t *chain;
+	unsigned count;
+	int error = gnutls_x509_crt_list_import2(&chain, &count, &pem, GNUTLS_X509_FMT_PEM, 0);
+
+	if (error < 0)
+		return secret_fault(report, "holds no PEM certificate");
+	files->ends_at_ms = (int64_t)gnutls_x509_crt_get_expiration_time(chain[0]) * 1000;
+	for (unsigned i = 0; i < count; i++)
+		gnutls_x509_crt_deinit(chain[i]);
+	gnutls_free(chain);
+	return 0;
+}
+
+static int check_pair(const struct secret_report *report, const struct tls_files *files)
+{
+	gnutls_certificate_credentials_t credentials;
+	gnutls_datum_t cert = datum_of(&files->cert), key = datum_of(&files->key);
+
+	MUST(!gnutls_certificate_allocate_credentials(&credentials));
+	int error =
+		gnutls_certificate_set_x509_key_mem(credentials, &cert, &key, GNUTLS_X509_FMT_PEM);
+	gnutls_certificate_free_credentials(credentials);
+	return error < 0 ? secret_fault(report, gnutls_strerror(error)) : 0;
+}
+
+static int read_pem(const struct secret_report *report, mode_t forbidden, const char *reason,
+		    struct buffer *ret)
+{
+	int error = secret_file_read(report, forbidden, reason, FILE_MAX, ret);
+
+	if (error)
+		return error;
+	if (!ret->len || memchr(ret->at, '\0', ret->len))
+		return secret_fault(report, "is no PEM file");
+	*buffer_reserve(ret, 1) = '\0';
+	return 0;
+}
+
+int tls_files_load(const struct config *config, struct tls_files **ret, char *ret_error,
+		   size_t error_len)
+{
+	const struct secret_report cert = {"tls.cert", config->tls_cert, ret_error, error_len};
+	const struct secret_report key = {"tls.key", config->tls_key, ret_error, error_len};
+
+	*ret = NULL;
+	if (!*config->tls_cert)
+		return 0;
+	struct tls_files *files = calloc(1, sizeof(*files));
+	MUST(files);
+	int error = read_pem(&cert, S_IWOTH, "may not be writable by others", &files->cert);
+	if (!error)
+		error = read_pem(&key, S_IRWXO | S_IWGRP,
+				 "may not be open to others, nor writable by its group (chmod 640)",
+				 &files->key);
+	if (!error)
+		error = read_end(&cert, files);
+	if (!error)
+		error = check_pair(&key, files);
+	if (error)
+		tls_files_destroy(files);
+	else
+		*ret = files;
+	return error;
+}
+
+void tls_files_destroy(struct tls_files *files)
+{
+	if (!files)
+		return;
+	if (files->key.at)
+		gnutls_memset(files->key.at, 0, files->key.cap);
+	buffer_fini(&files->key);
+	buffer_fini(&files->cert);
+	free(files);
+}
