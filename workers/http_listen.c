@@ -156,19 +156,9 @@ void http_client_meet_deadline(struct deadline *deadline)
 {
 	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-	if (!client->closing)
-		stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
-=======
-	client->silent = true;
-	stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
->>>>>>> feature-limits
-=======
 	client->silent = true;
 	if (!client->closing)
 		stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
->>>>>>> feature-limits
 	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
