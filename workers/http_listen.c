@@ -156,8 +156,13 @@ void http_client_meet_deadline(struct deadline *deadline)
 {
 	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
 
+<<<<<<< HEAD
 	if (!client->closing)
 		stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
+=======
+	client->silent = true;
+	stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
+>>>>>>> feature-limits
 	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
@@ -166,6 +171,9 @@ static void client_destroy(struct http *http, struct client *client)
 	MUST(!client->request);
 	deadline_stop(&client->deadline);
 	client_address_go(client);
+	/* No first line: libmicrohttpd has refused it without telling us, or nothing came. */
+	if (!client->answered && !client->silent && !client->upgraded)
+		stat_add(http->worker->slot, STAT_http_connections_broken, 1);
 	if (client->previous)
 		client->previous->next = client->next;
 	else

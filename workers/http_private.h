@@ -16,6 +16,7 @@ struct lingers;
 /* One TCP or unix connection that MHD has. */
 struct client {
 	struct client *previous, *next;
+<<<<<<< HEAD
 	struct http *http;                         /* borrowed */
 	int fd;                                    /* borrowed: MHD closes it */
 	bool local;                                /* over a unix socket */
@@ -31,6 +32,19 @@ struct client {
 	int64_t since_ms;                          /* monotonic: its start */
 	uint64_t answered;                         /* requests that are over */
 	struct request *request;                   /* the one under way, or NULL */
+=======
+	struct http *http;       /* borrowed */
+	int fd;                  /* borrowed: MHD closes it */
+	bool local;              /* over a unix socket */
+	struct in6_addr address; /* of the peer; all zero over a unix socket */
+	bool is_proxy;           /* one of trusted_proxies */
+	bool counts;             /* in worker->addresses */
+	bool silent;             /* ended for it, and counted */
+	bool upgraded;           /* its socket belongs to websocket.c now */
+	int64_t since_ms;        /* monotonic: its start */
+	uint64_t answered;       /* requests that are over */
+	struct request *request; /* the one under way, or NULL */
+>>>>>>> feature-limits
 	struct deadline deadline; /* while there is none: its next one must have begun */
 };
 

@@ -74,6 +74,8 @@ void request_complete(struct request *request)
 	struct http *http = request->http;
 
 	access_line_finish(request->access, request);
+	if (!request->headers_seen && !request->given_up)
+		stat_add(http->worker->slot, STAT_http_connections_broken, 1);
 	deadline_stop(&request->deadline);
 	request_leave(request);
 	request->client->request = NULL;

@@ -243,7 +243,8 @@ int seccomp_filter_apply(void)
 	/* A tree instead of a row of comparisons: a few ns for each call. Before libseccomp 2.5: a
 	 * row. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	/* Older kernels slow down all of a process that has a filter, as if it ran code of strangers. */
+	/* Older kernels slow down all of a process that has a filter, as if it ran code of
+	 * strangers. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	int error = add_names(filter, allowed, ARRAY_LEN(allowed), SCMP_ACT_ALLOW);
 	if (!error)

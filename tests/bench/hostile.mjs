@@ -158,7 +158,7 @@ const plans = options => {
 		[{ name: 'slowloris', count: options.halfOpen, seconds }, ['http_connections_silent', 'requests_timed_out']],
 		[{ name: 'flood', count: options.connections, seconds: Math.min(seconds, 5) }, ['connections_refused_address', 'http_connections_refused']],
 		[{ name: 'bigMessages', count: options.bigMessages }, ['messages_too_big']],
-		[{ name: 'headerBombs', count: options.bombs }, []],
+		[{ name: 'headerBombs', count: options.bombs }, ['http_connections_broken']],
 		[{ name: 'pathTricks', count: options.tricks }, ['requests_4xx']],
 		[{ name: 'slowReaders', count: options.slowReaders, seconds: 32, path: `${collectionPath('large')}?data=true&page_size=1000` }, ['answers_cut_slow']],
 	].filter(([plan]) => plan.count > 0);

@@ -301,8 +301,8 @@ Test(config_faults, what_this_version_does_not_have_is_refused_and_said)
 {
 	static const struct fault faults[] = {
 		{"tls {\n\ncert = /c }\n",
-		 "FILE:3: tls.cert: is not supported by this version yet"},
-		{"tls { key = /k }\n", "FILE:1: tls.key: is not supported by this version yet"},
+		 "FILE:3: tls.cert: tls.cert and tls.key need each other"},
+		{"tls { key = /k }\n", "FILE:1: tls.key: tls.cert and tls.key need each other"},
 		{"redis {\ncluster = yes }\n",
 		 "FILE:2: redis.cluster: Redis Cluster is not supported by this version yet"},
 		{"redis { url = \"rediss://h\" }\n",

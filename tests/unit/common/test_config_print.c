@@ -141,7 +141,7 @@ static void append_value(const struct config_key *key, struct buffer *ret)
 static bool append_bound(const struct config_key *key, struct buffer *ret)
 {
 	if (strcmp(key->name, "tls.cert") == 0 || strcmp(key->name, "tls.key") == 0)
-		buffer_append_string(ret, PICK("", "/tls.pem"));
+		buffer_append_string(ret, "/tls.pem");
 	else if (strcmp(key->name, "redis.cluster") == 0)
 		buffer_append_string(ret, "no");
 	else if (strcmp(key->name, "auth.mode") == 0)
