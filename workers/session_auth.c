@@ -174,11 +174,9 @@ static void kept_fini(struct kept *kept)
 	buffer_fini(&kept->names);
 }
 
-static void end_subscription(struct connection *connection, struct subscription_spec spec,
-			     const struct outcome *refusal)
+static void tell_ended(struct connection *connection, struct subscription_spec spec,
+		       const struct outcome *refusal)
 {
-	subscription_remove(replay_index(connection), replay_member(connection), &spec);
-	replay_drop(connection, &spec);
 	spec.mode = 0; /* not shown */
 	struct buffer *text = session_answer_begin(connection, "error", SPAN_NONE);
 	session_append_error(connection, refusal);
@@ -187,10 +185,8 @@ static void end_subscription(struct connection *connection, struct subscription_
 }
 
 /* What it matches now is not what it matched: the client reads again. */
-static void change_subscription(struct connection *connection, struct subscription_spec spec)
+static void tell_changed(struct connection *connection, struct subscription_spec spec)
 {
-	MUST(!subscription_add(replay_index(connection), replay_member(connection), &spec,
-			       UINT32_MAX));
 	spec.mode = 0;
 	struct buffer *text = session_answer_begin(connection, "resync", SPAN_NONE);
 	subscribe_append(text, &spec);
@@ -199,21 +195,46 @@ static void change_subscription(struct connection *connection, struct subscripti
 	stat_add(worker_of(connection)->slot, STAT_resyncs_sent, 1);
 }
 
+/* Of those kept, what the principal may have; of the others the client is told. Nothing is sent
+ * by a subscription before all have been judged. *ret_changed: some are not what they were. */
+static size_t narrow_all(struct connection *connection, const struct kept *kept,
+			 struct subscription_spec *ret, bool *ret_changed)
+{
+	size_t count = 0;
+
+	*ret_changed = false;
+	for (size_t i = 0; i < kept->count; i++) {
+		const struct subscription_spec *old = &kept->specs[i];
+		struct subscription_spec spec = *old;
+		struct outcome refusal;
+
+		if (access_narrow(connection->principal, &spec, false, &refusal)) {
+			replay_drop(connection, old);
+			tell_ended(connection, *old, &refusal);
+			*ret_changed = true;
+			continue;
+		}
+		ret[count++] = spec;
+		if (rights_equal(spec.filter, old->filter) && spec.presence == old->presence)
+			continue;
+		tell_changed(connection, spec);
+		*ret_changed = true;
+	}
+	return count;
+}
+
 static void recheck_subscriptions(struct connection *connection)
 {
 	struct kept kept = {0};
-	struct outcome refusal;
+	bool changed;
 
 	keep_all(&kept, replay_member(connection)->audience);
-	for (size_t i = 0; i < kept.count; i++) {
-		struct subscription_spec spec = kept.specs[i];
-
-		if (access_narrow(connection->principal, &spec, false, &refusal))
-			end_subscription(connection, kept.specs[i], &refusal);
-		else if (!rights_equal(spec.filter, kept.specs[i].filter) ||
-			 spec.presence != kept.specs[i].presence)
-			change_subscription(connection, spec);
-	}
+	struct subscription_spec *specs = calloc(kept.count + 1, sizeof(*specs));
+	MUST(specs);
+	size_t count = narrow_all(connection, &kept, specs, &changed);
+	if (changed)
+		subscription_set(replay_index(connection), replay_member(connection), specs, count);
+	free(specs);
 	kept_fini(&kept);
 	/* Only now: what was held back may be for a subscription that came last. */
 	replay_go_on(connection);

@@ -148,6 +148,35 @@ int subscription_add(struct subscription_index *index, struct audience_member *m
 	return 0;
 }
 
+static int compare_patterns(const void *a, const void *b)
+{
+	const struct entry *first = a, *second = b;
+
+	return (first->pattern > second->pattern) - (first->pattern < second->pattern);
+}
+
+void subscription_set(struct subscription_index *index, struct audience_member *member,
+		      const struct subscription_spec *specs, size_t count)
+{
+	struct entry *entries = calloc(count + 1, sizeof(*entries));
+	uint64_t hash = 0;
+
+	MUST(entries);
+	for (size_t i = 0; i < count; i++) {
+		entries[i] =
+			(struct entry){pattern_get(index, &specs[i]), 0, (uint8_t)specs[i].mode,
+				       (int8_t)specs[i].presence, rights_get(specs[i].filter)};
+		hash += audience_entry_hash(&entries[i]);
+	}
+	qsort(entries, count, sizeof(*entries), compare_patterns);
+	if (count) {
+		member_move(index, member, entries, (uint32_t)count, hash);
+	} else {
+		subscription_leave(index, member);
+		audience_entries_free(entries, 0);
+	}
+}
+
 int subscription_remove(struct subscription_index *index, struct audience_member *member,
 			const struct subscription_spec *spec)
 {

@@ -56,6 +56,10 @@ void subscription_index_destroy(
  * replaced). -ENOSPC: it has subscription_max already, nothing changed. */
 int subscription_add(struct subscription_index *index, struct audience_member *member,
 		     const struct subscription_spec *spec, unsigned subscription_max);
+/* Moves the member to the audience that has exactly these subscriptions, all of different names;
+ * one after the other, many would take a time that grows with their square. */
+void subscription_set(struct subscription_index *index, struct audience_member *member,
+		      const struct subscription_spec *specs, size_t count);
 /* -ENOENT: it has no such subscription (mode and presence do not matter). */
 int subscription_remove(struct subscription_index *index, struct audience_member *member,
 			const struct subscription_spec *spec);

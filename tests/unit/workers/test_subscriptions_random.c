@@ -103,7 +103,7 @@ static bool naive_wants(const struct subscription_spec *spec, const struct event
 	if (record->name != TOPIC_PRESENCE)
 		return spec->topic.event == TOPIC_ANY || spec->topic.event == record->name;
 	if (spec->presence != -1)
-		return spec->presence;
+		return spec->presence == 1;
 	return spec->id.len || spec->topic.event == TOPIC_PRESENCE ||
 	       spec->topic.event == TOPIC_ANY;
 }
@@ -177,6 +177,26 @@ static void model_copy(struct model *model, unsigned m)
 		model_add(model, m, &from->specs[(start + i) % from->count]);
 }
 
+/* As a refreshed token does: some go, of others the filter or presence changes. */
+static void model_set(struct model *model, unsigned m)
+{
+	struct naive_member *naive = &model->naive[m];
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < naive->count; i++) {
+		if (!below(model, 4))
+			continue;
+		naive->specs[kept] = naive->specs[i];
+		if (below(model, 2))
+			naive->specs[kept].filter = filters[below(model, ARRAY_LEN(filters))];
+		if (!below(model, 3))
+			naive->specs[kept].presence = (int)below(model, 4) - 2;
+		kept++;
+	}
+	naive->count = kept;
+	subscription_set(model->index, &model->members[m], naive->specs, kept);
+}
+
 static void model_event(struct model *model)
 {
 	struct event_record record = event_of(services[1 + below(model, ARRAY_LEN(services) - 1)],
@@ -234,8 +254,10 @@ static void model_step(struct model *model)
 		model_remove(model, m);
 	else if (dice < 64)
 		model_leave(model, m);
-	else if (dice < 72)
+	else if (dice < 70)
 		model_copy(model, m);
+	else if (dice < 76)
+		model_set(model, m);
 	else
 		model_event(model);
 }

@@ -4,6 +4,7 @@
 #include "auth.h"
 #include "config_table.h"
 #include "event.h"
+#include "http.h"
 #include "ring_layout.h"
 #include "shm.h"
 #include <sys/eventfd.h>
@@ -45,6 +46,13 @@ static void ask(operation_done_fn done, void *arg)
 	fixture.asked[fixture.asked_count++] = (struct asked){done, arg};
 	if (fixture.answer_at_once)
 		fixture_answer("{\"at\":\"once\"}");
+}
+
+/* None of these speaks TLS. */
+void http_tls_close(struct client *client)
+{
+	(void)client;
+	cr_assert_fail("http_tls_close");
 }
 
 void operations_write(struct operations *operations, const struct write_request *request,
