@@ -406,6 +406,7 @@ describe('the constructor', () => {
 	test('refuses options that make no sense', () => {
 		for (const options of [{ offline: 'x' }, { token: 7 }, { getToken: 'x' }]) assert.throws(() => clients.make(pair.daemon.url, options), TypeError, JSON.stringify(options));
 		if (!globalThis.WebSocket) assert.throws(() => new Realtime(pair.daemon.url), /WebSocket/);
+		assert.throws(() => clients.make(undefined), /address is needed/);
 	});
 
 	test('does not connect before it is told to, and comes back after close()', async () => {

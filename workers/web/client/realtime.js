@@ -31,7 +31,9 @@ const PATH = '/v1/realtime';
 
 // 'https://host/prefix', 'wss://host/prefix/v1/realtime', '/prefix' in a browser, or nothing there → {base, socket}
 function addressesOf(url) {
-	const parsed = new URL(url ?? '/', globalThis.location?.href);
+	const { location } = globalThis;
+	if (url === undefined && !location) throw new TypeError("the server's address is needed here, as in new Realtime('http://127.0.0.1:8080')");
+	const parsed = new URL(url ?? '/', location?.href);
 	const path = parsed.pathname.replace(/\/+$/, '').replace(new RegExp(`${PATH}$`), ''), secure = parsed.protocol === 'https:' || parsed.protocol === 'wss:';
 	if (!secure && parsed.protocol !== 'http:' && parsed.protocol !== 'ws:') throw new TypeError(`the address must begin with http, https, ws or wss, not ${parsed.protocol}`);
 	return { base: `http${secure ? 's' : ''}://${parsed.host}${path}`, socket: `ws${secure ? 's' : ''}://${parsed.host}${path}${PATH}` };
