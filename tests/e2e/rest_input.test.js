@@ -220,18 +220,6 @@ describe('methods and routes', () => {
 	])
 		test(`${route} is 404`, async () => assertProblem(await rest.get(route), 404));
 
-	// What later versions bring must not look as if it were there.
-	const later = [
-		['GET', '/v1/connections'],
-		['DELETE', '/v1/connections/x'],
-		['POST', '/v1/auth/revoke'],
-	];
-	for (const [method, route] of later)
-		test(`${method} ${route} is 404 or 501`, async () => {
-			const answer = await rest.request(method, route);
-			assert.ok(answer.status === 404 || answer.status === 501, answer.text);
-			assertProblem(answer, answer.status);
-		});
 });
 
 describe('headers', () => {

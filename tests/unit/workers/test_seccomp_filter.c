@@ -182,8 +182,8 @@ static int serve(void)
 	struct epoll_event event = {.events = EPOLLIN};
 	void *memory = malloc(64 << 20);
 
-	if (!memory || epoll < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0)
-		return 1; /* a pair is asked for by nobody, so it must fail */
+	if (!memory || epoll < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		return 1; /* the pair: libmicrohttpd, for a WebSocket over TLS */
 	free(memory);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
