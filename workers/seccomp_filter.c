@@ -198,7 +198,7 @@ static int add_socket(scmp_filter_ctx filter)
 	}
 	/* libmicrohttpd's, between a WebSocket and its TLS session. */
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)AF_UNIX));
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)AF_UNIX, 0));
 }
 
 /* To read; or to add to the log, which a signal opens again. */

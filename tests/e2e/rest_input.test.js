@@ -219,7 +219,6 @@ describe('methods and routes', () => {
 		'/index.php',
 	])
 		test(`${route} is 404`, async () => assertProblem(await rest.get(route), 404));
-
 });
 
 describe('headers', () => {
