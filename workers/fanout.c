@@ -27,6 +27,23 @@ static void announce_loss(struct fanout *fanout, enum ring_answer answer)
 	fanout_tell_loss(fanout);
 }
 
+/* Half a ring is left before events are lost to resyncs: somebody may still make it larger. */
+static void note_lag(struct fanout *fanout)
+{
+	static struct log_limit limit;
+	uint64_t lag = ring_reader_lag(&fanout->reader);
+	bool was_behind = fanout->is_behind;
+
+	fanout->is_behind = lag > fanout->reader.size / 2;
+	if (!fanout->is_behind || was_behind)
+		return;
+	stat_add(fanout->worker->slot, STAT_ring_behind, 1);
+	if (log_allow(&limit))
+		log_warning("ring: %llu bytes behind the writer, in a ring of %zu: once overtaken, "
+			    "all subscribers must resync",
+			    (unsigned long long)lag, fanout->reader.size);
+}
+
 /* --- passes ------------------------------------------------------------------ */
 
 void fanout_note_control(struct fanout *fanout, struct span message)
@@ -56,6 +73,7 @@ static void fanout_pass(struct fanout *fanout)
 {
 	size_t bytes = 0;
 
+	note_lag(fanout);
 	for (unsigned records = 0; records < FANOUT_PASS_RECORDS && bytes < FANOUT_PASS_BYTES;
 	     records++) {
 		uint16_t type;

@@ -29,6 +29,7 @@ struct fanout {
 	void *memory; /* the mapped ring */
 	size_t memory_len;
 	struct ring_reader reader;
+	bool is_behind;           /* more than half a ring at the start of the last pass */
 	struct buffer record;     /* the record being looked at */
 	struct kept_record *kept; /* a copy of it that may stay: made for the first large frame,
 				     or when records are kept for slow connections */

@@ -1,5 +1,6 @@
 /* test_fanout.c — from the ring to the sockets: members that die, stall or fall behind. */
 #include "websocket_fixture.h"
+#include "ring_layout.h"
 #include "ws_deflate.h"
 
 #include <unistd.h>
@@ -105,6 +106,37 @@ Test(fanout, over_ws_queue_total_within_a_pass_the_index_stays_whole)
 	cr_assert_eq(set()->count, 0);
 	cr_assert_eq(set()->queue_bytes, 0);
 	cr_assert_eq(set()->queue_bytes_leaving, 0);
+}
+
+/* Until what is in the ring and not read takes `len` bytes. */
+static void fall_behind(uint64_t *revision, uint64_t len)
+{
+	const struct ring_memory *memory = fixture.ring.memory;
+	uint64_t from = atomic_load(&memory->tail);
+
+	while (atomic_load(&memory->tail) - from <= len)
+		fixture_publish("d", ++*revision, SPAN("{\"n\":1}"));
+}
+
+Test(fanout, half_a_ring_behind_is_counted_once_each_time_before_anything_is_lost)
+{
+	fixture_start();
+	fixture_activate("p-1");
+	const uint64_t half = fixture.config->ring_size / 2;
+	uint64_t revision = 1;
+
+	fall_behind(&revision, half / 2);
+	fixture_turn();
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_ring_behind), 0);
+	for (uint64_t times = 1; times < 3; times++) {
+		fall_behind(&revision, half);
+		fixture_turn();
+		cr_assert_eq(stat_read(fixture.worker.slot, STAT_ring_behind), times);
+		fall_behind(&revision, 0);
+		fixture_turn();
+		cr_assert_eq(stat_read(fixture.worker.slot, STAT_ring_behind), times);
+	}
+	cr_assert_eq(stat_read(fixture.worker.slot, STAT_ring_lapped), 0);
 }
 
 Test(fanout, overtaken_by_the_ring_each_subscription_gets_one_resync)
