@@ -4,6 +4,7 @@
  * hiredis frees its context by itself when the connection is lost and calls us with NULL replies on
  * the way. We let go of a context the moment it is lost (`data` NULL): whatever hiredis still calls
  * for it is ignored, and commands are answered from our own list. */
+#include "redis_password.h"
 #include "redis_sentinel.h"
 #include <bsd/stdlib.h>
 #include <hiredis/adapters/libev.h>
@@ -14,9 +15,10 @@
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 2000
-#define PASSWORD_MAX 1024
+#define RELOAD_MS 200
+#define MOVED "a Sentinel says that another server is the primary now"
 
-enum setup { SETUP_AUTH, SETUP_ROLE, SETUP_SELECT, SETUP_NAME, SETUP_DONE };
+enum setup { SETUP_AUTH, SETUP_LOADED, SETUP_ROLE, SETUP_SELECT, SETUP_NAME, SETUP_DONE };
 
 static void setup_next(struct redis *redis);
 
@@ -27,14 +29,6 @@ static void tell_state(struct redis *redis, const char *reason, int64_t retry_ms
 	redis->depth++;
 	redis->on_state(redis, redis->state, reason, retry_ms, redis->state_arg);
 	redis->depth--;
-}
-
-static void password_wipe(struct redis *redis)
-{
-	if (redis->password)
-		explicit_bzero(redis->password, strlen(redis->password));
-	free(redis->password);
-	redis->password = NULL;
 }
 
 /* Full jitter: what lost Redis together must not come back together. */
@@ -49,21 +43,31 @@ static int64_t backoff_ms(struct redis *redis)
 	return 1 + arc4random_uniform((uint32_t)most);
 }
 
+static void retry_start(struct redis *redis, int64_t wait_ms)
+{
+	ev_timer_stop(redis->loop, &redis->retry);
+	ev_timer_set(&redis->retry, (double)wait_ms / 1000, 0.);
+	ev_timer_start(redis->loop, &redis->retry);
+}
+
 /* The context has been given up already. Commands may be given from inside all callbacks here: they
  * wait. */
 void link_lost(struct redis *redis, const char *reason)
 {
 	if (reason != redis->reason)
 		snprintf(redis->reason, sizeof(redis->reason), "%s", reason);
+	dial_stop(redis);
 	redis->context = NULL;
 	redis->connect_by_ms = 0;
-	redis->is_replica = false;
+	redis->has_left = redis->leaving != NULL;
+	redis->leaving = NULL;
+	redis->leave_by_ms = 0;
+	redis->loading_ms = 0;
+	ev_timer_stop(redis->loop, &redis->reload);
 	redis->state = REDIS_LOST;
-	password_wipe(redis);
+	redis_password_wipe(&redis->password);
 	int64_t retry_ms = backoff_ms(redis);
-	ev_timer_stop(redis->loop, &redis->retry);
-	ev_timer_set(&redis->retry, (double)retry_ms / 1000, 0.);
-	ev_timer_start(redis->loop, &redis->retry);
+	retry_start(redis, retry_ms);
 	tell_state(redis, redis->reason, retry_ms);
 	commands_fail_sent(redis, -ECONNRESET);
 }
@@ -74,7 +78,8 @@ void link_drop(struct redis *redis, const char *reason)
 	if (!context)
 		return; /* the next attempt is on its way */
 	/* `reason` may lie in what is freed here. */
-	snprintf(redis->reason, sizeof(redis->reason), "%s", reason);
+	if (reason != redis->reason)
+		snprintf(redis->reason, sizeof(redis->reason), "%s", reason);
 	context->data = NULL;
 	redisAsyncFree(context); /* from inside a callback of the context: when that returns */
 	link_lost(redis, redis->reason);
@@ -83,14 +88,16 @@ void link_drop(struct redis *redis, const char *reason)
 void link_close(struct redis *redis)
 {
 	redisAsyncContext *context = redis->context;
+	dial_stop(redis);
 	redis->context = NULL;
 	if (context) {
 		context->data = NULL;
 		redisAsyncFree(context);
 	}
-	password_wipe(redis);
+	redis_password_wipe(&redis->password);
 	redis->state = REDIS_LOST;
 	ev_timer_stop(redis->loop, &redis->retry);
+	ev_timer_stop(redis->loop, &redis->reload);
 	ev_clear_pending(redis->loop, &redis->flush);
 }
 
@@ -151,10 +158,11 @@ static void link_ready(struct redis *redis)
 	redis->state = REDIS_READY;
 	redis->connect_by_ms = 0;
 	redis->attempts = 0;
+	redis->loading_ms = 0;
 	redis->reconnects += redis->was_ready;
 	redis->was_ready = true;
 	redis->ready_ms = redis_clock_ms();
-	password_wipe(redis);
+	redis_password_wipe(&redis->password);
 	tell_state(redis, "", 0);
 	if (redis->state != REDIS_READY)
 		return;
@@ -162,9 +170,41 @@ static void link_ready(struct redis *redis)
 	commands_flush_waiting(redis);
 }
 
+/* Right after its start Redis loads its data, for minutes if there is much: no fault, and nothing
+ * that a new connection would make better. */
+static void wait_for_data(struct redis *redis)
+{
+	int64_t now = redis_clock_ms();
+	bool is_news = !redis->loading_ms;
+	if (is_news)
+		redis->loading_ms = now;
+	redis->connect_by_ms = 0;
+	ev_timer_stop(redis->loop, &redis->reload);
+	ev_timer_set(&redis->reload, RELOAD_MS / 1000., 0.);
+	ev_timer_start(redis->loop, &redis->reload);
+	if (!is_news && now - redis->loading_told_ms < REDIS_LOADING_TELL_MS)
+		return;
+	redis->loading_told_ms = now;
+	tell_state(redis, "waiting for Redis to load its data", now - redis->loading_ms);
+}
+
+static void on_reload(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct redis *redis = timer->data;
+	(void)loop, (void)revents;
+	redis->connect_by_ms = redis_clock_ms() + redis->timeout_ms;
+	setup_next(redis);
+	deadline_arm(redis);
+}
+
+static bool setup_is_optional(enum setup stage)
+{
+	return stage == SETUP_LOADED || stage == SETUP_ROLE || stage == SETUP_NAME;
+}
+
 static void on_setup(const struct redisReply *reply, int error, void *arg)
 {
-	static const char *const steps[] = {"AUTH", "ROLE", "SELECT", "CLIENT SETNAME"};
+	static const char *const steps[] = {"AUTH", "PING", "ROLE", "SELECT", "CLIENT SETNAME"};
 	struct redis *redis = arg;
 	if (error)
 		return; /* the loss is told by link_lost() */
@@ -173,8 +213,13 @@ static void on_setup(const struct redisReply *reply, int error, void *arg)
 		return;
 	}
 	bool is_refused = reply->type == REDIS_REPLY_ERROR;
+	if (is_refused && redis->setup_stage == SETUP_LOADED &&
+	    strncmp(reply->str, "LOADING", 7) == 0) {
+		wait_for_data(redis);
+		return;
+	}
 	/* A name is a courtesy that an ACL may forbid; that we must log in is not. */
-	if (is_refused && (redis->setup_stage == SETUP_NAME || redis->setup_stage == SETUP_ROLE) &&
+	if (is_refused && setup_is_optional(redis->setup_stage) &&
 	    strncmp(reply->str, "NOAUTH", 6) != 0)
 		is_refused = false;
 	if (is_refused) {
@@ -206,6 +251,10 @@ static int setup_command(const struct redis *redis, char database[16], const cha
 	switch ((enum setup)redis->setup_stage) {
 	case SETUP_AUTH:
 		return setup_auth(redis, argv);
+	case SETUP_LOADED:
+		/* Also shows that the server serves us. */
+		argv[0] = "PING";
+		return 1;
 	case SETUP_ROLE:
 		argv[0] = "ROLE";
 		return redis->url.host_count ? 1 : 0;
@@ -217,12 +266,10 @@ static int setup_command(const struct redis *redis, char database[16], const cha
 		argv[1] = database;
 		return 2;
 	case SETUP_NAME:
-		/* Also without a name one reply is waited for: it shows that the server serves us.
-		 */
-		argv[0] = redis->name ? "CLIENT" : "PING";
+		argv[0] = "CLIENT";
 		argv[1] = "SETNAME";
 		argv[2] = redis->name;
-		return redis->name ? 3 : 1;
+		return redis->name ? 3 : 0;
 	case SETUP_DONE:
 		break;
 	}
@@ -260,21 +307,6 @@ static void socket_tune(int fd)
 		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 
-/* On failure hiredis frees the context itself, behind this call. */
-static void on_connect(const redisAsyncContext *context, int status)
-{
-	struct redis *redis = context->data;
-	if (!redis)
-		return;
-	if (status != REDIS_OK) {
-		context_lost((redisAsyncContext *)context);
-		return;
-	}
-	if (!redis->url.path)
-		socket_tune(context->c.fd);
-	setup_next(redis);
-}
-
 static void on_disconnect(const redisAsyncContext *context, int status)
 {
 	(void)status;
@@ -308,53 +340,39 @@ static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int revents)
 
 static bool password_read(struct redis *redis)
 {
-	char line[PASSWORD_MAX + 2] = "";
-	if (!redis->password_file || redis->url.password)
-		return true;
-	FILE *file = fopen(redis->password_file, "re");
-	if (file)
-		setvbuf(file, NULL, _IONBF, 0); /* no copy of it is left on the heap */
-	if (!file || !fgets(line, sizeof(line), file)) {
-		snprintf(redis->reason, sizeof(redis->reason), "password file %s: %s",
-			 redis->password_file, file ? "it is empty" : strerror(errno));
-		if (file)
-			fclose(file);
-		return false;
-	}
-	fclose(file);
-	line[strcspn(line, "\r\n")] = '\0';
-	MUST(redis->password = strdup(line));
-	explicit_bzero(line, sizeof(line));
-	return true;
+	redis_password_wipe(&redis->password);
+	return !redis->password_file || redis->url.password ||
+	       !redis_password_read(redis->password_key, redis->password_file, &redis->password,
+				    redis->reason, sizeof(redis->reason));
 }
 
-static redisAsyncContext *connect_context(const struct redis *redis)
+static void on_connected(struct redis *redis)
 {
-	const struct redis_url *url = &redis->url;
-	const struct redis_host host =
-		url->host_count ? redis->primary : (struct redis_host){url->host, url->port};
-	redisAsyncContext *context = url->path ? redisAsyncConnectUnix(url->path)
-					       : redisAsyncConnect(host.name, (int)host.port);
-	MUST(context);
-	return context;
+	redisAsyncContext *context = redis->context;
+	context->ev.addWrite = hook_add_write;
+	redisAsyncSetDisconnectCallback(context, on_disconnect);
+	if (!redis->url.path)
+		socket_tune(context->c.fd);
+	setup_next(redis);
 }
 
 void link_connect_primary(struct redis *redis)
 {
-	redisAsyncContext *context = connect_context(redis);
-	if (context->err || redisLibevAttach(redis->loop, context) != REDIS_OK) {
-		snprintf(redis->reason, sizeof(redis->reason), "%s", context->errstr);
-		redisAsyncFree(context);
-		link_lost(redis, redis->reason);
-		return;
-	}
-	context->data = redis;
-	context->ev.addWrite = hook_add_write;
-	redis->context = context;
-	redis->connect_by_ms = redis_clock_ms() + redis->timeout_ms;
-	redisAsyncSetDisconnectCallback(context, on_disconnect);
-	redisAsyncSetConnectCallback(context, on_connect);
-	deadline_arm(redis);
+	const struct redis_url *url = &redis->url;
+	if (url->path)
+		dial_path(redis, url->path, on_connected, link_lost);
+	else if (url->host_count)
+		dial_host(redis, redis->primary.name, redis->primary.port, on_connected, link_lost);
+	else
+		dial_host(redis, url->host, url->port, on_connected, link_lost);
+}
+
+static void link_take_told(struct redis *redis)
+{
+	free(redis->primary.name);
+	redis->primary = redis->told;
+	redis->told = (struct redis_host){0};
+	link_connect_primary(redis);
 }
 
 static void link_connect(struct redis *redis)
@@ -363,10 +381,29 @@ static void link_connect(struct redis *redis)
 	redis->setup_stage = SETUP_AUTH;
 	if (!password_read(redis))
 		link_lost(redis, redis->reason);
+	else if (redis->told.name)
+		link_take_told(redis);
 	else if (redis->url.host_count)
 		sentinel_ask(redis);
 	else
 		link_connect_primary(redis);
+}
+
+void redis_move(struct redis *redis, const char *host, unsigned port)
+{
+	if (!redis->url.host_count || redis->is_destroying ||
+	    (redis->primary.name && redis->primary.port == port &&
+	     strcmp(redis->primary.name, host) == 0))
+		return;
+	free(redis->told.name);
+	redis->told = (struct redis_host){.name = strdup(host), .port = port};
+	MUST(redis->told.name);
+	if (redis->state == REDIS_READY)
+		commands_leave(redis, MOVED);
+	else if (redis->context)
+		link_drop(redis, MOVED);
+	else if (redis->state == REDIS_LOST)
+		retry_start(redis, 0);
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -377,8 +414,11 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 
 void link_init(struct redis *redis)
 {
+	dial_init(redis);
 	ev_timer_init(&redis->retry, on_retry, 0., 0.);
 	redis->retry.data = redis;
+	ev_timer_init(&redis->reload, on_reload, 0., 0.);
+	redis->reload.data = redis;
 	/* So that not all connections of a host ask the same one. */
 	if (redis->url.host_count)
 		redis->sentinel = arc4random_uniform(redis->url.host_count);

@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "redis.h"
+#include "redis_dial.h"
 #include "redis_url.h"
 
 struct redisAsyncContext;
@@ -34,24 +35,34 @@ struct redis {
 	unsigned sentinel;         /* of url.hosts: the one that was asked last */
 	struct redis_host primary; /* owned: what it said last; name NULL: none asked yet */
 	char *password_file;       /* owned; NULL: none */
-	char *name;                /* owned; NULL: none */
+	const char *password_key;  /* static: what the configuration calls that */
+	char *sentinel_user, *sentinel_password_file; /* owned; NULL: none */
+	char *name;                                   /* owned; NULL: none */
+	char *name_servers;                           /* owned; NULL: those of the system */
 	int64_t timeout_ms;
 
 	enum redis_state state;
-	unsigned depth;     /* callbacks of ours on the stack */
-	bool is_destroying; /* takes no more commands */
+	unsigned depth;         /* callbacks of ours on the stack */
+	bool is_destroying;     /* takes no more commands */
+	struct redis_dial dial; /* how it gets its context */
 	struct redisAsyncContext
 		*context;      /* hiredis frees it; its `data` is us, or NULL once we gave it up */
-	int64_t connect_by_ms; /* 0: not connecting */
+	int64_t connect_by_ms; /* 0: not connecting, or the address is still being looked up */
 	unsigned setup_stage;
 	char *password;    /* owned; only between connecting and AUTH */
 	unsigned attempts; /* failed in a row */
 	bool was_ready;
-	int64_t ready_ms; /* when it became so last */
-	bool is_replica;  /* takes no writes: left as soon as all sent commands are answered */
+	int64_t ready_ms;       /* when it became so last */
+	const char *leaving;    /* static: why this server gets nothing more, and is left as soon as
+				   all that was sent is answered; NULL: it is not */
+	int64_t leave_by_ms;    /* at the latest; 0: no such time */
+	bool has_left;          /* the last loss was that */
+	struct redis_host told; /* owned; sentinel://: where the next attempt goes without asking */
 	uint64_t reconnects;
-	char reason[192]; /* of the last loss */
+	char reason[320]; /* of the last loss */
 	ev_timer retry;
+	ev_timer reload; /* until the server is asked again whether it has loaded its data */
+	int64_t loading_ms, loading_told_ms; /* since when, and when that was told last; 0: never */
 
 	ev_timer deadline;           /* runs while anything waits or is unanswered */
 	struct command_list sent;    /* in the order of their replies */
@@ -81,6 +92,9 @@ void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span
 void command_format(struct buffer *ret, int argc, const char *const *argv, const size_t *len);
 /* Makes sure that the deadline timer runs. */
 void deadline_arm(struct redis *redis);
+
+/* Gives the connection up when what was sent is answered, or at once if there is none. */
+void commands_leave(struct redis *redis, const char *reason);
 
 /* redis_link.c */
 void link_init(struct redis *redis);

@@ -61,7 +61,10 @@ static void on_state(struct redis *redis, enum redis_state state, const char *re
 	}
 	lane->is_encoding_known = false; /* another server may come back */
 	snprintf(lane->store->lost_reason, sizeof(lane->store->lost_reason), "%s", reason);
-	if (log_allow(&lost))
+	if (state == REDIS_CONNECTING)
+		log_debug("store: redis connection %zu: %s", (size_t)(lane - lane->store->lanes),
+			  reason);
+	else if (log_allow(&lost))
 		log_warning("store: redis connection %zu lost: %s, retrying in %lld ms",
 			    (size_t)(lane - lane->store->lanes), reason, (long long)retry_ms);
 }
@@ -86,6 +89,8 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 	struct redis_options options = {
 		.url = url,
 		.password_file = config->redis_password_file,
+		.sentinel_user = config->redis_sentinel_user,
+		.sentinel_password_file = config->redis_sentinel_password_file,
 		.timeout_ms = config->redis_timeout_ms,
 		.name = "syncdoc-store",
 	};
@@ -134,6 +139,12 @@ void store_destroy(struct store *store)
 	buffer_fini(&store->envelope);
 	buffer_fini(&store->arguments);
 	free(store);
+}
+
+void store_move(struct store *store, const char *host, unsigned port)
+{
+	for (size_t i = 0; i < store->lane_count; i++)
+		redis_move(store->lanes[i].redis, host, port);
 }
 
 bool store_is_ready(const struct store *store)

@@ -24,6 +24,8 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 			   uint64_t hash_seed);
 void store_destroy(
 	struct store *store); /* all callbacks are called with -ECANCELED; NULL is fine */
+/* As redis_move(), all its connections. */
+void store_move(struct store *store, const char *host, unsigned port);
 bool store_is_ready(const struct store *store); /* connected and the encoding is known */
 /* Why it is not ready, for people; "" while nothing was ever lost. Lives until the loop turns. */
 const char *store_lost_reason(const struct store *store);

@@ -51,7 +51,7 @@ struct store {
 	size_t history_max_bytes;
 	int64_t tombstone_ttl_ms;
 
-	char lost_reason[128]; /* of the last connection that was lost */
+	char lost_reason[320]; /* of the last connection that was lost */
 	bool is_closing; /* connections are going: whatever a callback still asks for is cancelled
 			  */
 	struct store_lane lanes[STORE_LANES_MAX];
