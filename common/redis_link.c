@@ -359,7 +359,9 @@ static void on_connected(struct redis *redis)
 void link_connect_primary(struct redis *redis)
 {
 	const struct redis_url *url = &redis->url;
-	if (url->path)
+	if (!password_read(redis))
+		link_lost(redis, redis->reason);
+	else if (url->path)
 		dial_path(redis, url->path, on_connected, link_lost);
 	else if (url->host_count)
 		dial_host(redis, redis->primary.name, redis->primary.port, on_connected, link_lost);
@@ -379,9 +381,7 @@ static void link_connect(struct redis *redis)
 {
 	redis->state = REDIS_CONNECTING;
 	redis->setup_stage = SETUP_AUTH;
-	if (!password_read(redis))
-		link_lost(redis, redis->reason);
-	else if (redis->told.name)
+	if (redis->told.name)
 		link_take_told(redis);
 	else if (redis->url.host_count)
 		sentinel_ask(redis);

@@ -49,7 +49,7 @@ struct redis {
 		*context;      /* hiredis frees it; its `data` is us, or NULL once we gave it up */
 	int64_t connect_by_ms; /* 0: not connecting, or the address is still being looked up */
 	unsigned setup_stage;
-	char *password;    /* owned; only between connecting and AUTH */
+	char *password;    /* owned; only between connecting and AUTH, to whom is asked now */
 	unsigned attempts; /* failed in a row */
 	bool was_ready;
 	int64_t ready_ms;       /* when it became so last */

@@ -141,31 +141,22 @@ static void on_disconnect(const redisAsyncContext *context, int status)
 		lose(context->data, (redisAsyncContext *)context, "connection closed");
 }
 
-/* False: what to say is in redis->reason. */
-static bool authenticate(struct redis *redis)
+static void authenticate(struct redis *redis)
 {
-	const char *user = redis->sentinel_user;
-	char *password = NULL;
-	if (redis->sentinel_password_file &&
-	    redis_password_read("redis.sentinel_password_file", redis->sentinel_password_file,
-				&password, redis->reason, sizeof(redis->reason)))
-		return false;
-	if (user)
-		redisAsyncCommand(redis->context, on_auth, NULL, "AUTH %s %s", user,
-				  password ? password : "");
-	else if (password)
+	const char *password = redis->password ? redis->password : "";
+	if (redis->sentinel_user)
+		redisAsyncCommand(redis->context, on_auth, NULL, "AUTH %s %s", redis->sentinel_user,
+				  password);
+	else if (*password)
 		redisAsyncCommand(redis->context, on_auth, NULL, "AUTH %s", password);
-	redis_password_wipe(&password);
-	return true;
+	redis_password_wipe(&redis->password);
 }
 
+/* hiredis 0.14: nothing here may free the context. */
 static void on_connected(struct redis *redis)
 {
 	redisAsyncSetDisconnectCallback(redis->context, on_disconnect);
-	if (!authenticate(redis)) {
-		link_drop(redis, redis->reason);
-		return;
-	}
+	authenticate(redis);
 	redisAsyncCommand(redis->context, on_address, NULL, "SENTINEL get-master-addr-by-name %s",
 			  redis->url.primary);
 }
@@ -176,5 +167,11 @@ void sentinel_ask(struct redis *redis)
 	 * primary. */
 	redis->sentinel = (redis->sentinel + 1) % redis->url.host_count;
 	const struct redis_host *host = &redis->url.hosts[redis->sentinel];
-	dial_host(redis, host->name, host->port, on_connected, fail);
+	redis_password_wipe(&redis->password);
+	if (redis->sentinel_password_file &&
+	    redis_password_read("redis.sentinel_password_file", redis->sentinel_password_file,
+				&redis->password, redis->reason, sizeof(redis->reason)))
+		link_lost(redis, redis->reason);
+	else
+		dial_host(redis, host->name, host->port, on_connected, fail);
 }
