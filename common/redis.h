@@ -24,6 +24,8 @@ struct redis_options {
 	const char *name_servers; /* as in name_lookup.h; NULL but for tests */
 };
 
+/* CLOCK_MONOTONIC. */
+int64_t redis_clock_ms(void);
 /* -EINVAL and a static reason in *ret_reason when the URL is not of that form. */
 int redis_url_check(const char *url, const char **ret_reason);
 

@@ -77,8 +77,6 @@ struct redis {
 	void *push_arg;
 };
 
-int64_t redis_clock_ms(void);
-
 /* redis.c */
 void commands_flush_waiting(struct redis *redis);
 /* All that were sent get `error`; their contexts are gone. */

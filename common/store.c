@@ -107,6 +107,7 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 	store->deferred_last = &store->deferred;
 	ev_timer_init(&store->defer_timer, on_defer_timer, 0., 0.);
 	store->defer_timer.data = store;
+	store_list_open(store);
 	store->lane_count = 1 + (store->wait_replicas ? DOCUMENT_LANES_WAITING : DOCUMENT_LANES);
 	for (size_t i = 0; i < store->lane_count; i++) {
 		struct store_lane *lane = &store->lanes[i];
@@ -123,6 +124,7 @@ void store_destroy(struct store *store)
 	store->is_closing = true;
 	for (size_t i = 0; i < store->lane_count; i++)
 		redis_destroy(store->lanes[i].redis);
+	list_gate_close(&store->lists);
 	/* What a callback asks for is deferred again, so this goes on until none asks. */
 	while (store->deferred) {
 		struct store_request *request = store->deferred, *next;
@@ -159,6 +161,16 @@ bool store_is_ready(const struct store *store)
 const char *store_lost_reason(const struct store *store)
 {
 	return store->lost_reason;
+}
+
+uint64_t store_list_waits(const struct store *store)
+{
+	return store->lists.waits;
+}
+
+uint64_t store_list_refusals(const struct store *store)
+{
+	return store->lists.refusals;
 }
 
 uint64_t store_reconnects(const struct store *store)

@@ -3,6 +3,7 @@
 #define SYNCDOC_STORE_INTERNAL_H
 
 #include "keys.h"
+#include "list_gate.h"
 #include "redis.h"
 #include "script_call.h"
 #include "store.h"
@@ -61,6 +62,8 @@ struct store {
 	struct store_request **deferred_last;
 	ev_timer defer_timer;
 
+	struct list_gate lists;
+
 	struct store_sum *sums; /* owned; STORE_SUMS, by hash */
 
 	struct buffer scratch;   /* texts made from replies; lives until the callback returns */
@@ -73,6 +76,9 @@ const char *store_encoding(const struct store_lane *lane);
 uint64_t store_hash(const struct store *store, struct span service, struct span id);
 struct store_lane *store_lane_of(struct store *store, struct span service, struct span id);
 struct store_lane *store_lane_of_lists(struct store *store);
+
+/* store_list.c */
+void store_list_open(struct store *store);
 
 /* As redis_command() and script_call(); -ECANCELED while the store is being destroyed. */
 int store_command(struct store_lane *lane, redis_reply_fn fn, void *arg, int argc,
