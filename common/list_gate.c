@@ -84,7 +84,7 @@ void list_gate_enter(struct list_gate *gate, struct list_turn *turn, size_t byte
 		gate_refuse(gate, turn, -EAGAIN);
 		return;
 	}
-	turn->until_ms = redis_clock_ms() + gate->timeout_ms;
+	turn->until_ms = redis_clock_ms() + LIST_GATE_TIMEOUTS * gate->timeout_ms;
 	if (gate->last)
 		gate->last->next = turn;
 	else
@@ -96,15 +96,22 @@ void list_gate_enter(struct list_gate *gate, struct list_turn *turn, size_t byte
 		gate_arm(gate);
 }
 
-void list_gate_leave(struct list_gate *gate, const struct list_turn *turn)
+static void gate_refuse_all(struct list_gate *gate, int error)
+{
+	while (gate->first)
+		gate_refuse(gate, gate_shift(gate), error);
+}
+
+void list_gate_leave(struct list_gate *gate, const struct list_turn *turn, bool is_answered)
 {
 	gate->under_way -= turn->bytes;
+	if (!is_answered)
+		gate_refuse_all(gate, -EAGAIN);
 	gate_run(gate);
 }
 
 void list_gate_close(struct list_gate *gate)
 {
 	ev_timer_stop(gate->loop, &gate->timer);
-	while (gate->first)
-		gate_refuse(gate, gate_shift(gate), -ECANCELED);
+	gate_refuse_all(gate, -ECANCELED);
 }

@@ -9,6 +9,7 @@
 
 #define LIST_GATE_BYTES (4 * 1024 * 1024) /* under way at a time; but one question always is */
 #define LIST_GATE_WAITING_MAX 1000
+#define LIST_GATE_TIMEOUTS 4 /* of Redis; so long one waits while it answers others */
 
 /* One question to Redis; lies in what asks. */
 struct list_turn {
@@ -19,7 +20,7 @@ struct list_turn {
 
 struct list_gate {
 	struct ev_loop *loop; /* borrowed */
-	int64_t timeout_ms;   /* in line */
+	int64_t timeout_ms;   /* of Redis */
 	/* Asks. False: it could not be asked, and has been answered. */
 	bool (*go)(struct list_turn *turn);
 	/* It will not be asked: answers it, not before the next turn of the loop. */
@@ -34,10 +35,12 @@ struct list_gate {
 void list_gate_init(struct list_gate *gate, struct ev_loop *loop, int64_t timeout_ms,
 		    bool (*go)(struct list_turn *turn),
 		    void (*refuse)(struct list_turn *turn, int error));
-/* Calls go() now, or later, or refuse(): -EAGAIN, too many wait or its time is up. */
+/* Calls go() now, or later, or refuse(): -EAGAIN, too many wait, its time is up, or Redis is
+ * away. */
 void list_gate_enter(struct list_gate *gate, struct list_turn *turn, size_t bytes);
-/* The answer is there, or will not come. */
-void list_gate_leave(struct list_gate *gate, const struct list_turn *turn);
+/* The answer is there, or, Redis being away or too slow, will not come: then all in line are
+ * refused. So nobody waits for a Redis that hangs for longer than one timeout. */
+void list_gate_leave(struct list_gate *gate, const struct list_turn *turn, bool is_answered);
 /* Refuses all that wait with -ECANCELED. */
 void list_gate_close(struct list_gate *gate);
 

@@ -361,7 +361,8 @@ STORE_TEST(store_list, pages_with_data_are_read_one_after_the_other)
 	cr_assert_eq(store_list_refusals(f->store), 0);
 }
 
-STORE_TEST(store_list, those_in_line_are_refused_at_their_deadline_and_never_asked_for)
+STORE_TEST(store_list,
+	   those_in_line_behind_one_that_gets_no_answer_are_refused_with_it_and_never_asked_for)
 {
 	struct crowd crowd = {.f = f};
 	create_all(f, five, 5);
