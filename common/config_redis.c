@@ -127,7 +127,7 @@ static int scheme_refuse(const char *text, struct buffer *ret_reason)
 		      "must be embedded, " TCP_FORM ", " UNIX_FORM " or " SENTINEL_FORM);
 }
 
-/* A blank would end it in the protocol of the URL that is made with it. */
+/* No user of an ACL has any. */
 int config_check_sentinel_user(const char *text, struct buffer *ret_reason)
 {
 	for (; *text; text++)
