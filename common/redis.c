@@ -364,9 +364,9 @@ void redis_set_timeout(struct redis *redis, int64_t timeout_ms)
 	redis->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
 }
 
-bool redis_has_left(const struct redis *redis)
+bool redis_was_demoted(const struct redis *redis)
 {
-	return redis->has_left;
+	return redis->was_demoted;
 }
 
 uint64_t redis_reconnects(const struct redis *redis)

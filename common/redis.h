@@ -48,9 +48,9 @@ void redis_destroy(struct redis *redis);
 enum redis_state redis_state_of(const struct redis *redis);
 /* Drops the connection (heartbeat missed) and starts over; pending commands get -ECONNRESET. */
 void redis_reconnect(struct redis *redis, const char *reason);
-/* The last connection was given up because its server had become a replica, or was asked to be left
- * by redis_move(): others to the same server should be, too. */
-bool redis_has_left(const struct redis *redis);
+/* The last connection was given up because its server is no primary any more: others to the same
+ * server should be, too. */
+bool redis_was_demoted(const struct redis *redis);
 /* sentinel://: the primary is there now. What is under way to another server is answered first, for
  * a moment at most; then the connection goes there without asking a Sentinel. Copied. */
 void redis_move(struct redis *redis, const char *host, unsigned port);

@@ -59,7 +59,7 @@ void link_lost(struct redis *redis, const char *reason)
 	dial_stop(redis);
 	redis->context = NULL;
 	redis->connect_by_ms = 0;
-	redis->has_left = redis->leaving != NULL;
+	redis->was_demoted = redis->leaving && !redis->leave_by_ms;
 	redis->leaving = NULL;
 	redis->leave_by_ms = 0;
 	redis->loading_ms = 0;

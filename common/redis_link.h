@@ -52,11 +52,11 @@ struct redis {
 	char *password;    /* owned; only between connecting and AUTH, to whom is asked now */
 	unsigned attempts; /* failed in a row */
 	bool was_ready;
-	int64_t ready_ms;       /* when it became so last */
-	const char *leaving;    /* static: why this server gets nothing more, and is left as soon as
-				   all that was sent is answered; NULL: it is not */
-	int64_t leave_by_ms;    /* at the latest; 0: no such time */
-	bool has_left;          /* the last loss was that */
+	int64_t ready_ms;    /* when it became so last */
+	const char *leaving; /* static: why this server gets nothing more, and is left as soon as
+				all that was sent is answered; NULL: it is not */
+	int64_t leave_by_ms; /* at the latest, told by redis_move(); 0: told by its own answers */
+	bool was_demoted;    /* the last loss was for its own answers */
 	struct redis_host told; /* owned; sentinel://: where the next attempt goes without asking */
 	uint64_t reconnects;
 	char reason[320]; /* of the last loss */

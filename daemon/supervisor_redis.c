@@ -114,7 +114,7 @@ static void on_commands_lost(void *arg)
 	struct supervisor *supervisor = arg;
 	mark_timer_lost(&supervisor->mark_timer);
 	/* A subscription is refused nothing and would stay with a server that is no primary. */
-	if (redis_has_left(supervisor->commands.redis))
+	if (redis_was_demoted(supervisor->commands.redis))
 		relay_reconnect(&supervisor->relay, "its server is not the primary any more");
 }
 

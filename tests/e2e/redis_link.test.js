@@ -13,6 +13,7 @@ import {
 	assertStatus,
 	documentPath,
 	freePort,
+	scrape,
 	until,
 } from './harness.js';
 
@@ -110,6 +111,22 @@ test('the primary is demoted: also the subscription is made anew', async () => {
 		await until(async () => (await daemon.rest.put(documentPath('demoted', 'x'), { data: { n: 1 } })).status < 300);
 		await socket.next(({ payload }) => payload?.data?.n === 1);
 		await daemon.waitUntilReady();
+	} finally {
+		await daemon.stop();
+		await redis.stop();
+	}
+});
+
+test('an order that only the supervisor gives is not taken from Redis', async () => {
+	const redis = await Redis.start();
+	const daemon = await Daemon.start({ redis });
+	try {
+		await redis.command('PUBLISH', 'syncdoc:control', '!primary 1 192.0.2.1');
+		await until(
+			async () => (await scrape(daemon.rest)).value('syncdoc_host_messages_total', { result: 'forged' }) === 1,
+		);
+		assert.match(daemon.stderr, /looks like an order of this host's own, ignored/);
+		assertStatus(await daemon.rest.put(documentPath('forged', 'x'), { data: {} }), 201);
 	} finally {
 		await daemon.stop();
 		await redis.stop();
