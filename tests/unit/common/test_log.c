@@ -95,6 +95,19 @@ Test(log, json_line_has_the_same_as_members)
 	expect_match(read_file(path), pattern);
 }
 
+Test(log, lines_that_a_full_disk_does_not_take_are_counted)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_info("written");
+	cr_assert_eq(log_lines_lost(), 0);
+	cr_assert_eq(log_open("/dev/full", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
+	log_info("lost");
+	log_debug("not written anyway");
+	cr_assert_eq(log_lines_lost(), 1);
+	log_set_process("worker 4");
+	cr_assert_eq(log_lines_lost(), 0, "those were another process's");
+}
+
 /* ---- the access log ---- */
 
 Test(log, access_line_is_written_whatever_the_level_is)
