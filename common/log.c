@@ -52,6 +52,11 @@ static void open_syslog(void)
 	openlog("syncdocd", LOG_PID, LOG_DAEMON);
 }
 
+static void tell_must(const char *file, int line, const char *condition)
+{
+	log_error("%s:%d: must hold: %s", file, line, condition);
+}
+
 int log_open(const char *target, enum log_level level, enum log_format format)
 {
 	enum target kind = TARGET_FILE;
@@ -76,6 +81,7 @@ int log_open(const char *target, enum log_level level, enum log_format format)
 	MUST(kind != TARGET_FILE || state.path);
 	if (kind == TARGET_SYSLOG)
 		open_syslog();
+	must_tell = kind == TARGET_STDERR ? NULL : tell_must;
 	return 0;
 }
 

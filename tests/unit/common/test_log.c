@@ -2,7 +2,10 @@
 #include "log_fixture.h"
 
 #include <stdarg.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 TestSuite(log, .init = init, .fini = fini, .timeout = 20);
 
@@ -42,6 +45,22 @@ Test(log, lines_that_a_full_disk_does_not_take_are_counted)
 	cr_assert_eq(log_lines_lost(), 1);
 	log_set_process("worker 4");
 	cr_assert_eq(log_lines_lost(), 0, "those were another process's");
+}
+
+/* In a process of its own, which ends by it. A daemon's stderr is nowhere. */
+Test(log, the_last_words_of_a_process_are_in_its_log_too)
+{
+	int status;
+	open_as(LOG_FORMAT_TEXT);
+	pid_t pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+		signal(SIGABRT, SIG_DFL);
+		MUST(pid > 1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	expect_match(read_file(path), "error: [^ ]*test_log\\.c:[0-9]+: must hold: pid > 1\n$");
 }
 
 /* ---- the access log ---- */
