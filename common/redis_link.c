@@ -1,5 +1,4 @@
-/* redis_link.c — making a connection (connect, AUTH, SELECT, CLIENT SETNAME), losing it, coming
- * back.
+/* redis_link.c — making a connection, losing it, coming back.
  *
  * hiredis frees its context by itself when the connection is lost and calls us with NULL replies on
  * the way. We let go of a context the moment it is lost (`data` NULL): whatever hiredis still calls
@@ -15,14 +14,9 @@
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 2000
-#define RELOAD_MS 200
 #define MOVED "a Sentinel says that another server is the primary now"
 
-enum setup { SETUP_AUTH, SETUP_LOADED, SETUP_ROLE, SETUP_SELECT, SETUP_NAME, SETUP_DONE };
-
-static void setup_next(struct redis *redis);
-
-static void tell_state(struct redis *redis, const char *reason, int64_t retry_ms)
+void link_tell_state(struct redis *redis, const char *reason, int64_t retry_ms)
 {
 	if (!redis->on_state)
 		return;
@@ -68,7 +62,7 @@ void link_lost(struct redis *redis, const char *reason)
 	redis_password_wipe(&redis->password);
 	int64_t retry_ms = backoff_ms(redis);
 	retry_start(redis, retry_ms);
-	tell_state(redis, redis->reason, retry_ms);
+	link_tell_state(redis, redis->reason, retry_ms);
 	commands_fail_sent(redis, -ECONNRESET);
 }
 
@@ -153,7 +147,7 @@ void link_subscribe(struct redis *redis)
 	}
 }
 
-static void link_ready(struct redis *redis)
+void link_ready(struct redis *redis)
 {
 	redis->state = REDIS_READY;
 	redis->connect_by_ms = 0;
@@ -163,135 +157,11 @@ static void link_ready(struct redis *redis)
 	redis->was_ready = true;
 	redis->ready_ms = redis_clock_ms();
 	redis_password_wipe(&redis->password);
-	tell_state(redis, "", 0);
+	link_tell_state(redis, "", 0);
 	if (redis->state != REDIS_READY)
 		return;
 	link_subscribe(redis);
 	commands_flush_waiting(redis);
-}
-
-/* Right after its start Redis loads its data, for minutes if there is much: no fault, and nothing
- * that a new connection would make better. */
-static void wait_for_data(struct redis *redis)
-{
-	int64_t now = redis_clock_ms();
-	bool is_news = !redis->loading_ms;
-	if (is_news)
-		redis->loading_ms = now;
-	redis->connect_by_ms = 0;
-	ev_timer_stop(redis->loop, &redis->reload);
-	ev_timer_set(&redis->reload, RELOAD_MS / 1000., 0.);
-	ev_timer_start(redis->loop, &redis->reload);
-	if (!is_news && now - redis->loading_told_ms < REDIS_LOADING_TELL_MS)
-		return;
-	redis->loading_told_ms = now;
-	tell_state(redis, "waiting for Redis to load its data", now - redis->loading_ms);
-}
-
-static void on_reload(struct ev_loop *loop, ev_timer *timer, int revents)
-{
-	struct redis *redis = timer->data;
-	(void)loop, (void)revents;
-	redis->connect_by_ms = redis_clock_ms() + redis->timeout_ms;
-	setup_next(redis);
-	deadline_arm(redis);
-}
-
-static bool setup_is_optional(enum setup stage)
-{
-	return stage == SETUP_LOADED || stage == SETUP_ROLE || stage == SETUP_NAME;
-}
-
-static void on_setup(const struct redisReply *reply, int error, void *arg)
-{
-	static const char *const steps[] = {"AUTH", "PING", "ROLE", "SELECT", "CLIENT SETNAME"};
-	struct redis *redis = arg;
-	if (error)
-		return; /* the loss is told by link_lost() */
-	if (redis->setup_stage == SETUP_ROLE && !sentinel_role_fits(reply)) {
-		link_drop(redis, "it is not the primary; its Sentinel may not know yet");
-		return;
-	}
-	bool is_refused = reply->type == REDIS_REPLY_ERROR;
-	if (is_refused && redis->setup_stage == SETUP_LOADED &&
-	    strncmp(reply->str, "LOADING", 7) == 0) {
-		wait_for_data(redis);
-		return;
-	}
-	/* A name is a courtesy that an ACL may forbid; that we must log in is not. */
-	if (is_refused && setup_is_optional(redis->setup_stage) &&
-	    strncmp(reply->str, "NOAUTH", 6) != 0)
-		is_refused = false;
-	if (is_refused) {
-		char reason[sizeof(redis->reason)];
-		snprintf(reason, sizeof(reason), "%s refused: %s", steps[redis->setup_stage],
-			 reply->str);
-		link_drop(redis, reason);
-		return;
-	}
-	redis->setup_stage++;
-	setup_next(redis);
-}
-
-static int setup_auth(const struct redis *redis, const char *argv[3])
-{
-	const char *password = redis->url.password ? redis->url.password : redis->password;
-	int argc = 0;
-	if (!password && !redis->url.user)
-		return 0;
-	argv[argc++] = "AUTH";
-	if (redis->url.user)
-		argv[argc++] = redis->url.user;
-	argv[argc++] = password ? password : "";
-	return argc;
-}
-
-static int setup_command(const struct redis *redis, char database[16], const char *argv[3])
-{
-	switch ((enum setup)redis->setup_stage) {
-	case SETUP_AUTH:
-		return setup_auth(redis, argv);
-	case SETUP_LOADED:
-		/* Also shows that the server serves us. */
-		argv[0] = "PING";
-		return 1;
-	case SETUP_ROLE:
-		argv[0] = "ROLE";
-		return redis->url.host_count ? 1 : 0;
-	case SETUP_SELECT:
-		if (!redis->url.database)
-			return 0;
-		snprintf(database, 16, "%u", redis->url.database);
-		argv[0] = "SELECT";
-		argv[1] = database;
-		return 2;
-	case SETUP_NAME:
-		argv[0] = "CLIENT";
-		argv[1] = "SETNAME";
-		argv[2] = redis->name;
-		return redis->name ? 3 : 0;
-	case SETUP_DONE:
-		break;
-	}
-	return 0;
-}
-
-/* One step at a time: a refused one ends the attempt before the next is sent. */
-static void setup_next(struct redis *redis)
-{
-	char database[16];
-	const char *argv[3];
-	for (; redis->setup_stage < SETUP_DONE; redis->setup_stage++) {
-		int argc = setup_command(redis, database, argv);
-		if (!argc)
-			continue;
-		CLEANUP(buffer_fini) struct buffer text = {0};
-		command_format(&text, argc, argv, NULL);
-		command_send(redis, on_setup, redis, buffer_span(&text), redis_clock_ms());
-		explicit_bzero(text.at, text.len);
-		return;
-	}
-	link_ready(redis);
 }
 
 static void socket_tune(int fd)
@@ -353,7 +223,7 @@ static void on_connected(struct redis *redis)
 	redisAsyncSetDisconnectCallback(context, on_disconnect);
 	if (!redis->url.path)
 		socket_tune(context->c.fd);
-	setup_next(redis);
+	setup_begin(redis);
 }
 
 void link_connect_primary(struct redis *redis)
@@ -380,7 +250,6 @@ static void link_take_told(struct redis *redis)
 static void link_connect(struct redis *redis)
 {
 	redis->state = REDIS_CONNECTING;
-	redis->setup_stage = SETUP_AUTH;
 	if (redis->told.name)
 		link_take_told(redis);
 	else if (redis->url.host_count)
@@ -417,8 +286,7 @@ void link_init(struct redis *redis)
 	dial_init(redis);
 	ev_timer_init(&redis->retry, on_retry, 0., 0.);
 	redis->retry.data = redis;
-	ev_timer_init(&redis->reload, on_reload, 0., 0.);
-	redis->reload.data = redis;
+	setup_init(redis);
 	/* So that not all connections of a host ask the same one. */
 	if (redis->url.host_count)
 		redis->sentinel = arc4random_uniform(redis->url.host_count);

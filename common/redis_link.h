@@ -1,5 +1,6 @@
-/* redis_link.h — the two halves of redis.h: redis_link.c makes and loses the connection, redis.c
- * keeps the commands. Nobody else includes this. */
+/* redis_link.h — the parts of redis.h: redis_dial.c finds the server, redis_sentinel.c asks who it
+ * is, redis_setup.c logs in, redis_link.c makes and loses the connection, redis.c keeps the
+ * commands. Nobody else includes this. */
 #ifndef SYNCDOC_REDIS_LINK_H
 #define SYNCDOC_REDIS_LINK_H
 
@@ -107,5 +108,13 @@ void link_close(struct redis *redis); /* for good */
 /* False: hiredis takes nothing more; the loss will be told soon. */
 bool link_write(struct redis *redis, struct span text);
 void link_subscribe(struct redis *redis);
+void link_tell_state(struct redis *redis, const char *reason, int64_t retry_ms);
+/* The connection may be used. */
+void link_ready(struct redis *redis);
+
+/* redis_setup.c */
+void setup_init(struct redis *redis);
+/* The context is connected: goes on to link_ready(), or link_drop(). */
+void setup_begin(struct redis *redis);
 
 #endif
