@@ -121,6 +121,24 @@ static void dial_next(struct redis *redis, const char *former_fault)
 	dial_fail(redis, fault);
 }
 
+/* hiredis asks for its write watcher with every command, which costs two epoll_ctl() calls a burst.
+ * Instead all that one turn of the loop queues is written at its end, and the watcher is for what
+ * the socket does not take. */
+static void hook_add_write(void *private)
+{
+	redisLibevEvents *events = private;
+	struct redis *redis = events->context->data;
+	if (!redis || redis->state != REDIS_READY || redis->is_flushing)
+		redisLibevAddWrite(private);
+	else
+		ev_feed_event(redis->loop, &redis->flush, EV_CUSTOM);
+}
+
+void dial_hook_writes(struct redis *redis)
+{
+	redis->context->ev.addWrite = hook_add_write;
+}
+
 static void dial_begin(struct redis *redis)
 {
 	redis->dial.next = 0;

@@ -31,6 +31,9 @@ void dial_host(struct redis *redis, const char *host, unsigned port,
 	       void (*on_failed)(struct redis *redis, const char *reason));
 void dial_path(struct redis *redis, const char *path, void (*on_connected)(struct redis *redis),
 	       void (*on_failed)(struct redis *redis, const char *reason));
+/* From here on what redis->context is given to send waits for redis->flush, at the end of the turn
+ * of the loop, where the connection is ready. */
+void dial_hook_writes(struct redis *redis);
 /* Whoever gives redis->context up stops the attempt, too. Fine if there is none. */
 void dial_stop(struct redis *redis);
 

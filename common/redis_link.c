@@ -6,7 +6,6 @@
 #include "redis_password.h"
 #include "redis_sentinel.h"
 #include <bsd/stdlib.h>
-#include <hiredis/adapters/libev.h>
 #include <hiredis/async.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -184,19 +183,6 @@ static void on_disconnect(const redisAsyncContext *context, int status)
 		context_lost((redisAsyncContext *)context);
 }
 
-/* hiredis asks for its write watcher with every command, which costs two epoll_ctl() calls a burst.
- * Instead all that one turn of the loop queues is written at its end, and the watcher is for what
- * the socket does not take. */
-static void hook_add_write(void *private)
-{
-	redisLibevEvents *events = private;
-	struct redis *redis = events->context->data;
-	if (!redis || redis->state != REDIS_READY || redis->is_flushing)
-		redisLibevAddWrite(private);
-	else
-		ev_feed_event(redis->loop, &redis->flush, EV_CUSTOM);
-}
-
 static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int revents)
 {
 	(void)loop, (void)revents;
@@ -219,7 +205,7 @@ static bool password_read(struct redis *redis)
 static void on_connected(struct redis *redis)
 {
 	redisAsyncContext *context = redis->context;
-	context->ev.addWrite = hook_add_write;
+	dial_hook_writes(redis);
 	redisAsyncSetDisconnectCallback(context, on_disconnect);
 	if (!redis->url.path)
 		socket_tune(context->c.fd);
