@@ -1,5 +1,5 @@
-/* patch.c — JSON Patch (RFC 6902): the operations, done on a json-c tree that is thrown away if one
- * of them fails. */
+/* patch.c — JSON Patch (RFC 6902): the operations, done on a tree that is thrown away if one of
+ * them fails. */
 #include "patch_document.h"
 
 /* In bytes of JSON copied, as a multiple of the largest document. */
@@ -12,13 +12,13 @@ static int run_add(struct patch *patch)
 
 	if (error)
 		return error;
-	struct json_object *value = json_tree_create(patch->operations, patch->value);
-	return patch_add_value(patch, value, patch_measure(patch, value));
+	struct json_node value = json_node_of(patch->operations, patch->value);
+	return patch_add_value(patch, value, json_tree_size(value));
 }
 
 static int run_remove(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	struct json_place place;
 
 	/* Nothing would be left, and nothing is no JSON text. */
@@ -26,12 +26,14 @@ static int run_remove(struct patch *patch)
 		return patch_fail(patch, -EINVAL, PATCH_INVALID,
 				  "the whole document cannot be removed");
 	int error = patch_find(patch, &patch->path, &place, &value);
-	return error ? error : patch_remove_at(patch, &place, patch_measure(patch, value));
+	if (!error)
+		json_tree_free(patch_take_at(patch, &place, json_tree_size(*value)));
+	return error;
 }
 
 static int run_replace(struct patch *patch)
 {
-	struct json_object *old;
+	struct json_node *old;
 	struct json_place place = {0};
 	int error = patch_check_depth(patch, json_depth(patch->operations, patch->value));
 
@@ -39,34 +41,34 @@ static int run_replace(struct patch *patch)
 		error = patch_find(patch, &patch->path, &place, &old);
 	if (error)
 		return error;
-	struct json_object *value = json_tree_create(patch->operations, patch->value);
-	size_t size = patch_measure(patch, value);
+	struct json_node value = json_node_of(patch->operations, patch->value);
+	size_t size = json_tree_size(value);
 	if (patch->path.path.count == 0)
 		patch_replace_root(patch, value, size);
 	else
-		patch_replace_at(patch, &place, old, value, size);
+		patch_replace_at(patch, &place, value, size);
 	return 0;
 }
 
 static int run_copy(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	int error = patch_read(patch, &patch->from, &value);
 
 	if (error)
 		return error;
-	size_t size = patch_measure(patch, value);
+	size_t size = json_tree_size(*value);
 	if ((error = patch_add_work(patch, size)) || (error = patch_check_size(patch, size)) ||
-	    (error = patch_check_moved_depth(patch, value)))
+	    (error = patch_check_moved_depth(patch, *value)))
 		return error;
-	return patch_add_value(patch, json_tree_copy(value), size);
+	return patch_add_value(patch, json_tree_copy(*value), size);
 }
 
 /* As `remove` followed by `add`, as the RFC has it. The size of what is moved matters only if all
  * else goes. */
 static int run_move(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	struct json_place place = {0};
 	int error;
 
@@ -76,21 +78,15 @@ static int run_move(struct patch *patch)
 	if (patch->from.path.count == 0)
 		return 0; /* the root onto itself */
 	if ((error = patch_find(patch, &patch->from, &place, &value)) ||
-	    (error = patch_check_moved_depth(patch, value)))
+	    (error = patch_check_moved_depth(patch, *value)))
 		return error;
-	size_t size = patch->path.path.count ? 0 : patch_measure(patch, value);
-	json_object_get(value);
-	error = patch_remove_at(patch, &place, size);
-	if (error) {
-		json_object_put(value);
-		return error;
-	}
-	return patch_add_value(patch, value, size);
+	size_t size = patch->path.path.count ? 0 : json_tree_size(*value);
+	return patch_add_value(patch, patch_take_at(patch, &place, size), size);
 }
 
 static int run_test(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	int error = patch_read(patch, &patch->path, &value);
 
 	if (error)
@@ -174,7 +170,7 @@ static int run_operations(struct patch *patch)
 /* The last operation is named: the result is its. */
 static int append_result(struct patch *patch, size_t size_max, struct buffer *ret)
 {
-	size_t size = patch_measure(patch, patch->root);
+	size_t size = json_tree_size(patch->root);
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 	MUST(size == patch->size);
@@ -187,14 +183,15 @@ static int append_result(struct patch *patch, size_t size_max, struct buffer *re
 				  "the result has %zu bytes, at most %zu are allowed", size,
 				  size_max);
 	}
-	buffer_append_span(ret, buffer_span(&patch->scratch));
+	buffer_reserve(ret, size);
+	json_tree_format(patch->root, ret);
 	return 0;
 }
 
 static void patch_init(struct patch *patch, const struct json *target, size_t size_max)
 {
-	patch->root = json_tree_create(target, 0);
-	patch->size = patch_measure(patch, patch->root);
+	patch->root = json_node_of(target, 0);
+	patch->size = json_tree_size(patch->root);
 	patch->depth_bound = json_depth(target, 0);
 
 	/* A limit that was lowered later must not keep a document from being made smaller. */
@@ -210,15 +207,12 @@ int patch_apply(const struct json *target, const struct json *operations, size_t
 {
 	struct patch patch = {.operations = operations, .fault = ret_fault};
 
-	if (target->text.len > JSON_TREE_TEXT_MAX || operations->text.len > JSON_TREE_TEXT_MAX)
-		return patch_fail(&patch, -E2BIG, PATCH_INVALID, "the texts are too long");
 	patch_init(&patch, target, size_max);
 	int error = run_operations(&patch);
 	if (!error)
 		error = append_result(&patch, size_max, ret);
-	json_object_put(patch.root);
+	json_tree_free(patch.root);
 	patch_pointer_fini(&patch.path);
 	patch_pointer_fini(&patch.from);
-	buffer_fini(&patch.scratch);
 	return error;
 }
