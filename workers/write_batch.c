@@ -174,6 +174,7 @@ static int large_take(struct document_queue *queue)
 		if (queue->build.count)
 			return -ENOENT;
 		queue->waits_for_large = true;
+		queue->waits_since_ms = worker_monotonic_ms();
 		STAILQ_INSERT_TAIL(&queues->large, queue, large);
 		return -EBUSY;
 	}
@@ -181,18 +182,30 @@ static int large_take(struct document_queue *queue)
 	return 0;
 }
 
+/* Deadlines are for Redis; what a queue has waited here is no fault of its writes. */
+static void large_wait_ends(struct document_queue *queue)
+{
+	int64_t waited_ms = worker_monotonic_ms() - queue->waits_since_ms;
+	struct write *write;
+
+	queue->waits_for_large = false;
+	STAILQ_FOREACH(write, &queue->waiting, link)
+	write->deadline_ms += waited_ms;
+}
+
 static void large_give(struct document_queue *queue)
 {
 	struct write_queues *queues = queue->queues;
+	struct document_queue *next = STAILQ_FIRST(&queues->large);
 
 	if (queues->large_owner != queue)
 		return;
-	queues->large_owner = STAILQ_FIRST(&queues->large);
-	if (!queues->large_owner)
+	queues->large_owner = next;
+	if (!next)
 		return;
 	STAILQ_REMOVE_HEAD(&queues->large, large);
-	queues->large_owner->waits_for_large = false;
-	queue_pause(queues->large_owner, 0., build_go_on);
+	large_wait_ends(next);
+	queue_pause(next, 0., build_go_on);
 }
 
 /* --- the batch ------------------------------------------------------------- */

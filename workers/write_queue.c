@@ -284,6 +284,8 @@ static void expire_waiting(struct document_queue *queue)
 {
 	struct write *write;
 
+	if (queue->waits_for_large)
+		return;
 	while ((write = STAILQ_FIRST(&queue->waiting)) &&
 	       write->deadline_ms <= worker_monotonic_ms()) {
 		STAILQ_REMOVE_HEAD(&queue->waiting, link);

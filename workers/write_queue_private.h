@@ -64,6 +64,7 @@ struct document_queue {
 	struct batch_build build;
 	STAILQ_ENTRY(document_queue) large; /* in queues->large */
 	bool waits_for_large;
+	int64_t waits_since_ms; /* monotonic */
 	/* What Redis says may answer a refusal only of writes that were there when it was asked:
 	 * one that came later may know of a newer revision than the answer that was already on its
 	 * way. */

@@ -144,6 +144,23 @@ Test(write_queue_large, a_refusal_behind_a_large_write_is_judged_on_what_it_made
 	expect_data(current(), "{}");
 }
 
+Test(write_queue_large, waiting_for_large_writes_of_others_is_not_counted_as_late)
+{
+	struct buffer CLEANUP(buffer_fini) data = {0};
+	struct result first = {0}, second = {0}, behind = {0};
+
+	append_large(&data, "a");
+	write_to(&first, "d", WRITE_REPLACE, buffer_span(&data));
+	write_to(&second, "e", WRITE_REPLACE, buffer_span(&data));
+	write_to(&behind, "e", WRITE_MERGE, SPAN("{}"));
+	run_turns(2);
+	fixture.monotonic_ms += TIMEOUT_MS + 10;
+	run();
+	cr_expect_eq(first.status, 201);
+	cr_expect_eq(second.status, 201);
+	cr_expect_eq(behind.status, 200);
+}
+
 Test(write_queue_large, closing_refuses_what_was_not_sent_yet)
 {
 	struct buffer CLEANUP(buffer_fini) data = {0};
