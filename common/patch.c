@@ -98,11 +98,11 @@ static int run_test(struct patch *patch)
 			  PATCH_SHOWN(&patch->path));
 }
 
-static const struct {
+static const struct operation_kind {
 	const char *name;
 	int (*run)(struct patch *patch);
 	bool has_value;
-	bool has_from;
+	bool has_from; /* and so reads what stands there */
 } operation_kinds[] = {
 	{"add", run_add, true, false},         {"remove", run_remove, false, false},
 	{"replace", run_replace, true, false}, {"move", run_move, false, true},
@@ -122,10 +122,37 @@ static int read_pointer(struct patch *patch, uint32_t operation, const char *mem
 	return 0;
 }
 
+/* NULL: no such operation. */
+static const struct operation_kind *find_kind(const struct json *doc, uint32_t name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(operation_kinds); i++)
+		if (json_string_equals(doc, name, span_string(operation_kinds[i].name)))
+			return &operation_kinds[i];
+	return NULL;
+}
+
+bool patch_reads(const struct json *doc, uint32_t array, uint32_t *ret_operation)
+{
+	uint32_t index = 0;
+
+	if (doc->tokens[array].type != JSON_ARRAY)
+		return false;
+	for (uint32_t i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next) {
+		uint32_t name = json_member(doc, i, SPAN("op"));
+		const struct operation_kind *kind = name ? find_kind(doc, name) : NULL;
+
+		if (kind && (kind->has_from || kind->run == run_test)) {
+			*ret_operation = index;
+			return true;
+		}
+		index++;
+	}
+	return false;
+}
+
 static int run_operation(struct patch *patch, uint32_t operation)
 {
 	const struct json *doc = patch->operations;
-	size_t kind = 0;
 	int error;
 
 	if (doc->tokens[operation].type != JSON_OBJECT)
@@ -133,22 +160,19 @@ static int run_operation(struct patch *patch, uint32_t operation)
 	uint32_t name = json_member(doc, operation, SPAN("op"));
 	if (!name || doc->tokens[name].type != JSON_STRING)
 		return patch_fail(patch, -EINVAL, PATCH_INVALID, "no string member \"op\"");
-	while (kind < ARRAY_LEN(operation_kinds) &&
-	       !json_string_equals(doc, name, span_string(operation_kinds[kind].name)))
-		kind++;
-	if (kind == ARRAY_LEN(operation_kinds))
+	const struct operation_kind *kind = find_kind(doc, name);
+	if (!kind)
 		return patch_fail(
 			patch, -EINVAL, PATCH_INVALID, "unknown operation %.*s",
 			SPAN_ARGS(patch_clip(json_raw(doc, name).at, json_raw(doc, name).len, 90)));
 	if ((error = read_pointer(patch, operation, "path", &patch->path)))
 		return error;
-	if (operation_kinds[kind].has_from &&
-	    (error = read_pointer(patch, operation, "from", &patch->from)))
+	if (kind->has_from && (error = read_pointer(patch, operation, "from", &patch->from)))
 		return error;
 	patch->value = json_member(doc, operation, SPAN("value"));
-	if (operation_kinds[kind].has_value && !patch->value)
+	if (kind->has_value && !patch->value)
 		return patch_fail(patch, -EINVAL, PATCH_INVALID, "no member \"value\"");
-	error = operation_kinds[kind].run(patch);
+	error = kind->run(patch);
 	return error ? error : patch_check_size(patch, 0);
 }
 

@@ -28,4 +28,9 @@ struct patch_fault {
 int patch_apply(const struct json *target, const struct json *operations, size_t size_max,
 		struct buffer *ret, struct patch_fault *ret_fault);
 
+/* True: an operation looks at what is in the document (`test`, `copy`, `move`), so who patches must
+ * be allowed to read it; *ret_operation is the first one's index. `array` is a token of any type.
+ * What is no operation looks at nothing. */
+bool patch_reads(const struct json *doc, uint32_t array, uint32_t *ret_operation);
+
 #endif
