@@ -1,7 +1,10 @@
 /* send_bench.c — is io_uring a cheaper way to send one message to many sockets than a loop of
  * sendmsg(2)? One sender, one process that reads, TCP over loopback with TCP_NODELAY.
  *
- *     send_bench [SOCKETS BYTES [ROUNDS [REPEATS]]]     1000 200 200 5
+ *     send_bench [SOCKETS BYTES [ROUNDS [REPEATS [awake|stopped]]]]     1000 200 200 5 awake
+ *
+ * `stopped`: the reader is stopped while messages are sent, and takes them afterwards: what sending
+ * costs without waking anybody, which over loopback is a part of it and over a network is not.
  *
  * Each way sends the same rounds, in turn, several times over; the cheapest run of each counts, for
  * whatever else the machine does only adds to it. CPU is that of the sender's process with all
@@ -19,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +42,7 @@ struct bench {
 	_Atomic uint64_t *received; /* written by: the reader */
 	uint64_t sent;
 	pid_t reader;
+	bool stops_reader;
 	struct io_uring ring;
 };
 
@@ -127,12 +132,25 @@ static void open_sockets(struct bench *bench)
 
 /* --- the sender --- */
 
+static bool reader_is_behind(const struct bench *bench, uint64_t ahead)
+{
+	return bench->sent - atomic_load_explicit(bench->received, memory_order_relaxed) > ahead;
+}
+
 static void wait_for_reader(const struct bench *bench, uint64_t ahead)
 {
 	const struct timespec pause = {.tv_nsec = 20000};
 
-	while (bench->sent - atomic_load_explicit(bench->received, memory_order_relaxed) > ahead)
+	if (!reader_is_behind(bench, ahead))
+		return;
+	if (bench->stops_reader) {
+		kill(bench->reader, SIGCONT);
+		ahead = 0;
+	}
+	while (reader_is_behind(bench, ahead))
 		nanosleep(&pause, NULL);
+	if (bench->stops_reader)
+		kill(bench->reader, SIGSTOP);
 }
 
 static void plain_round(struct bench *bench)
@@ -221,21 +239,23 @@ static void run(struct bench *bench, struct way *way)
 	MUST(clock_getcpuclockid(bench->reader, &reader_clock) == 0);
 	if (way->is_ring && !open_ring(bench, way))
 		return;
-	double sender = clock_s(CLOCK_PROCESS_CPUTIME_ID), reader = clock_s(reader_clock);
+	double sender = 0, reader = clock_s(reader_clock);
 	double wall = clock_s(CLOCK_MONOTONIC);
 	for (unsigned i = 0; i < bench->rounds; i++) {
 		wait_for_reader(bench, (uint64_t)bench->sockets * AHEAD_BYTES);
 		bench->sent += (uint64_t)bench->sockets * bench->len;
+		sender -= clock_s(CLOCK_PROCESS_CPUTIME_ID);
 		if (way->is_ring)
 			ring_round(bench, way);
 		else if (way->plain)
 			plain_round(bench);
 		else
 			send_round(bench);
+		sender += clock_s(CLOCK_PROCESS_CPUTIME_ID);
 	}
 	wait_for_reader(bench, 0);
 	wall = clock_s(CLOCK_MONOTONIC) - wall;
-	sender = (clock_s(CLOCK_PROCESS_CPUTIME_ID) - sender) / deliveries * 1e6;
+	sender = sender / deliveries * 1e6;
 	reader = (clock_s(reader_clock) - reader) / deliveries * 1e6;
 	if (way->is_ring)
 		io_uring_queue_exit(&bench->ring);
@@ -245,6 +265,22 @@ static void run(struct bench *bench, struct way *way)
 	}
 	if (deliveries / wall > way->best_rate)
 		way->best_rate = deliveries / wall;
+}
+
+/* What each send of a loop pays before it has sent anything: differs much between machines. */
+static double system_call_us(void)
+{
+	const unsigned calls = 200000;
+	double best = 1e9;
+
+	for (unsigned i = 0; i < 5; i++) {
+		double begun = clock_s(CLOCK_PROCESS_CPUTIME_ID);
+		for (unsigned j = 0; j < calls; j++)
+			syscall(SYS_getppid);
+		double took = (clock_s(CLOCK_PROCESS_CPUTIME_ID) - begun) / calls * 1e6;
+		best = took < best ? took : best;
+	}
+	return best;
 }
 
 int main(int argc, char **argv)
@@ -275,9 +311,11 @@ int main(int argc, char **argv)
 	bench.sockets = argc > 2 ? (unsigned)atoi(argv[1]) : 1000;
 	bench.len = argc > 2 ? (size_t)atoi(argv[2]) : 200;
 	bench.rounds = argc > 3 ? (unsigned)atoi(argv[3]) : 200;
+	bench.stops_reader = argc > 5 && strcmp(argv[5], "stopped") == 0;
 	if (!bench.sockets || bench.sockets > SOCKETS_MAX || !bench.len ||
 	    bench.len > AHEAD_BYTES / 2 || !bench.rounds || !repeats) {
-		fprintf(stderr, "usage: send_bench [SOCKETS BYTES [ROUNDS [REPEATS]]]\n");
+		fprintf(stderr,
+			"usage: send_bench [SOCKETS BYTES [ROUNDS [REPEATS [awake|stopped]]]]\n");
 		return 2;
 	}
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -292,8 +330,10 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < repeats; i++)
 		for (size_t w = 0; w < ARRAY_LEN(ways); w++)
 			run(&bench, &ways[w]);
-	printf("%u sockets, %zu bytes, %u rounds, the best of %u\n", bench.sockets, bench.len,
-	       bench.rounds, repeats);
+	printf("%u sockets, %zu bytes, %u rounds, the best of %u%s; an empty system call: %.3f "
+	       "us\n",
+	       bench.sockets, bench.len, bench.rounds, repeats,
+	       bench.stops_reader ? ", the reader stopped" : "", system_call_us());
 	for (size_t w = 0; w < ARRAY_LEN(ways); w++)
 		printf("%-38s sender %.3f us, reader %.3f us of CPU a delivery, %.0f deliveries/s, "
 		       "sender / loop %.2f\n",
