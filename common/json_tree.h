@@ -22,7 +22,7 @@ struct json_node {
 	};
 };
 
-#define JSON_NODE_NONE ((struct json_node){NULL, {0}})
+#define JSON_NODE_NONE ((struct json_node){.doc = NULL, .container = NULL})
 
 static inline struct json_node json_node_of(const struct json *doc, uint32_t token)
 {
