@@ -71,12 +71,12 @@ export const CASES = {
 		() => ({ op: 'copy', from: '/a', path: '/b' }),
 		[413],
 	),
-	'patch: replace of large values, which are measured': patching(
+	'patch: a large value moved where nothing can be': patching(
 		() => ({ a: numbers(90000), b: numbers(10) }),
 		i => ({ op: 'move', from: i % 2 ? '/b/x' : '/a', path: i % 2 ? '/a' : '/b/x' }),
 		[409],
 	),
-	'patch: swap of 900 KB with a small one': patching(
+	'patch: 2,500 add at the front of 130,000, between tests': patching(
 		() => ({ a: numbers(130000), b: 0 }),
 		i => (i % 2 ? { op: 'add', path: '/a/0', value: i } : { op: 'test', path: '/b', value: 0 }),
 		[200, 413],
