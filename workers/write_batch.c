@@ -173,6 +173,7 @@ static int large_take(struct document_queue *queue)
 	if (queues->large_owner && queues->large_owner != queue) {
 		if (queue->build.count)
 			return -ENOENT;
+		stat_add(queues->worker->slot, STAT_large_write_waits, 1);
 		queue->waits_for_large = true;
 		queue->waits_since_ms = worker_monotonic_ms();
 		STAILQ_INSERT_TAIL(&queues->large, queue, large);

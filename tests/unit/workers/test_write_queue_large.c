@@ -85,6 +85,7 @@ Test(write_queue_large, large_writes_go_one_after_the_other_and_none_is_forgotte
 		cr_expect_eq(results[i].status, i < 3 ? 201 : 200, "%zu: %d", i, results[i].status);
 	cr_expect_lt(results[0].place, results[1].place);
 	cr_expect_lt(results[1].place, results[2].place);
+	cr_expect_eq(statistic(STAT_large_write_waits), 2); /* queues, not writes */
 	/* Reading, applying, reading again, comparing, writing down. */
 	cr_expect_geq(turns, 5 * ARRAY_LEN(ids));
 }
