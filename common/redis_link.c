@@ -15,8 +15,6 @@
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS 2000
 #define PASSWORD_MAX 1024
-#define OLDEST_MAJOR 6 /* of Redis */
-#define OLDEST_MINOR 2
 
 enum setup { SETUP_AUTH, SETUP_ROLE, SETUP_SELECT, SETUP_NAME, SETUP_MODE, SETUP_DONE };
 
@@ -164,28 +162,10 @@ static void link_ready(struct redis *redis)
 	commands_flush_waiting(redis);
 }
 
-/* Whether INFO says that this server cannot do what our scripts need: they would fail one by one,
- * and not say why. An ACL may forbid to ask; Valkey says which Redis it is like. */
-static bool is_unfit(const struct redisReply *reply, char *ret_reason, size_t len)
+/* Its scripts would be refused one by one, and not say why. An ACL may forbid to ask. */
+static bool is_cluster(const struct redisReply *reply)
 {
-	const char *version;
-	unsigned major, minor;
-
-	if (reply->type != REDIS_REPLY_STRING)
-		return false;
-	if (strstr(reply->str, "redis_mode:cluster")) {
-		snprintf(ret_reason, len,
-			 "it belongs to a Redis Cluster, which is not supported: redis.url has to "
-			 "name a single server or Sentinels");
-		return true;
-	}
-	version = strstr(reply->str, "redis_version:");
-	if (!version || sscanf(version, "redis_version:%3u.%3u", &major, &minor) != 2 ||
-	    major > OLDEST_MAJOR || (major == OLDEST_MAJOR && minor >= OLDEST_MINOR))
-		return false;
-	snprintf(ret_reason, len, "it is Redis %u.%u, and %d.%d or newer is needed", major, minor,
-		 OLDEST_MAJOR, OLDEST_MINOR);
-	return true;
+	return reply->type == REDIS_REPLY_STRING && strstr(reply->str, "redis_mode:cluster");
 }
 
 static void on_setup(const struct redisReply *reply, int error, void *arg)
@@ -198,9 +178,9 @@ static void on_setup(const struct redisReply *reply, int error, void *arg)
 		link_drop(redis, "it is not the primary; its Sentinel may not know yet");
 		return;
 	}
-	char unfit[sizeof(redis->reason)];
-	if (redis->setup_stage == SETUP_MODE && is_unfit(reply, unfit, sizeof(unfit))) {
-		link_drop(redis, unfit);
+	if (redis->setup_stage == SETUP_MODE && is_cluster(reply)) {
+		link_drop(redis, "it belongs to a Redis Cluster, which is not supported: "
+				 "redis.url has to name a single server or Sentinels");
 		return;
 	}
 	bool is_refused = reply->type == REDIS_REPLY_ERROR;
