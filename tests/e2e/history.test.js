@@ -1,11 +1,11 @@
 // history.test.js: old revisions read and listed, and what is no longer kept.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { applyDiff, assertProblem, assertStatus, documentPath, randomOf, revisionPath, startPair, until, withDaemon } from './harness.js';
+import { applyDiff, assertProblem, assertStatus, documentPath, inTime, randomOf, revisionPath, startPair, until, withDaemon } from './harness.js';
 
 let pair, rest, redis, ws;
 before(async () => {
-	pair = await startPair({ settings: { workers: 2 } });
+	pair = await startPair({ settings: { workers: 2, 'redis.timeout': 2 } });
 	({ rest, redis } = pair);
 	ws = await pair.daemon.connect();
 });
@@ -165,7 +165,7 @@ describe('time travel', () => {
 
 	test('an expired document: the tombstone that time made is one in the history too', async () => {
 		const path = documentPath('travel', 'expired');
-		const first = (await rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + 300 })).json;
+		const first = await inTime(300, async ms => assertStatus(await rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + ms }), 201));
 		await until(async () => (await rest.get(path)).status === 410);
 		const again = assertStatus(await restore(path, { revision: 1 }), 201);
 		assert.equal(again.revision, 3);

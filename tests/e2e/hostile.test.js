@@ -7,6 +7,7 @@ import {
 	BINARY,
 	CLOSE,
 	CONTINUATION,
+	DEADLINE_MS,
 	PING,
 	PONG,
 	RawWebSocket,
@@ -193,7 +194,7 @@ describe('malformed HTTP', () => {
 			try {
 				await within(
 					new Promise(resolve => socket.on('error', () => {}).on('close', resolve).resume()),
-					5000,
+					DEADLINE_MS,
 					'end of the connection',
 				);
 			} finally {
@@ -217,13 +218,13 @@ describe('malformed HTTP', () => {
 				return socket;
 			}),
 		);
-		await until(() => sockets() <= before + 1, 10000, () => `${sockets()} descriptors, ${before} before`); // keep-alive
+		await until(() => sockets() <= before + 1, undefined, () => `${sockets()} descriptors, ${before} before`); // keep-alive
 		for (const socket of open) socket.destroy();
-		await until(() => sockets() <= before, 10000, () => `${sockets()} descriptors, ${before} before`);
+		await until(() => sockets() <= before, undefined, () => `${sockets()} descriptors, ${before} before`);
 	});
 
 	test('a drain waits for no connection that has no request', async () => {
-		const other = await startPair({ settings: { 'limits.request_timeout': 60, drain_timeout: 20 } });
+		const other = await startPair({ settings: { 'limits.request_timeout': 600, drain_timeout: 600 } });
 		const parts = ['\r\n', 'GET /li', get('/livez')];
 		const sockets = await Promise.all(
 			parts.map(async part => {
@@ -233,9 +234,7 @@ describe('malformed HTTP', () => {
 				return socket;
 			}),
 		);
-		const start = Date.now();
-		await other.stop();
-		assert.ok(Date.now() - start < 10000, `${Date.now() - start} ms`);
+		await other.stop(); // long before the ten minutes
 		for (const socket of sockets) socket.destroy();
 	});
 

@@ -47,7 +47,7 @@ async function idNow() {
 			const now = await position();
 			return numberOf(now) >= wanted && now;
 		},
-		15000,
+		undefined,
 		'a position for all writes',
 	);
 	ws.close();
@@ -57,7 +57,7 @@ async function idNow() {
 // Nothing but comments until a position not below all writes so far has come: the replay is over then.
 async function assertNothingMore(stream, count) {
 	const wanted = await sequence();
-	await until(() => numberOf(stream.lastId) >= wanted && !stream.lastId.includes('.'), 15000, () => `a position from ${wanted} on; it is ${stream.lastId}`);
+	await until(() => numberOf(stream.lastId) >= wanted && !stream.lastId.includes('.'), undefined, () => `a position from ${wanted} on; it is ${stream.lastId}`);
 	assert.equal(stream.events.length, count, JSON.stringify(stream.messages.slice(count)).slice(0, 2000));
 }
 
@@ -87,7 +87,7 @@ describe('what was missed', () => {
 			const isGone = async () => (await rest.get(documentPath(service, 'short'))).status === 410;
 			await until(isGone);
 			await write('elsewhere', 'a', {});
-			await until(async () => (await rest.get(`${documentPath(service, 'short')}/history`)).json.revisions?.length === 2, 15000, 'the expiry as a write');
+			await until(async () => (await rest.get(`${documentPath(service, 'short')}/history`)).json.revisions?.length === 2, undefined, 'the expiry as a write');
 			const ws = await pair.daemon.connect();
 			await ws.subscribe({ topic: `sync.${service}.*`, returnMode, after: id });
 			await until(() => ws.events.length >= 9);
@@ -345,7 +345,7 @@ test('streams that are dropped at random moments: every revision in order, none 
 			take(client);
 			return client.ids.every(id => !newest.has(id) || client.held.get(id) === newest.get(id));
 		};
-		await until(isComplete, 15000, () => `${JSON.stringify([...client.held])} of ${JSON.stringify([...newest])}`);
+		await until(isComplete, undefined, () => `${JSON.stringify([...client.held])} of ${JSON.stringify([...newest])}`);
 		assert.deepEqual(client.faults, []);
 		client.stream.close();
 	}
@@ -385,7 +385,7 @@ test('a reload ends streams in good order; who comes back misses nothing', async
 	for (let reloads = 0; reloads < 2; reloads++) {
 		await until(() => stream.events.length >= 3);
 		pair.daemon.process.kill('SIGHUP');
-		await until(() => stream.end, 15000, 'the end of the stream');
+		await until(() => stream.end, undefined, 'the end of the stream');
 		assert.equal(stream.end, 'end');
 		revisions.push(...stream.revisions);
 		assert.deepEqual(resyncs(stream), []);
@@ -429,14 +429,14 @@ test('thousands of missed documents and a reader that stops: nothing is read ahe
 				last = now;
 				return now && same >= 50;
 			},
-			30000,
+			undefined,
 			() => `the replay waits for its reader; it has made ${last} reads`,
 		);
 		assert.ok(last < DOCUMENTS, `${last} reads of ${DOCUMENTS} documents while nothing is taken`);
 		// More than ws.queue of live events, meanwhile.
 		for (let d = 0; d < MORE; d++) await write('many', `more${d}`, { text: text.slice(0, 4000) }, own.rest);
 		stream.response.resume();
-		await stream.waitFor(DOCUMENTS + MORE, 60000);
+		await stream.waitFor(DOCUMENTS + MORE);
 		assert.equal(new Set(names(stream)).size, DOCUMENTS + MORE);
 		assert.deepEqual(resyncs(stream), []);
 		stream.close();

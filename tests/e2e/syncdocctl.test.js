@@ -465,7 +465,7 @@ describe('bench', () => {
 	test('Ctrl-C ends it early, with what was measured, and cleans up', async () => {
 		const bench = new Ctl(daemon, ['bench', '--only', 'writes', '--seconds', 600, '--connections', 4, '--service', 'stopped', '--json']);
 		const living = async () => (await daemon.rest.get(collectionPath('stopped'))).json.items;
-		await until(async () => (await living()).some(item => item.revision > 3), 15000, 'it writes');
+		await until(async () => (await living()).some(item => item.revision > 3), undefined, 'it writes');
 		bench.kill('SIGINT');
 		const end = await bench.finish();
 		assert.equal(end.code, DONE, bench.stderr);
