@@ -36,6 +36,7 @@ export class Pace {
 			const one = { since: Date.now() };
 			this.#open.add(one);
 			await turn(EVERY_MS);
+			if (!this.#running) return;
 			try {
 				await probe();
 			} catch {

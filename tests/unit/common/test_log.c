@@ -28,7 +28,7 @@ static void fini(void)
 	buffer_fini(&content);
 }
 
-TestSuite(log, .init = init, .fini = fini, .timeout = 20);
+TestSuite(log, .init = init, .fini = fini, .timeout = 100);
 
 static void open_as(enum log_format format)
 {
@@ -446,7 +446,7 @@ Test(log_limit, limits_do_not_know_each_other)
 	cr_assert(log_allow(&b));
 }
 
-TestSuite(log_limit, .init = init, .fini = fini, .timeout = 20);
+TestSuite(log_limit, .init = init, .fini = fini, .timeout = 100);
 
 /* The minute is over: what the clock would do to the limit. */
 static void pass_a_minute(struct log_limit *limit)
