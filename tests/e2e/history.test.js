@@ -5,7 +5,7 @@ import { applyDiff, assertProblem, assertStatus, documentPath, inTime, randomOf,
 
 let pair, rest, redis, ws;
 before(async () => {
-	pair = await startPair({ settings: { workers: 2, 'redis.timeout': 2 } });
+	pair = await startPair({ settings: { workers: 2 } });
 	({ rest, redis } = pair);
 	ws = await pair.daemon.connect();
 });
@@ -318,13 +318,13 @@ describe('what is kept', () => {
 		assert.equal(assertProblem(await rest.get(revisionPath(path, 2)), 404, 'revision_not_kept').oldestRevision, 3);
 	});
 
-	test('while Redis is stopped, asking is 503', async () => {
+	test('while Redis is stopped, asking is 503', () => withLimits({ 'redis.timeout': 2 }, async client => {
 		const path = documentPath('kept', 'away');
 		await rest.put(path, { data: {} });
 		await rest.put(path, { data: {} });
 		redis.process.kill('SIGSTOP');
 		try {
-			const answers = await Promise.all([rest.get(revisionPath(path, 1)), rest.get(`${path}/history`), restore(path, { revision: 1 })]);
+			const answers = await Promise.all([client.get(revisionPath(path, 1)), client.get(`${path}/history`), client.post(`${path}/restore`, { revision: 1 })]);
 			for (const answer of answers)
 				assertProblem(answer, 503, 'redis_unavailable');
 		} finally {
@@ -332,5 +332,5 @@ describe('what is kept', () => {
 		}
 		await pair.daemon.waitUntilReady();
 		assert.equal((await rest.get(path)).json.revision, 2);
-	});
+	}));
 });

@@ -40,18 +40,16 @@ const numberOf = id => Number(id.split('-')[1].split('.')[0]);
 // An id that covers all writes so far: positions of subscribes are the same text, and come at once.
 async function idNow() {
 	const wanted = await sequence();
-	const ws = await pair.daemon.connect();
-	const position = async () => (await ws.subscribe({ topic: 'sync.none.*' })).position;
-	const id = await until(
+	return until(
 		async () => {
-			const now = await position();
-			return numberOf(now) >= wanted && now;
+			const ws = await pair.daemon.connect();
+			const { position } = await ws.subscribe({ topic: 'sync.none.*' });
+			ws.close();
+			return numberOf(position) >= wanted && position;
 		},
 		undefined,
 		'a position for all writes',
 	);
-	ws.close();
-	return id;
 }
 
 // Nothing but comments until a position not below all writes so far has come: the replay is over then.
