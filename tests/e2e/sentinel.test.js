@@ -17,7 +17,8 @@ import {
 } from './harness.js';
 
 const NAME = 'syncdoc-test';
-const FAILOVER_MS = 60000;
+// A Sentinel that stood still for two seconds trusts nothing for half a minute (TILT).
+const FAILOVER_MS = 180000;
 
 class Server {
 	async start(args = [], config) {
