@@ -8,7 +8,7 @@ import { RedisClient } from './redis.js';
 import { Rest } from './rest.js';
 import { WebSocketClient } from './websocket.js';
 import { freePort } from './ports.js';
-import { until } from './wait.js';
+import { until, within } from './wait.js';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const build = path.resolve(path.join(here, '..'), process.env.SYNCDOC_BUILD ?? '../../build');
@@ -235,7 +235,7 @@ export class Daemon {
 		let end;
 		try {
 			end = await this.process.waitForExit(STOP_MS);
-			await this.process.closed;
+			await within(this.process.closed, STOP_MS, () => `end of the output of syncdocd; its last lines: ${this.stderr.slice(-2000)}`);
 		} finally {
 			this.process.kill('SIGKILL');
 		}
