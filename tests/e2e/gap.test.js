@@ -86,6 +86,9 @@ function check({ ws, id }, acknowledged, resyncsAllowed) {
 		if (message.type !== 'event')
 			continue;
 		const { payload, timestamp } = message;
+		// Written before the subscribe, and relayed behind it.
+		if (payload.revision === 1 && !got.length && !holes.length)
+			continue;
 		if (payload.revision !== last + 1) {
 			assert.ok(excused, `${id}: revision ${payload.revision} after ${last} without a resync`);
 			assert.ok(payload.revision > last, 'never back');

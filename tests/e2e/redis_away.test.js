@@ -90,7 +90,7 @@ test('Redis restarted: 503 with Retry-After meanwhile, then everything goes on',
 		const late = await daemon.connect();
 		await late.subscribe({ topic: 'sync.away.*' });
 		assertStatus(await rest.put(place, { data: { n: 3 } }), 200);
-		assert.equal((await late.event()).payload.revision, 3);
+		await late.event(event => event.payload.revision === 3); // perhaps behind that of 2, on a worker that is slower
 	}));
 
 test('Redis loses a connection: a client kill costs nothing acknowledged', () =>
