@@ -123,7 +123,8 @@ test('what in the schedule is not true any more is put right, and does not hold 
 	await ws.event(event => event.payload.documentId === 'due');
 	await until(async () => (await redis.command('ZCARD', keys.expiry)) === 1, undefined, 'a schedule with one entry');
 	assert.equal(Number(await redis.command('ZSCORE', keys.expiry, 'stale:later')), later);
-	assert.equal(expiredOf(ws).length, 1);
+	// Of others there may be some: what expired just before on the other host.
+	assert.deepEqual(expiredOf(ws).filter(({ payload }) => payload.service === 'stale').map(({ payload }) => payload.documentId), ['due']);
 	assert.equal(Number(await redis.command('GET', 'syncdoc:purged')), sequence);
 	assert.equal(await redis.command('ZSCORE', keys.index('stale'), 'gone'), null);
 	assertStatus(await hosts[0].rest.get(documentPath('stale', 'lives')), 200);

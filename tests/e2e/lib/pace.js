@@ -5,7 +5,7 @@ import { Rest } from './rest.js';
 import { turn } from './wait.js';
 
 const EVERY_MS = 10,
-	PROMPT_MS = 50; // whoever answers a trifle later than that was held up
+	PROMPT_MS = 150; // whoever answers a trifle later than that was held up; a busy machine alone is not
 
 export class Pace {
 	#delays = []; // [from, to], by the clock that the server's timestamps have
