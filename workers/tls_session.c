@@ -1,0 +1,457 @@
+#include "tls_session.h"
+
+#include "log.h"
+#include "stats.h"
+#include "tls_files.h"
+
+#include <gnutls/gnutls.h>
+#include <sys/socket.h>
+
+/* TLS 1.2 and what came after it; GnuTLS knows which ciphers are still good. */
+#define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
+#define HANDSHAKE_MESSAGE_MAX (32u << 10) /* a client sends no certificates here */
+/* A read never brings more than finds room with who asked for it, be it the end of a record whose
+ * beginning GnuTLS has kept since the last read. */
+#define INPUT_MAX (TLS_INPUT_MIN - TLS_RECORD_MAX)
+
+/* Extensions by which a client takes smaller records only. */
+#define EXTENSION_MAX_FRAGMENT_LENGTH 1 /* RFC 6066 */
+#define EXTENSION_RECORD_SIZE_LIMIT 28  /* RFC 8449 */
+
+struct tls_server {
+	struct slot *slot; /* borrowed */
+	gnutls_certificate_credentials_t credentials;
+	gnutls_priority_t priorities;
+	gnutls_datum_t ticket_key; /* borrowed: the files' */
+	size_t count;              /* sessions */
+	struct tls_session
+		*reading; /* tls_session_recv() is at work, with what stands in `input` */
+	size_t input_at, input_len;
+	bool input_asked; /* for more than there is */
+	char input[INPUT_MAX];
+	char output[TLS_RECORD_MAX]; /* where a record is put together */
+};
+
+struct tls_session {
+	struct tls_server *server; /* borrowed */
+	gnutls_session_t gnutls;
+	int fd;              /* borrowed */
+	uint16_t record_max; /* bytes: what the client takes in one record */
+	bool established;
+	bool pending; /* output */
+	bool leaving; /* its close_notify is on the way */
+	bool ended;   /* no more input: `end` is what tls_session_recv() says */
+	int end;
+};
+
+/* --- the server -------------------------------------------------------------- */
+
+static int server_prepare(struct tls_server *server, const struct tls_files *files)
+{
+	gnutls_datum_t cert = {(unsigned char *)files->cert.at, (unsigned)files->cert.len};
+	gnutls_datum_t key = {(unsigned char *)files->key.at, (unsigned)files->key.len};
+	int status = gnutls_certificate_allocate_credentials(&server->credentials);
+
+	if (status >= 0)
+		status = gnutls_certificate_set_x509_key_mem(server->credentials, &cert, &key,
+							     GNUTLS_X509_FMT_PEM);
+	if (status >= 0)
+		status = gnutls_priority_init(&server->priorities, PRIORITIES, NULL);
+	return status;
+}
+
+struct tls_server *tls_server_create(const struct tls_files *files, struct slot *slot)
+{
+	struct tls_server *server = calloc(1, sizeof(*server));
+
+	MUST(server);
+	server->slot = slot;
+	server->ticket_key =
+		(gnutls_datum_t){(unsigned char *)files->ticket_key, sizeof(files->ticket_key)};
+	int status = server_prepare(server, files);
+	if (status >= 0)
+		return server;
+	log_error("tls: %s", gnutls_strerror(status));
+	tls_server_destroy(server);
+	return NULL;
+}
+
+void tls_server_destroy(struct tls_server *server)
+{
+	if (!server)
+		return;
+	MUST(!server->count);
+	if (server->priorities)
+		gnutls_priority_deinit(server->priorities);
+	if (server->credentials)
+		gnutls_certificate_free_credentials(server->credentials);
+	/* It held what clients and server have told each other. */
+	gnutls_memset(server->input, 0, sizeof(server->input));
+	gnutls_memset(server->output, 0, sizeof(server->output));
+	free(server);
+}
+
+/* --- a session --------------------------------------------------------------- */
+
+/* What GnuTLS reads: of what tls_session_recv() has read ahead, with one call into the kernel for
+ * all records there are; in a handshake, the socket, byte by byte as it needs them. */
+static ssize_t pull(gnutls_transport_ptr_t arg, void *to, size_t len)
+{
+	struct tls_session *session = arg;
+	struct tls_server *server = session->server;
+
+	if (server->reading != session) {
+		ssize_t got = recv(session->fd, to, len, MSG_DONTWAIT);
+		if (got < 0)
+			gnutls_transport_set_errno(session->gnutls, errno);
+		return got;
+	}
+	size_t left = server->input_len - server->input_at;
+	if (!left) {
+		server->input_asked = true;
+		gnutls_transport_set_errno(session->gnutls, EAGAIN);
+		return -1;
+	}
+	if (len > left)
+		len = left;
+	memcpy(to, server->input + server->input_at, len);
+	server->input_at += len;
+	return (ssize_t)len;
+}
+
+static void limit_record(struct tls_session *session, unsigned most)
+{
+	if (most && most < session->record_max)
+		session->record_max = (uint16_t)most;
+}
+
+static int on_extension(void *arg, unsigned id, const unsigned char *bytes, unsigned len)
+{
+	/* TLS 1.3 counts a byte of its own. GnuTLS refuses what is not valid. */
+	if (id == EXTENSION_RECORD_SIZE_LIMIT && len == 2)
+		limit_record(arg, ((unsigned)bytes[0] << 8 | bytes[1]) - 1);
+	else if (id == EXTENSION_MAX_FRAGMENT_LENGTH && len == 1 && *bytes >= 1 && *bytes <= 4)
+		limit_record(arg, 256u << *bytes);
+	return 0;
+}
+
+/* GnuTLS keeps to these limits, too, but does not tell how much of a record that was not sent at
+ * once it has taken; so it never gets more than it can take. */
+static int on_client_hello(gnutls_session_t gnutls, unsigned type, unsigned when, unsigned incoming,
+			   const gnutls_datum_t *message)
+{
+	(void)type;
+	(void)when;
+	(void)incoming;
+	gnutls_ext_raw_parse(gnutls_session_get_ptr(gnutls), on_extension, message,
+			     GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+	return 0;
+}
+
+static int session_prepare(struct tls_session *session)
+{
+	static const char http[] = "http/1.1";
+	const gnutls_datum_t protocol = {(unsigned char *)http, sizeof(http) - 1};
+	const struct tls_server *server = session->server;
+	gnutls_session_t gnutls = session->gnutls;
+	int status = gnutls_priority_set(gnutls, server->priorities);
+
+	if (status >= 0)
+		status =
+			gnutls_credentials_set(gnutls, GNUTLS_CRD_CERTIFICATE, server->credentials);
+	if (status >= 0)
+		status = gnutls_session_ticket_enable_server(gnutls, &server->ticket_key);
+	/* Who offers other protocols only is served as well. */
+	if (status >= 0)
+		status = gnutls_alpn_set_protocols(gnutls, &protocol, 1, 0);
+	if (status < 0)
+		return status;
+	gnutls_handshake_set_max_packet_length(gnutls, HANDSHAKE_MESSAGE_MAX);
+	gnutls_handshake_set_hook_function(gnutls, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
+					   on_client_hello);
+	gnutls_session_set_ptr(gnutls, session);
+	gnutls_transport_set_ptr2(gnutls, session, (gnutls_transport_ptr_t)(intptr_t)session->fd);
+	gnutls_transport_set_pull_function(gnutls, pull);
+	return 0;
+}
+
+static void count_sessions(struct tls_server *server, int more)
+{
+	server->count += (size_t)more;
+	stat_set(server->slot, STAT_tls_connections, server->count);
+}
+
+struct tls_session *tls_session_create(struct tls_server *server, int fd)
+{
+	struct tls_session *session = calloc(1, sizeof(*session));
+
+	MUST(session);
+	session->server = server;
+	session->fd = fd;
+	session->record_max = TLS_RECORD_MAX;
+	count_sessions(server, 1);
+	int status =
+		gnutls_init(&session->gnutls, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+	if (status >= 0)
+		status = session_prepare(session);
+	if (status >= 0)
+		return session;
+	log_error("tls: no session: %s", gnutls_strerror(status));
+	tls_session_destroy(session);
+	return NULL;
+}
+
+void tls_session_destroy(struct tls_session *session)
+{
+	if (!session)
+		return;
+	if (session->gnutls)
+		gnutls_deinit(session->gnutls);
+	count_sessions(session->server, -1);
+	free(session);
+}
+
+bool tls_session_has_pending_output(const struct tls_session *session)
+{
+	return session->pending;
+}
+
+bool tls_session_has_pending_input(const struct tls_session *session)
+{
+	return session->ended;
+}
+
+size_t tls_session_record_max(const struct tls_session *session)
+{
+	return session->record_max;
+}
+
+/* --- faults ------------------------------------------------------------------ */
+
+static bool is_passing(ssize_t status)
+{
+	return status == GNUTLS_E_AGAIN || status == GNUTLS_E_INTERRUPTED;
+}
+
+static bool is_lost(ssize_t status)
+{
+	return status == GNUTLS_E_PUSH_ERROR || status == GNUTLS_E_PULL_ERROR ||
+	       status == GNUTLS_E_PREMATURE_TERMINATION || status == GNUTLS_E_SESSION_EOF ||
+	       status == GNUTLS_E_INVALID_SESSION;
+}
+
+static void log_fault(const struct tls_session *session, const char *when, ssize_t status)
+{
+	static struct log_limit limit;
+	const char *alert = status == GNUTLS_E_FATAL_ALERT_RECEIVED
+				    ? gnutls_alert_get_name(gnutls_alert_get(session->gnutls))
+				    : NULL;
+
+	if (log_allow(&limit))
+		log_info("tls: connection ended %s: %s%s%s", when, gnutls_strerror((int)status),
+			 alert ? ": " : "", alert ? alert : "");
+}
+
+/* Tells the peer as far as its socket takes it: nobody waits for that. */
+static int session_fail(struct tls_session *session, ssize_t status)
+{
+	if (is_lost(status))
+		return -ECONNRESET;
+	if (status == GNUTLS_E_REHANDSHAKE)
+		gnutls_alert_send(session->gnutls, GNUTLS_AL_WARNING, GNUTLS_A_NO_RENEGOTIATION);
+	else
+		gnutls_alert_send_appropriate(session->gnutls, (int)status);
+	stat_add(session->server->slot, STAT_tls_faults, 1);
+	log_fault(session, "after its handshake", status);
+	return -EPROTO;
+}
+
+/* --- handshake --------------------------------------------------------------- */
+
+static int handshake_fail(struct tls_session *session, int status)
+{
+	stat_add(session->server->slot, STAT_tls_handshakes_failed, 1);
+	if (is_lost(status))
+		return -ECONNRESET;
+	gnutls_alert_send_appropriate(session->gnutls, status);
+	log_fault(session, "in its handshake", status);
+	return -EPROTO;
+}
+
+int tls_session_handshake(struct tls_session *session)
+{
+	struct slot *slot = session->server->slot;
+	int status;
+
+	do
+		status = gnutls_handshake(session->gnutls);
+	while (status < 0 && status != GNUTLS_E_AGAIN && !gnutls_error_is_fatal(status));
+	session->pending = status < 0 && gnutls_record_get_direction(session->gnutls) == 1;
+	if (status == GNUTLS_E_AGAIN)
+		return -EAGAIN;
+	if (status < 0)
+		return handshake_fail(session, status);
+	session->established = true;
+	stat_add(slot, STAT_tls_handshakes, 1);
+	if (gnutls_session_is_resumed(session->gnutls))
+		stat_add(slot, STAT_tls_handshakes_resumed, 1);
+	return 0;
+}
+
+/* --- in ---------------------------------------------------------------------- */
+
+static void set_end(struct tls_session *session, int end)
+{
+	session->ended = true;
+	session->end = end;
+}
+
+/* Goes on until GnuTLS has asked for more than there is: all else stays in no buffer of its own,
+ * where nothing would call for it. */
+static size_t decrypt_all(struct tls_session *session, char *to, size_t len)
+{
+	struct tls_server *server = session->server;
+	size_t taken = 0;
+
+	while (!session->ended) {
+		server->input_asked = false;
+		ssize_t got = gnutls_record_recv(session->gnutls, to + taken, len - taken);
+
+		if (got > 0)
+			taken += (size_t)got;
+		else if (!got)
+			set_end(session, 0);
+		else if (got == GNUTLS_E_REHANDSHAKE || gnutls_error_is_fatal((int)got))
+			set_end(session, session_fail(session, got));
+		else if (server->input_asked)
+			break;
+		/* else: it was no data, such as a new key */
+	}
+	return taken;
+}
+
+ssize_t tls_session_recv(struct tls_session *session, char *to, size_t len)
+{
+	struct tls_server *server = session->server;
+
+	MUST(session->established && len >= TLS_INPUT_MIN);
+	if (session->ended)
+		return session->end;
+	ssize_t got = recv(session->fd, server->input, sizeof(server->input), MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return -EAGAIN;
+	if (got <= 0) {
+		set_end(session, -ECONNRESET);
+		return session->end;
+	}
+	server->reading = session;
+	server->input_at = 0;
+	server->input_len = (size_t)got;
+	size_t taken = decrypt_all(session, to, len);
+	server->reading = NULL;
+	if (taken)
+		return (ssize_t)taken;
+	return session->ended ? session->end : -EAGAIN;
+}
+
+/* --- out --------------------------------------------------------------------- */
+
+/* Where in the parts it goes on. */
+struct cursor {
+	const struct iovec *part;
+	unsigned count; /* of parts, from `part` on */
+	size_t offset;  /* in it */
+};
+
+static void cursor_skip(struct cursor *cursor, size_t len)
+{
+	cursor->offset += len;
+	while (cursor->count && cursor->offset >= cursor->part->iov_len) {
+		cursor->offset -= cursor->part->iov_len;
+		cursor->part++;
+		cursor->count--;
+	}
+}
+
+/* The plain text of the next record; the cursor goes behind it. */
+static struct span next_record(struct tls_session *session, struct cursor *cursor)
+{
+	char *output = session->server->output;
+	size_t len = 0, most = session->record_max;
+
+	/* What fills a record by itself, and what is alone, need not be copied. */
+	if (cursor->count == 1 || cursor->part->iov_len - cursor->offset >= most) {
+		const char *at = (const char *)cursor->part->iov_base + cursor->offset;
+
+		len = cursor->part->iov_len - cursor->offset;
+		len = len < most ? len : most;
+		cursor_skip(cursor, len);
+		return span_of(at, len);
+	}
+	while (cursor->count && len < most) {
+		size_t more = cursor->part->iov_len - cursor->offset;
+
+		more = more < most - len ? more : most - len;
+		memcpy(output + len, (const char *)cursor->part->iov_base + cursor->offset, more);
+		len += more;
+		cursor_skip(cursor, more);
+	}
+	return span_of(output, len);
+}
+
+ssize_t tls_session_send(struct tls_session *session, const struct iovec *parts, unsigned count)
+{
+	struct cursor cursor = {parts, count, 0};
+	int error = tls_session_flush(session);
+	size_t taken = 0;
+
+	MUST(session->established);
+	if (error)
+		return error == -EAGAIN ? 0 : error;
+	cursor_skip(&cursor, 0); /* empty parts */
+	while (cursor.count && !session->pending) {
+		struct span record = next_record(session, &cursor);
+		ssize_t sent = gnutls_record_send(session->gnutls, record.at, record.len);
+
+		if (sent >= 0)
+			MUST((size_t)sent == record.len);
+		else if (is_passing(sent))
+			session->pending = true;
+		else
+			return session_fail(session, sent);
+		taken += record.len;
+	}
+	return (ssize_t)taken;
+}
+
+int tls_session_flush(struct tls_session *session)
+{
+	while (session->pending) {
+		ssize_t sent = gnutls_record_send(session->gnutls, NULL, 0);
+
+		/* Not valid: there was no data behind a new key for the peer. */
+		if (sent >= 0 || sent == GNUTLS_E_INVALID_REQUEST)
+			session->pending = false;
+		else if (sent == GNUTLS_E_AGAIN)
+			return -EAGAIN;
+		else if (sent != GNUTLS_E_INTERRUPTED)
+			return session_fail(session, sent);
+	}
+	return 0;
+}
+
+int tls_session_bye(struct tls_session *session)
+{
+	int error = session->leaving ? 0 : tls_session_flush(session), status;
+
+	if (error)
+		return error;
+	session->leaving = true;
+	do
+		status = gnutls_bye(session->gnutls, GNUTLS_SHUT_WR);
+	while (status == GNUTLS_E_INTERRUPTED);
+	session->pending = status == GNUTLS_E_AGAIN;
+	if (session->pending)
+		return -EAGAIN;
+	return status < 0 ? -ECONNRESET : 0;
+}
