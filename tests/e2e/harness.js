@@ -10,3 +10,4 @@ export * from './lib/stream.js';
 export * from './lib/daemon.js';
 export * from './lib/token.js';
 export * from './lib/metrics.js';
+export * from './lib/tls.js';
