@@ -1,6 +1,7 @@
 // harness.js: what the tests import: processes, clients, waiting.
 export * from './lib/wait.js';
 export * from './lib/process.js';
+export * from './lib/transport.js';
 export * from './lib/redis.js';
 export * from './lib/rest.js';
 export * from './lib/websocket.js';

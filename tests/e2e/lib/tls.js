@@ -1,32 +1,14 @@
-// tls.js: certificates, and TLS clients that say exactly what a test wants, when it wants. Certificates are made by openssl, which
-// Debian's ca-certificates brings.
-import { execFileSync } from 'node:child_process';
+// tls.js: TLS clients that say exactly what a test wants, when it wants.
 import fs from 'node:fs';
 import net from 'node:net';
-import path from 'node:path';
 import tls from 'node:tls';
 import { Daemon } from './daemon.js';
-import { makeDirectory } from './process.js';
+import { sharedCertificate, tlsSettings } from './transport.js';
 import { DEADLINE_MS, until } from './wait.js';
-
-export function makeCertificate(directory, name, { days = 30 } = {}) {
-	const cert = path.join(directory, `${name}.crt`),
-		key = path.join(directory, `${name}.key`);
-	execFileSync('openssl', [
-		...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', String(days)],
-		...['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', key, '-out', cert],
-	], { stdio: 'ignore' });
-	fs.chmodSync(key, 0o600);
-	return { cert, key };
-}
-
-let shared;
-const sharedCertificate = () => (shared ??= makeCertificate(makeDirectory('tls'), 'shared'));
 
 // A daemon with TLS on its port; `rest` is plain, over a unix socket.
 export async function startTlsDaemon({ redis, settings = {}, ...options }) {
-	const { cert, key } = sharedCertificate();
-	const daemon = new Daemon({ redis, socket: true, settings: { 'tls.cert': cert, 'tls.key': key, ...settings }, wait: false, ...options });
+	const daemon = new Daemon({ redis, socket: true, settings: { ...tlsSettings(), ...settings }, wait: false, ...options });
 	await daemon.start();
 	daemon.rest = daemon.client({ socketPath: daemon.socket });
 	await until(
