@@ -4,10 +4,11 @@
 //     SYNCDOC_BUILD=build-release node tests/bench/tls.mjs [subscribers [events [bytes [idle connections]]]]
 //
 // `events` (300) of `bytes` (1000) to `subscribers` (500), one after the other: each has reached everybody before the next is written;
-// then back to back, where the server joins them. Then what `idle connections` (2000) take, and handshakes: all anew, and all resumed.
-// subscribers 0: only that. The clients are sockets that count bytes. Needs a release build, and openssl, to mean anything.
+// then back to back, where the server joins them. Then requests on connections that stay, and what `idle connections` (2000) take,
+// and handshakes: all anew, and all resumed. subscribers 0: only that. The clients are sockets that count bytes. Needs a release build, and openssl, to mean anything.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -21,6 +22,8 @@ const { Daemon, Redis, Rest, frame, handshake, until } = await import(pathToFile
 const [subscribers = 500, events = 300, bytes = 1000, idle = 2000] = process.argv.slice(2).map(Number);
 const WARM = 500; // connections before memory is measured
 const AT_ONCE = 50; // handshakes
+const IN_FLIGHT = 20; // requests, each on a connection of its own
+const REQUESTS = 8000;
 const TICKS_PER_S = 100;
 const WAIT_MS = 60000;
 
@@ -92,6 +95,14 @@ class Client {
 	}
 }
 
+class SecureRest extends Rest {
+	constructor(port) {
+		super(`http://127.0.0.1:${port}`);
+		this.http = https;
+		this.agent = new https.Agent({ keepAlive: true, maxSockets: IN_FLIGHT, rejectUnauthorized: false });
+	}
+}
+
 async function connectMany(host, count, session) {
 	const clients = [];
 	while (clients.length < count) {
@@ -125,6 +136,35 @@ async function measureFanout(secure, burst) {
 	const us = ((cpuSeconds(host) - cpu) * 1e6) / (events * subscribers);
 	await stop(host, clients);
 	return { 'bytes of an event': size, 'cpu µs a delivery': us };
+}
+
+async function measureRequests(secure) {
+	const host = await start(secure);
+	const rest = secure ? new SecureRest(host.daemon.port) : new Rest(host.daemon.url, { maxSockets: IN_FLIGHT });
+	const figures = {};
+	await host.rest.put('/v1/services/bench/documents/d', { data: { text: 'x'.repeat(bytes) } });
+	for (const [name, ask] of [
+		['cpu µs a GET', () => rest.get('/v1/services/bench/documents/d')],
+		['cpu µs a PUT', i => rest.put(`/v1/services/bench/documents/d${i % IN_FLIGHT}`, { data: { text: 'x'.repeat(bytes) } })],
+	]) {
+		const many = async (from, count) => {
+			let next = from;
+			const one = async () => {
+				while (next < from + count) {
+					const { status } = await ask(next++);
+					if (status !== 200 && status !== 201) throw new Error(`${name}: ${status}`);
+				}
+			};
+			await Promise.all(Array.from({ length: IN_FLIGHT }, one));
+		};
+		await many(0, REQUESTS / 4);
+		const cpu = cpuSeconds(host);
+		await many(REQUESTS, REQUESTS);
+		figures[name] = ((cpuSeconds(host) - cpu) * 1e6) / REQUESTS;
+	}
+	rest.close();
+	await stop(host, []);
+	return figures;
 }
 
 async function measureIdle(secure) {
@@ -165,6 +205,7 @@ try {
 			await measureFanout(false, burst),
 			await measureFanout(true, burst),
 		);
+	report(`requests, ${bytes} bytes`, await measureRequests(false), await measureRequests(true));
 	report(`${idle} idle subscribed connections`, await measureIdle(false), await measureIdle(true));
 } finally {
 	fs.rmSync(directory, { recursive: true, force: true });

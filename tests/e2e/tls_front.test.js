@@ -217,6 +217,11 @@ describe('a TLS connection', () => {
 		assert.equal(text.split('HTTP/1.1 200').length, 3, text);
 	});
 
+	test('a handshake takes one round trip', async () => {
+		const text = await openssl(daemon, ['-tls1_3', '-msg'], [connected]);
+		assert.equal(text.match(/<<< TLS 1\.3, Handshake \[length \w+\], ServerHello/g).length, 1, text);
+	});
+
 	test('a renegotiation is refused, and counted', async () => {
 		const before = await value(daemon, 'tls_faults_total');
 		const text = await openssl(daemon, ['-tls1_2'], [connected, { say: 'R\n', until: all => /no renegotiation/.test(all) }]);
