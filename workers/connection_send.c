@@ -134,16 +134,16 @@ static void drain_conflated(struct connection *connection)
 	count_queue(connection, before);
 }
 
-/* What the session has kept for the socket. False: the socket is dead. */
+/* What the session has kept for the socket. False: there is still some, or the socket is dead. */
 static bool flush_session(struct connection *connection, bool *ret_moved)
 {
 	bool pending = connection->tls && tls_session_has_pending_output(connection->tls);
 	int error = pending ? tls_session_flush(connection->tls) : 0;
 
-	*ret_moved = pending && !error;
+	*ret_moved = pending;
 	if (error && error != -EAGAIN)
 		websockets_mark_dead(connection);
-	return !error || error == -EAGAIN;
+	return !error;
 }
 
 void connection_flush(struct connection *connection)

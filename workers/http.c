@@ -152,7 +152,7 @@ static void init_deadlines(struct http *http)
 		(struct deadline_list){.limit_ms = SLOW_READER_PERIOD_MS, .meet = slow_reader_meet};
 	http->deadlines[HTTP_DEADLINE_HANDSHAKE] = (struct deadline_list){
 		.limit_ms = limit_ms ? limit_ms : idle_ms, .meet = tls_front_meet_deadline};
-	http->deadlines[HTTP_DEADLINE_REST] = (struct deadline_list){
+	http->deadlines[HTTP_DEADLINE_TAIL] = (struct deadline_list){
 		.limit_ms = SLOW_READER_PERIOD_MS, .meet = tls_front_meet_deadline};
 	http->deadline_ms = DEADLINE_NEVER;
 	ev_timer_init(&http->deadline_timer, on_deadline, 0., 0.);

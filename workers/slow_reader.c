@@ -7,8 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* What the client's end has taken since the connection began. */
-static bool read_taken(int fd, uint64_t *ret)
+bool slow_reader_taken(int fd, uint64_t *ret)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
@@ -43,7 +42,7 @@ void slow_reader_meet(struct deadline *deadline)
 	const struct linger hard = {.l_onoff = 1};
 	uint64_t taken;
 
-	if (!read_taken(http_client_socket(request->client), &taken))
+	if (!slow_reader_taken(http_client_socket(request->client), &taken))
 		return;
 	if (!is_too_slow(request, taken)) {
 		slow_reader_watch(request);

@@ -34,7 +34,8 @@ struct tls_front {
 	int64_t since_ms;   /* monotonic */
 	struct buffer held; /* from the client, what the pair did not take… */
 	size_t held_at;     /* …from here on */
-	size_t moved;       /* bytes to the client since its deadline began */
+	bool looked_at;     /* since MHD has let go: `taken` is known */
+	uint64_t taken;     /* by the client's end, when it was last looked at */
 };
 
 struct tls_fronts {
@@ -209,7 +210,6 @@ static int pump_once(struct tls_front *front)
 	if (sent < 0)
 		return (int)sent;
 	MUST(sent == got); /* nothing was pending, and it fits one record */
-	front->moved += (size_t)got;
 	return (size_t)got < most ? -ENODATA : 0;
 }
 
@@ -354,8 +354,19 @@ void tls_front_leave(struct tls_front *front)
 {
 	front->client = NULL;
 	front->fronts->joined--;
-	front->moved = 0;
-	http_start_deadline(front->fronts->http, HTTP_DEADLINE_REST, &front->deadline);
+	http_start_deadline(front->fronts->http, HTTP_DEADLINE_TAIL, &front->deadline);
+}
+
+/* As slow_reader.c judges answers: not at the first look. */
+static bool is_too_slow(struct tls_front *front)
+{
+	uint64_t taken = front->taken;
+
+	slow_reader_taken(front->socket.fd, &taken);
+	bool too_slow = front->looked_at && taken - front->taken < SLOW_READER_BYTES;
+	front->looked_at = true;
+	front->taken = taken;
+	return too_slow;
 }
 
 void tls_front_meet_deadline(struct deadline *deadline)
@@ -366,12 +377,11 @@ void tls_front_meet_deadline(struct deadline *deadline)
 	if (front->state == FRONT_HANDSHAKE) {
 		stat_add(slot, STAT_tls_handshakes_timed_out, 1);
 		front_destroy(front);
-	} else if (front->moved < SLOW_READER_BYTES) {
+	} else if (is_too_slow(front)) {
 		stat_add(slot, STAT_tls_cut_slow, 1);
 		tls_front_reset(front);
 	} else {
-		front->moved = 0;
-		http_start_deadline(front->fronts->http, HTTP_DEADLINE_REST, &front->deadline);
+		http_start_deadline(front->fronts->http, HTTP_DEADLINE_TAIL, &front->deadline);
 	}
 }
 
@@ -447,11 +457,14 @@ void tls_fronts_destroy(struct tls_fronts *fronts)
 	while (fronts->first) {
 		struct tls_front *front = fronts->first;
 
-		size_t before;
+		/* Nothing twice: that would be a fault of ours, and no end. */
+		for (unsigned nothing = 0; front->state == FRONT_OPEN && nothing < 2;) {
+			int error = pump_once(front);
 
-		do
-			before = front->moved;
-		while (front->state == FRONT_OPEN && !pump_out(front) && front->moved != before);
+			if (error && error != -ENODATA)
+				break;
+			nothing += error == -ENODATA;
+		}
 		front_destroy(front);
 	}
 	tls_server_destroy(fronts->server);

@@ -427,3 +427,48 @@ test('a drain does not wait for handshakes, and answers what is under way', asyn
 	await until(() => stuck.closed && idle.ended);
 	assert.ok(idle.finished && !idle.error, 'with a word of farewell');
 });
+
+// Bytes that the kernel holds for a client of that port.
+function heldByKernel(port) {
+	const hex = port.toString(16).toUpperCase().padStart(4, '0');
+	let held = 0;
+	for (const line of fs.readFileSync('/proc/net/tcp', 'latin1').trim().split('\n').slice(1)) {
+		const [, local, remote, , queues] = line.trim().split(/\s+/);
+		const [toSend, toRead] = queues.split(':').map(digits => parseInt(digits, 16));
+		if (local.endsWith(`:${hex}`)) held += toSend;
+		else if (remote.endsWith(`:${hex}`)) held += toRead;
+	}
+	return held;
+}
+
+test('what is left when libmicrohttpd is done with it must be read, too', async () => {
+	const limits = { 'documents.max_size': '8MiB', 'ring.size': '256MiB', 'history.max': 0, 'limits.per_address': 0 };
+	const daemon = await startTlsDaemon({ redis, settings: limits });
+	const relays = [];
+	const ask = async size => {
+		assertStatus(await daemon.rest.put(documentPath('tail', `d${size}`), { data: { text: 'x'.repeat(size) } }), 201);
+		const relay = await Relay.start(daemon.port);
+		relays.push(relay);
+		const peer = await TlsPeer.connect(relay.port);
+		relay.pairs[0].far.pause();
+		peer.write(get(documentPath('tail', `d${size}`), CLOSE));
+	};
+	try {
+		// Of this one MHD keeps some itself. What the kernel takes of it is about what it takes of any.
+		await ask(7_500_000);
+		let held = 0;
+		await until(() => {
+			const before = held;
+			held = heldByKernel(daemon.port);
+			return held > 500_000 && held === before;
+		}, DEADLINE_MS, 'the kernel has taken what it takes');
+		// Of some of these it has all in the pair of sockets, and is done with them.
+		for (let more = -200_000; more <= 200_000; more += 40_000) await ask(held + more);
+		await until(async () => (await value(daemon, 'tls_cut_slow_total')) >= 1, 60000, 'the cut');
+		await allGone(daemon);
+		assert.ok((await value(daemon, 'answers_cut_slow_total')) >= 1);
+	} finally {
+		for (const relay of relays) await relay.stop();
+		await daemon.stop();
+	}
+});
