@@ -1,61 +1,15 @@
-#include "tls_front.h"
+/* tls_front.c — fronts come and go: handshakes, deadlines, and the end. What they copy: tls_pump.c.
+ */
+#include "tls_front_private.h"
 
 #include "address_count.h"
 #include "client_address.h"
-#include "linger.h"
 #include "slow_reader.h"
-#include "tls_session.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_PER_TURN 4 /* one busy client does not keep the loop from the others */
-
-enum front_state {
-	FRONT_HANDSHAKE,
-	FRONT_OPEN,
-	FRONT_FAREWELL, /* MHD's end is closed, and all that came from it is with the session */
-};
-
-struct tls_front {
-	struct tls_front *previous, *next;
-	struct tls_fronts *fronts;   /* borrowed */
-	struct tls_session *session; /* owned */
-	struct client *client;       /* borrowed; NULL: MHD has it not yet, or not any more */
-	ev_io socket;                /* owned descriptor */
-	ev_io pair;                  /* owned descriptor; -1: there is none */
-	struct deadline deadline;    /* of the handshake; and from when MHD has let go */
-	struct sockaddr_in6 peer;    /* IPv4 has room in it */
-	socklen_t peer_len;
-	struct in6_addr address;
-	bool counts;     /* in worker->addresses */
-	bool input_over; /* the client sends no more, or MHD wants no more */
-	enum front_state state;
-	int64_t since_ms;   /* monotonic */
-	struct buffer held; /* from the client, what the pair did not take… */
-	size_t held_at;     /* …from here on */
-	bool looked_at;     /* since MHD has let go: `taken` is known */
-	uint64_t taken;     /* by the client's end, when it was last looked at */
-};
-
-struct tls_fronts {
-	struct http *http; /* borrowed */
-	struct tls_server *server;
-	struct tls_front *first;
-	struct tls_front *joining; /* MHD_add_connection() is at work for it */
-	size_t count, joined;
-	char bytes[TLS_INPUT_MIN]; /* scratch */
-};
-
 /* --- end --------------------------------------------------------------------- */
-
-static void close_pair(struct tls_front *front)
-{
-	ev_io_stop(front->fronts->http->worker->loop, &front->pair);
-	if (front->pair.fd >= 0)
-		close(front->pair.fd);
-	front->pair.fd = -1;
-}
 
 static void front_destroy(struct tls_front *front)
 {
@@ -67,7 +21,7 @@ static void front_destroy(struct tls_front *front)
 		fronts->joined--;
 	}
 	deadline_stop(&front->deadline);
-	close_pair(front);
+	tls_front_close_pair(front);
 	ev_io_stop(worker->loop, &front->socket);
 	tls_session_destroy(front->session);
 	if (front->socket.fd >= 0)
@@ -116,110 +70,6 @@ static void front_watch(struct tls_front *front)
 	watch(loop, &front->socket, (reads ? EV_READ : 0) | (pending ? EV_WRITE : 0));
 	if (open)
 		watch(loop, &front->pair, (pending ? 0 : EV_READ) | (held ? EV_WRITE : 0));
-}
-
-/* --- from the client to MHD -------------------------------------------------- */
-
-/* How much of it the pair took. MHD may have closed its end; then it wants nothing of it. */
-static size_t give(struct tls_front *front, const char *bytes, size_t len)
-{
-	ssize_t sent = send(front->pair.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (sent >= 0)
-		return (size_t)sent;
-	if (errno == EAGAIN || errno == EINTR)
-		return 0;
-	front->input_over = true;
-	return len;
-}
-
-/* False: some of it is still here. */
-static bool give_held(struct tls_front *front)
-{
-	if (!front->held.len)
-		return true;
-	front->held_at +=
-		give(front, front->held.at + front->held_at, front->held.len - front->held_at);
-	if (front->held_at < front->held.len)
-		return false;
-	buffer_fini(&front->held);
-	front->held_at = 0;
-	return true;
-}
-
-/* 0, or what tls_session_recv() says of its end. */
-static int pump_in(struct tls_front *front)
-{
-	char *bytes = front->fronts->bytes;
-
-	for (unsigned i = 0; give_held(front) && !front->input_over &&
-			     (i < READS_PER_TURN || tls_session_has_pending_input(front->session));
-	     i++) {
-		ssize_t got = tls_session_recv(front->session, bytes, sizeof(front->fronts->bytes));
-
-		if (got == -EAGAIN)
-			return 0;
-		if (got < 0)
-			return (int)got;
-		if (!got) {
-			front->input_over = true;
-			shutdown(front->pair.fd, SHUT_WR);
-			return 0;
-		}
-		size_t given = give(front, bytes, (size_t)got);
-		if (given < (size_t)got)
-			buffer_append(&front->held, bytes + given, (size_t)got - given);
-	}
-	return 0;
-}
-
-/* --- from MHD to the client -------------------------------------------------- */
-
-/* -ESHUTDOWN: all is said. Not closed at once: see linger.h. */
-static int say_farewell(struct tls_front *front)
-{
-	int error = tls_session_bye(front->session);
-
-	if (error)
-		return error;
-	shutdown(front->socket.fd, SHUT_WR);
-	linger_on(front->fronts->http->lingers, front->socket.fd);
-	return -ESHUTDOWN;
-}
-
-/* Sends what has come from MHD. -EAGAIN: the socket takes no more now; -ENODATA: there is no more
- * now; others: the end. */
-static int pump_once(struct tls_front *front)
-{
-	size_t most = tls_session_record_max(front->session);
-	int error = tls_session_flush(front->session);
-
-	if (error)
-		return error;
-	ssize_t got = recv(front->pair.fd, front->fronts->bytes, most, MSG_DONTWAIT);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return -ENODATA;
-	/* Also where MHD has closed it with something unread; by then all it sent has been read. */
-	if (got <= 0) {
-		close_pair(front);
-		front->state = FRONT_FAREWELL;
-		return say_farewell(front);
-	}
-	const struct iovec part = {front->fronts->bytes, (size_t)got};
-	ssize_t sent = tls_session_send(front->session, &part, 1);
-	if (sent < 0)
-		return (int)sent;
-	MUST(sent == got); /* nothing was pending, and it fits one record */
-	return (size_t)got < most ? -ENODATA : 0;
-}
-
-static int pump_out(struct tls_front *front)
-{
-	int error = 0;
-
-	for (unsigned i = 0; i < READS_PER_TURN && !error; i++)
-		error = pump_once(front);
-	return error == -EAGAIN || error == -ENODATA ? 0 : error;
 }
 
 /* --- handshake --------------------------------------------------------------- */
@@ -285,12 +135,12 @@ static void on_socket(struct ev_loop *loop, ev_io *watcher, int events)
 	if (front->state == FRONT_HANDSHAKE) {
 		error = shake_hands(front);
 	} else if (front->state == FRONT_FAREWELL) {
-		error = say_farewell(front);
+		error = tls_front_say_farewell(front);
 	} else {
 		if (events & EV_WRITE)
-			error = pump_out(front);
+			error = tls_front_pump_out(front);
 		if (events & EV_READ && !error && front->state == FRONT_OPEN)
-			error = pump_in(front);
+			error = tls_front_pump_in(front);
 	}
 	finish_turn(front, error);
 }
@@ -302,9 +152,9 @@ static void on_pair(struct ev_loop *loop, ev_io *watcher, int events)
 
 	(void)loop;
 	if (events & EV_WRITE)
-		error = pump_in(front);
+		error = tls_front_pump_in(front);
 	if (events & EV_READ && !error)
-		error = pump_out(front);
+		error = tls_front_pump_out(front);
 	finish_turn(front, error);
 }
 
@@ -459,7 +309,7 @@ void tls_fronts_destroy(struct tls_fronts *fronts)
 
 		/* Nothing twice: that would be a fault of ours, and no end. */
 		for (unsigned nothing = 0; front->state == FRONT_OPEN && nothing < 2;) {
-			int error = pump_once(front);
+			int error = tls_front_pump_once(front);
 
 			if (error && error != -ENODATA)
 				break;
