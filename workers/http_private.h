@@ -38,6 +38,7 @@ enum http_deadline {
 	HTTP_DEADLINE_NEXT,      /* struct client: from an answer to the next request line */
 	HTTP_DEADLINE_ANSWER,    /* struct request: from its first line to its answer */
 	HTTP_DEADLINE_READER,    /* struct request: a period in which its answer must be read */
+	HTTP_DEADLINE_SENDER,    /* struct request: a period in which more of it must come */
 	HTTP_DEADLINE_HANDSHAKE, /* struct tls_front: from its start to the end of its handshake */
 	HTTP_DEADLINE_TAIL, /* struct tls_front: a period in which what MHD has left must be read */
 	HTTP_DEADLINE_COUNT

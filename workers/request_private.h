@@ -46,6 +46,7 @@ struct request {
 	bool counts;         /* in worker->addresses: it came through a proxy */
 	bool reader_seen;    /* slow_reader.c: reader_taken is known */
 	uint64_t reader_taken;
+	size_t sender_seen; /* slow_sender.c: body_seen at the begin of the period */
 
 	struct in6_addr address; /* of the client; known when the headers are */
 	enum address_forwarded forwarded;
