@@ -257,8 +257,6 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
 	}
 	MUST(request->state == REQUEST_HANDLING && end_handler(request));
 	request->client->upgraded = true;
-	if (request->client->tls)
-		request_outlive(request);
 	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response, 0);
 	request_put(request);
 }

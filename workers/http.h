@@ -19,7 +19,7 @@ struct http *http_create(struct worker *worker);
 void http_accept_now(struct http *http);
 /* Stops accepting; idle keep-alive connections are closed, answers carry `Connection: close`. */
 void http_drain(struct http *http);
-/* TCP and unix connections that MHD has. */
+/* TCP and unix connections but those of WebSockets. */
 size_t http_connections(const struct http *http);
 /* Requests under way. */
 size_t http_active(const struct http *http);
@@ -65,6 +65,8 @@ int request_check_query_repeated(const struct request *request, const char *cons
 /* The next value of `name` from *place on, which begins at 0; NULL: no more. */
 const char *request_query_next(const struct request *request, const char *name, unsigned *place);
 struct MHD_Connection;
+/* The socket that its client is at; MHD's own may be an end of a pair (tls_front.h). */
+int http_connection_socket(struct MHD_Connection *connection);
 struct MHD_Connection *request_connection(const struct request *request);
 
 /* Who asks; set before the handler is called. NULL: nobody (the route is open, or a WebSocket that
@@ -86,14 +88,10 @@ bool request_is_local(const struct request *request);
 /* On an open route: the client may see what is not for everybody, being local or an administrator.
  * A token that is none counts as no token. */
 bool request_may_look_inside(struct request *request);
-/* Whom the socket of an upgraded request belongs to if MHD encrypts; NULL: it does not. It lives
- * until http_tls_close(). */
-struct client;
-struct MHD_UpgradeResponseHandle;
-struct client *request_tls_client(const struct request *request,
-				  struct MHD_UpgradeResponseHandle *handle, int fd);
-/* What has been written goes out, then the connection ends. */
-void http_tls_close(struct client *client);
+/* Of an upgraded request over TLS: what its WebSocket goes on with, without MHD, whose socket is
+ * `mhd_fd`. False: it is plain, or its client has gone. */
+struct tls_taken;
+bool request_take_tls(struct request *request, int mhd_fd, struct tls_taken *ret);
 
 /* NULL where log.access is off; see access_log.h. */
 struct access_line *request_access_line(const struct request *request);

@@ -6,6 +6,7 @@
 #include "request_head.h"
 #include "router.h"
 #include "slow_sender.h"
+#include "tls_front.h"
 
 #include <strings.h>
 #include <sys/socket.h>
@@ -66,13 +67,6 @@ static void count_active(struct http *http, int more)
 	stat_set(http->worker->slot, STAT_requests_active, http->active);
 }
 
-void request_outlive(struct request *request)
-{
-	request->outlives = true;
-	request->http->tls_upgraded++;
-	count_active(request->http, -1);
-}
-
 void request_complete(struct request *request)
 {
 	struct http *http = request->http;
@@ -87,8 +81,7 @@ void request_complete(struct request *request)
 	http_client_wait(http, request->client);
 	request->client = NULL;
 	request->connection = NULL;
-	if (!request->outlives)
-		count_active(http, -1);
+	count_active(http, -1);
 	request_put(request);
 }
 
@@ -265,13 +258,12 @@ struct access_line *request_access_line(const struct request *request)
 	return request->access;
 }
 
-struct client *request_tls_client(const struct request *request,
-				  struct MHD_UpgradeResponseHandle *handle, int fd)
+bool request_take_tls(struct request *request, int mhd_fd, struct tls_taken *ret)
 {
-	if (!request->client->tls)
-		return NULL;
-	http_tls_keep(request->client, handle, fd);
-	return request->client;
+	if (!request->client->front)
+		return false;
+	tls_front_take(request->client->front, mhd_fd, ret);
+	return true;
 }
 
 struct MHD_Connection *request_connection(const struct request *request)

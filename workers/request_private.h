@@ -42,7 +42,6 @@ struct request {
 	bool given_up;       /* answered past MHD: whatever still comes of it is not heard */
 	bool body_unread;    /* answered before it was read: the connection lingers */
 	bool prefer_minimal; /* Prefer: return=minimal on a method that writes */
-	bool outlives;       /* request_outlive() */
 	bool conceals;       /* who writes may not read: answers have no data */
 	bool counts;         /* in worker->addresses: it came through a proxy */
 	bool reader_seen;    /* slow_reader.c: reader_taken is known */
@@ -85,9 +84,6 @@ void request_meet_deadline(struct deadline *deadline);
 /* answer.c: its two halves. */
 void request_answer_timeout(struct request *request);
 void request_answer_unread(struct request *request, const struct outcome *outcome);
-/* Upgraded over TLS: MHD keeps it as long as the WebSocket lives, but it is not under way any more.
- */
-void request_outlive(struct request *request);
 /* It has its answer: meets no deadline any more. */
 void request_set_answered(struct request *request);
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Process, childrenOf, makeDirectory } from './process.js';
 import { RedisClient } from './redis.js';
 import { Rest } from './rest.js';
+import { SECURE, tlsSettings, urlOf } from './transport.js';
 import { WebSocketClient } from './websocket.js';
 import { freePort } from './ports.js';
 import { until, within } from './wait.js';
@@ -138,6 +139,7 @@ export class Daemon {
 			'redis.timeout': 10,
 			worker_timeout: 60,
 			listen: [`127.0.0.1:${this.port}`, ...(this.socket ? [`unix:${this.socket}`] : [])].join(','),
+			...(SECURE && tlsSettings()),
 			...settings,
 		};
 		const args = ['-f'];
@@ -168,7 +170,7 @@ export class Daemon {
 	}
 
 	get url() {
-		return `http://127.0.0.1:${this.port}`;
+		return urlOf(this.port);
 	}
 
 	get pid() {
@@ -186,7 +188,7 @@ export class Daemon {
 	}
 
 	async connect(options = {}) {
-		const socket = await WebSocketClient.connect(`ws://127.0.0.1:${this.port}/v1/realtime`, options);
+		const socket = await WebSocketClient.connect(`${urlOf(this.port, 'ws')}/v1/realtime`, options);
 		this.clients.add(socket);
 		return socket;
 	}
