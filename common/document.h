@@ -24,6 +24,12 @@ struct document {
 	struct span data;    /* borrowed; a JSON object */
 };
 
+/* Which revision of a document: what its entity tag says. */
+struct entity_tag {
+	uint64_t revision;
+	int64_t updated_at_ms;
+};
+
 bool document_service_is_valid(struct span service); /* [A-Za-z0-9_-]{1,64} */
 bool document_id_is_valid(struct span id);           /* [A-Za-z0-9_.:@-]{1,128} */
 

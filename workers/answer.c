@@ -150,6 +150,30 @@ void request_answer(struct request *request, int status, const char *content_typ
 	request_put(request);
 }
 
+static ssize_t read_nothing(void *arg, uint64_t at, char *room, size_t len)
+{
+	(void)arg, (void)at, (void)room, (void)len;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* MHD says the length of the body, and never asks for it. */
+void request_answer_without_body(struct request *request, int status, const char *content_type,
+				 size_t body_len)
+{
+	MUST(request->method == HTTP_HEAD || status == MHD_HTTP_NOT_MODIFIED);
+	if (end_handler(request)) {
+		struct MHD_Response *response =
+			MHD_create_response_from_callback(body_len, 1, read_nothing, NULL, NULL);
+
+		MUST(response);
+		if (content_type)
+			MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+						content_type);
+		queue_answer(request, status, response, 0);
+	}
+	request_put(request);
+}
+
 void request_answer_constant(struct request *request, int status, const char *content_type,
 			     struct span body)
 {
@@ -344,7 +368,12 @@ static void answer_document(struct request *request, const struct outcome *outco
 	}
 	if (outcome->idempotent_replay)
 		request_set_header(request, "Idempotent-Replay", "true");
-	if (outcome->status == MHD_HTTP_NOT_MODIFIED) {
+	if (outcome->unread_len) {
+		request_answer_without_body(request, outcome->status,
+					    outcome->status == MHD_HTTP_NOT_MODIFIED ? NULL
+										     : MEDIA_JSON,
+					    outcome->unread_len);
+	} else if (outcome->status == MHD_HTTP_NOT_MODIFIED) {
 		/* Its Content-Length is that of the 200 that it stands for; MHD sends no body. */
 		request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, outcome->envelope);
 	} else if (request->prefer_minimal) {

@@ -45,6 +45,7 @@ struct request; /* private to http.c, request.c; handlers use what follows */
 struct worker *request_worker(const struct request *request);
 enum http_method
 request_method(const struct request *request); /* HEAD is seen as GET by handlers of GET */
+bool request_is_head(const struct request *request);
 struct span request_body(const struct request *request);
 /* Percent-decoded path parameter of the route, "" where the route has none; always valid UTF-8
  * without NUL. */
@@ -112,6 +113,9 @@ void request_drop_deadline(struct request *request);
  * headers only. */
 void request_answer(struct request *request, int status, const char *content_type,
 		    struct span body);
+/* Of an answer that has no body by its nature, to HEAD or with status 304: how long it would be. */
+void request_answer_without_body(struct request *request, int status, const char *content_type,
+				 size_t body_len);
 /* The same for a body that never changes or goes away: it is not copied. */
 void request_answer_constant(struct request *request, int status, const char *content_type,
 			     struct span body);

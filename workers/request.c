@@ -280,6 +280,11 @@ enum http_method request_method(const struct request *request)
 	return request->method == HTTP_HEAD ? HTTP_GET : request->method;
 }
 
+bool request_is_head(const struct request *request)
+{
+	return request->method == HTTP_HEAD;
+}
+
 bool request_changes_something(const struct request *request)
 {
 	return request->method & (HTTP_POST | HTTP_PUT | HTTP_PATCH | HTTP_DELETE);
