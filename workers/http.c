@@ -19,6 +19,7 @@
 #define TLS_PATIENCE_MS 5000   /* with them */
 #define RUNS_MAX 16            /* MHD_run() calls before the rest of the loop has its turn */
 #define TLS_DESCRIPTORS 3      /* of a WebSocket over TLS: its own, and MHD's socket pair */
+#define WAITING_MS 5           /* without a run: those whose answers wait are looked at */
 #define DESCRIPTOR_HEADROOM 64 /* for Redis, files and what libraries open */
 
 /* --- the loop -------------------------------------------------------------- */
@@ -87,7 +88,7 @@ static void run(struct http *http)
 	}
 	http->running = true;
 	http->run_soon = true;
-	for (int i = 0; i < RUNS_MAX && (http->run_soon || (wish && !ms)); i++) {
+	for (int i = 0; i < RUNS_MAX && (http->run_soon || (wish && !ms && !http->waiting)); i++) {
 		http->run_soon = false;
 		run_daemons(http);
 		wish = next_run(http, &ms);
@@ -104,6 +105,8 @@ static void run(struct http *http)
 	http->running = false;
 	if (http->run_soon)
 		set_timer(http, 0);
+	else if (http->waiting) /* of them MHD says 0 */
+		set_timer(http, WAITING_MS);
 	else if (wish)
 		set_timer(http, ms);
 }
@@ -231,6 +234,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)arg;
 	(void)connection;
 	(void)url;
+	if (request && request_ask(request))
+		return MHD_YES;
 	/* MHD runs once more while the worker ends, with whatever stands in its sockets. */
 	if (!request || request->given_up || request->http->worker->stopping)
 		return MHD_NO;

@@ -1,7 +1,8 @@
 /* http.h — libmicrohttpd inside the worker's loop: requests in, answers out. One request is
  * answered exactly once.
  *
- * While a handler waits for Redis the connection is suspended; request_answer() resumes it.
+ * While a handler waits for Redis MHD asks for the answer a few times, then the connection is
+ * suspended and request_answer() resumes it.
  * Handlers see struct request only, so they can be tested without sockets. */
 #ifndef SYNCDOC_HTTP_H
 #define SYNCDOC_HTTP_H
@@ -107,7 +108,7 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
  * HEAD gets the headers only. Only inside the handler. */
 void request_answer_stream(struct request *request, struct MHD_Response *response);
 /* limits.request_timeout does not end this request any more: the handler has a deadline of its
- * own. */
+ * own, and takes its time. Inside the handler. */
 void request_drop_deadline(struct request *request);
 /* Answers; body is copied (or, `_owned`, taken over). content_type NULL: no body. HEAD sends the
  * headers only. */

@@ -13,6 +13,11 @@
  * that its 413 arrives. */
 #define REQUEST_DROP_FACTOR 8
 
+/* Most answers of Redis are here after one or two turns of the loop. Until MHD has asked this often
+ * the connection is not suspended: with the resume that would be two epoll_ctl() and a recv() that
+ * finds nothing, of five system calls for a GET. */
+#define REQUEST_ASKED_MAX 8
+
 /* --- life ------------------------------------------------------------------ */
 
 struct request *request_create(struct http *http, struct client *client,
@@ -69,6 +74,13 @@ void request_outlive(struct request *request)
 	count_active(request->http, -1);
 }
 
+static void set_waits(struct request *request, bool waits)
+{
+	if (request->waits != waits)
+		request->http->waiting += waits ? 1 : -1;
+	request->waits = waits;
+}
+
 void request_complete(struct request *request)
 {
 	struct http *http = request->http;
@@ -78,6 +90,10 @@ void request_complete(struct request *request)
 		stat_add(http->worker->slot, STAT_http_connections_broken, 1);
 	deadline_stop(&request->deadline);
 	request_leave(request);
+	set_waits(request, false);
+	if (request->response)
+		MHD_destroy_response(request->response);
+	request->response = NULL;
 	request->client->request = NULL;
 	request->client->answered++;
 	http_client_wait(http, request->client);
@@ -91,6 +107,7 @@ void request_complete(struct request *request)
 void request_drop_deadline(struct request *request)
 {
 	deadline_stop(&request->deadline);
+	request->is_patient = true;
 }
 
 void request_set_answered(struct request *request)
@@ -205,6 +222,9 @@ void request_check_headers(struct request *request, const char *method, const ch
 
 void request_take_body(struct request *request, struct span bytes)
 {
+	/* While others wait MHD cannot say that it has more to read. */
+	if (request->http->waiting)
+		request->http->run_soon = true;
 	request->body_seen += bytes.len;
 	if (!request->body_dropped && request->body_seen <= body_max(request)) {
 		buffer_append_span(&request->body, bytes);
@@ -216,6 +236,13 @@ void request_take_body(struct request *request, struct span bytes)
 	buffer_fini(&request->body);
 	if (request->body_seen / REQUEST_DROP_FACTOR > body_max(request))
 		shutdown(request->client->fd, SHUT_RDWR);
+}
+
+/* MHD sees and does nothing of it until it is resumed. */
+static void suspend(struct request *request)
+{
+	request->state = REQUEST_SUSPENDED;
+	MHD_suspend_connection(request->connection);
 }
 
 void request_run(struct request *request)
@@ -230,8 +257,27 @@ void request_run(struct request *request)
 	}
 	if (request->state != REQUEST_HANDLING)
 		return;
-	request->state = REQUEST_SUSPENDED;
-	MHD_suspend_connection(request->connection);
+	if (request->is_patient || request->client->tls) {
+		suspend(request);
+		return;
+	}
+	request->state = REQUEST_WAITING;
+	set_waits(request, true);
+}
+
+bool request_ask(struct request *request)
+{
+	if (!request->waits)
+		return false;
+	if (request->response) {
+		set_waits(request, false);
+		request_give_answer(request);
+		request->http->run_soon = true; /* it goes out in the next run */
+	} else if (++request->asked >= REQUEST_ASKED_MAX) {
+		set_waits(request, false);
+		suspend(request);
+	}
+	return true;
 }
 
 void request_meet_deadline(struct deadline *deadline)
@@ -239,7 +285,7 @@ void request_meet_deadline(struct deadline *deadline)
 	struct request *request = CONTAINER_OF(deadline, struct request, deadline);
 
 	stat_add(request->http->worker->slot, STAT_requests_timed_out, 1);
-	if (request->state == REQUEST_SUSPENDED) {
+	if (request->state == REQUEST_SUSPENDED || request->state == REQUEST_WAITING) {
 		request_answer_timeout(request);
 		return;
 	}
