@@ -72,31 +72,10 @@ static void set_common_headers(struct request *request)
 	request_set_header(request, "X-Request-Id", request->id);
 }
 
-static void refused_by_mhd(struct request *request, int status)
-{
-	static struct log_limit limit;
-
-	/* MHD has said why. Without an answer the connection is of no use. */
-	if (log_allow(&limit))
-		log_error("http: an answer with status %d was refused, closing the connection",
-			  status);
-	shutdown(request->client->fd, SHUT_RDWR);
-}
-
-void request_give_answer(struct request *request)
-{
-	if (MHD_queue_response(request->connection, (unsigned)request->status, request->response) !=
-	    MHD_YES)
-		refused_by_mhd(request, request->status);
-	MHD_destroy_response(request->response);
-	request->response = NULL;
-}
-
 /* Takes the response, whose body has `body_len` bytes, as far as is known. */
 static void queue_answer(struct request *request, int status, struct MHD_Response *response,
 			 size_t body_len)
 {
-	enum request_state state = request->state;
 	const char *name = NULL, *value = NULL;
 
 	MUST(response);
@@ -105,22 +84,13 @@ static void queue_answer(struct request *request, int status, struct MHD_Respons
 		MHD_add_response_header(response, name, value);
 	if (request->http->worker->draining && status != MHD_HTTP_SWITCHING_PROTOCOLS)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	request->status = status;
-	request->response = response;
-	/* MHD takes it from inside its own call, or while the connection is suspended. */
-	if (state != REQUEST_WAITING)
-		request_give_answer(request);
+	request_give(request, status, response);
 	request_set_answered(request);
 	/* Headers alone always find room. Streams have a length of 0 here, and a rule of their own.
 	 */
 	if (body_len)
 		slow_reader_watch(request);
 	count_answer(request, status, body_len);
-	if (state == REQUEST_SUSPENDED)
-		MHD_resume_connection(request->connection);
-	/* While others wait MHD cannot say that this one can go out. */
-	if (state != REQUEST_HANDLING || request->http->waiting)
-		http_run_soon(request->http);
 }
 
 static struct MHD_Response *create_response(const char *content_type, struct span body,

@@ -77,7 +77,7 @@ struct http {
 	ev_prepare prepare;
 	bool running;   /* inside MHD_run() */
 	bool run_soon;  /* there is work that no descriptor tells of */
-	size_t waiting; /* requests that MHD will ask for their answers; see request_ask() */
+	size_t waiting; /* requests that MHD will ask for their answers; request_wait.c */
 
 	struct listener listeners[INHERIT_LISTENERS_MAX];
 	unsigned listener_count;

@@ -13,11 +13,6 @@
  * that its 413 arrives. */
 #define REQUEST_DROP_FACTOR 8
 
-/* Most answers of Redis are here after one or two turns of the loop. Until MHD has asked this often
- * the connection is not suspended: with the resume that would be two epoll_ctl() and a recv() that
- * finds nothing, of five system calls for a GET. */
-#define REQUEST_ASKED_MAX 8
-
 /* --- life ------------------------------------------------------------------ */
 
 struct request *request_create(struct http *http, struct client *client,
@@ -74,13 +69,6 @@ void request_outlive(struct request *request)
 	count_active(request->http, -1);
 }
 
-static void set_waits(struct request *request, bool waits)
-{
-	if (request->waits != waits)
-		request->http->waiting += waits ? 1 : -1;
-	request->waits = waits;
-}
-
 void request_complete(struct request *request)
 {
 	struct http *http = request->http;
@@ -90,10 +78,7 @@ void request_complete(struct request *request)
 		stat_add(http->worker->slot, STAT_http_connections_broken, 1);
 	deadline_stop(&request->deadline);
 	request_leave(request);
-	set_waits(request, false);
-	if (request->response)
-		MHD_destroy_response(request->response);
-	request->response = NULL;
+	request_wait_no_more(request);
 	request->client->request = NULL;
 	request->client->answered++;
 	http_client_wait(http, request->client);
@@ -238,13 +223,6 @@ void request_take_body(struct request *request, struct span bytes)
 		shutdown(request->client->fd, SHUT_RDWR);
 }
 
-/* MHD sees and does nothing of it until it is resumed. */
-static void suspend(struct request *request)
-{
-	request->state = REQUEST_SUSPENDED;
-	MHD_suspend_connection(request->connection);
-}
-
 void request_run(struct request *request)
 {
 	request->state = REQUEST_HANDLING;
@@ -255,29 +233,8 @@ void request_run(struct request *request)
 	} else {
 		router_dispatch(request);
 	}
-	if (request->state != REQUEST_HANDLING)
-		return;
-	if (request->is_patient || request->client->tls) {
-		suspend(request);
-		return;
-	}
-	request->state = REQUEST_WAITING;
-	set_waits(request, true);
-}
-
-bool request_ask(struct request *request)
-{
-	if (!request->waits)
-		return false;
-	if (request->response) {
-		set_waits(request, false);
-		request_give_answer(request);
-		request->http->run_soon = true; /* it goes out in the next run */
-	} else if (++request->asked >= REQUEST_ASKED_MAX) {
-		set_waits(request, false);
-		suspend(request);
-	}
-	return true;
+	if (request->state == REQUEST_HANDLING)
+		request_wait(request);
 }
 
 void request_meet_deadline(struct deadline *deadline)

@@ -85,10 +85,14 @@ void request_check_headers(struct request *request, const char *method, const ch
 void request_take_body(struct request *request, struct span bytes);
 /* MHD has read all of it: judges and dispatches. */
 void request_run(struct request *request);
-/* MHD asks for the answer to a request that waits. False: it does not wait. */
+/* request_wait.c: the handler has not answered. MHD is asked again, or the connection suspended. */
+void request_wait(struct request *request);
+/* MHD asks for the answer. False: the request does not wait for one. */
 bool request_ask(struct request *request);
-/* answer.c: hands `response` to MHD. */
-void request_give_answer(struct request *request);
+/* The answer, which is taken over: given to MHD now or when it asks. */
+void request_give(struct request *request, int status, struct MHD_Response *response);
+/* MHD will not ask any more. */
+void request_wait_no_more(struct request *request);
 /* Answers over the handler's head, 503, or 408 if it has not even arrived. */
 void request_meet_deadline(struct deadline *deadline);
 /* answer.c: its two halves. */
