@@ -1,10 +1,10 @@
 /* redis.c — the commands of one connection: those that wait, those that are sent, and their
  * deadlines. */
 #include "redis_link.h"
+#include "resp.h"
 #include <hiredis/hiredis.h>
 #include <time.h>
 
-#define DIGITS_MAX 20 /* of a size_t */
 #define WAITING_MAX 10000
 #define STALL_TIMEOUTS 2 /* a reply later than this many timeouts: the connection is given up */
 /* A server that refuses writes is left at most this often: it may be the only one there is. */
@@ -59,37 +59,14 @@ static void command_answer(struct redis *redis, redis_reply_fn fn, void *arg,
 	redis->depth--;
 }
 
-static char *put_number(char *at, size_t number)
-{
-	char digits[DIGITS_MAX];
-	size_t first = sizeof(digits);
-
-	do {
-		digits[--first] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	return mempcpy(at, digits + first, sizeof(digits) - first);
-}
-
-/* Room is made once: a write has about thirty arguments, and hiredis's own formatter calls sprintf
- * for each. */
 void command_format(struct buffer *ret, int argc, const char *const *argv, const size_t *len)
 {
-	size_t room = 4 + DIGITS_MAX;
+	size_t room = RESP_AROUND_MAX;
 	for (int i = 0; i < argc; i++)
-		room += (len ? len[i] : strlen(argv[i])) + 5 + DIGITS_MAX;
-	char *at = buffer_reserve(ret, room);
-	*at++ = '*';
-	at = put_number(at, (size_t)argc);
-	for (int i = 0; i < argc; i++) {
-		size_t bytes = len ? len[i] : strlen(argv[i]);
-		at = mempcpy(at, "\r\n$", 3);
-		at = put_number(at, bytes);
-		at = mempcpy(at, "\r\n", 2);
-		if (bytes)
-			at = mempcpy(at, argv[i], bytes);
-	}
-	at = mempcpy(at, "\r\n", 2);
+		room += (len ? len[i] : strlen(argv[i])) + RESP_AROUND_MAX;
+	char *at = resp_put_count(buffer_reserve(ret, room), (size_t)argc);
+	for (int i = 0; i < argc; i++)
+		at = resp_put_item(at, argv[i], len ? len[i] : strlen(argv[i]));
 	ret->len = (size_t)(at - ret->at);
 }
 
@@ -119,17 +96,23 @@ static bool can_send(const struct redis *redis)
 int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
 		  const char *const *argv, const size_t *len)
 {
-	MUST(!redis->on_push && argc > 0);
-	if (redis->is_destroying || (!can_send(redis) && redis->waiting.count >= WAITING_MAX))
-		return -ENOBUFS;
+	MUST(argc > 0);
 	redis->scratch.len = 0;
 	command_format(&redis->scratch, argc, argv, len);
+	return redis_command_text(redis, fn, arg, buffer_span(&redis->scratch));
+}
+
+int redis_command_text(struct redis *redis, redis_reply_fn fn, void *arg, struct span text)
+{
+	MUST(!redis->on_push);
+	if (redis->is_destroying || (!can_send(redis) && redis->waiting.count >= WAITING_MAX))
+		return -ENOBUFS;
 	int64_t now = redis_clock_ms();
 	if (can_send(redis)) {
-		command_send(redis, fn, arg, buffer_span(&redis->scratch), now);
+		command_send(redis, fn, arg, text, now);
 		return 0;
 	}
-	struct command *command = command_create(fn, arg, buffer_span(&redis->scratch));
+	struct command *command = command_create(fn, arg, text);
 	command->issued_ms = now;
 	list_append(&redis->waiting, command);
 	deadline_arm(redis);

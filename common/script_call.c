@@ -1,22 +1,24 @@
 /* script_call.c — EVALSHA with EVAL behind it. */
 #include "script_call.h"
+#include "buffer.h"
+#include "resp.h"
 #include <gnutls/crypto.h>
 #include <hiredis/hiredis.h>
 
 #define SHA1_LEN 20
-#define HEAD 3 /* EVALSHA, digest, number of keys */
+#define HEAD 3 /* items before the keys: EVALSHA, digest, number of keys */
 
-/* One piece of memory: this, the argument table, the bytes of the arguments. Kept until the reply,
- * because what was sent is needed once more if the script is unknown. */
+/* Kept until the reply, because what was sent is needed once more if the script is unknown: from
+ * the number of keys on EVAL has the same text. */
 struct script_call {
 	struct redis *redis;   /* borrowed; outlives its commands */
 	struct script *script; /* static */
 	redis_reply_fn fn;
 	void *arg;
-	int argc; /* with HEAD */
-	size_t *len;
-	char key_count[12];
-	const char *argv[];
+	size_t items;
+	size_t len;
+	size_t tail; /* where the number of keys begins */
+	char text[];
 };
 
 static const char *script_sha1(struct script *script)
@@ -30,31 +32,32 @@ static const char *script_sha1(struct script *script)
 	return script->sha1;
 }
 
-static void set(struct script_call *call, int i, const char *bytes, size_t len)
+/* Behind `*n`: which script. */
+static char *put_script(char *at, const char *command, const char *script, size_t len)
 {
-	call->argv[i] = bytes;
-	call->len[i] = len;
+	return resp_put_item(resp_put_item(at, command, strlen(command)), script, len);
 }
 
-static struct script_call *call_create(unsigned key_count, int argc, const char *const *argv,
-				       const size_t *len)
+/* The only copy of the arguments on their way to hiredis. */
+static struct script_call *call_create(struct script *script, unsigned key_count, int argc,
+				       const char *const *argv, const size_t *len)
 {
-	size_t table = (HEAD + (size_t)argc) * (sizeof(char *) + sizeof(size_t)), bytes = 0;
+	size_t room = RESP_AROUND_MAX * (1 + HEAD + (size_t)argc) + sizeof("EVALSHA") +
+		      2 * SHA1_LEN + 3 * sizeof(key_count);
+	char digits[3 * sizeof(key_count)];
 	for (int i = 0; i < argc; i++)
-		bytes += len[i];
-	struct script_call *call = malloc(sizeof(*call) + table + bytes);
+		room += len[i];
+	struct script_call *call = malloc(sizeof(*call) + room);
 	MUST(call);
-	call->argc = HEAD + argc;
-	call->len = (size_t *)(call->argv + call->argc);
-	char *at = (char *)(call->len + call->argc);
-	for (int i = 0; i < argc; i++) {
-		if (len[i])
-			memcpy(at, argv[i], len[i]);
-		set(call, HEAD + i, at, len[i]);
-		at += len[i];
-	}
-	int digits = snprintf(call->key_count, sizeof(call->key_count), "%u", key_count);
-	set(call, 2, call->key_count, (size_t)digits);
+	call->items = HEAD + (size_t)argc;
+	char *at = resp_put_count(call->text, call->items);
+	at = put_script(at, "EVALSHA", script_sha1(script), 2 * SHA1_LEN);
+	call->tail = (size_t)(at - call->text);
+	at = resp_put_item(at, digits, (size_t)snprintf(digits, sizeof(digits), "%u", key_count));
+	for (int i = 0; i < argc; i++)
+		at = resp_put_item(at, argv[i], len[i]);
+	call->len = (size_t)(at - call->text);
+	MUST(call->len <= room);
 	return call;
 }
 
@@ -71,32 +74,40 @@ static void on_text_reply(const struct redisReply *reply, int error, void *arg)
 	call_finish(arg, reply, error);
 }
 
+static int send_text(struct script_call *call)
+{
+	CLEANUP(buffer_fini) struct buffer eval = {0};
+	const struct script *script = call->script;
+	size_t tail_len = call->len - call->tail;
+	char *at = buffer_reserve(&eval,
+				  RESP_AROUND_MAX * HEAD + sizeof("EVAL") + script->len + tail_len);
+	at = put_script(resp_put_count(at, call->items), "EVAL", script->text, script->len);
+	at = mempcpy(at, call->text + call->tail, tail_len);
+	eval.len = (size_t)(at - eval.at);
+	return redis_command_text(call->redis, on_text_reply, call, buffer_span(&eval));
+}
+
 static void on_digest_reply(const struct redisReply *reply, int error, void *arg)
 {
 	struct script_call *call = arg;
 	bool is_unknown = !error && reply->type == REDIS_REPLY_ERROR &&
 			  strncmp(reply->str, "NOSCRIPT", 8) == 0;
-	if (!is_unknown) {
+	if (!is_unknown)
 		call_finish(call, reply, error);
-		return;
-	}
-	set(call, 0, "EVAL", 4);
-	set(call, 1, call->script->text, call->script->len);
-	if (redis_command(call->redis, on_text_reply, call, call->argc, call->argv, call->len))
+	else if (send_text(call))
 		call_finish(call, NULL, -ENOTCONN); /* nothing was done */
 }
 
 int script_call(struct redis *redis, struct script *script, redis_reply_fn fn, void *arg,
 		unsigned key_count, int argc, const char *const *argv, const size_t *len)
 {
-	struct script_call *call = call_create(key_count, argc, argv, len);
+	struct script_call *call = call_create(script, key_count, argc, argv, len);
 	call->redis = redis;
 	call->script = script;
 	call->fn = fn;
 	call->arg = arg;
-	set(call, 0, "EVALSHA", 7);
-	set(call, 1, script_sha1(script), 2 * SHA1_LEN);
-	int error = redis_command(redis, on_digest_reply, call, call->argc, call->argv, call->len);
+	int error =
+		redis_command_text(redis, on_digest_reply, call, span_of(call->text, call->len));
 	if (error)
 		free(call);
 	return error;
