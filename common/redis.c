@@ -44,6 +44,7 @@ static struct command *command_create(redis_reply_fn fn, void *arg, struct span 
 	MUST(command);
 	command->fn = fn;
 	command->arg = arg;
+	command->rest = NULL;
 	command->text_len = text.len;
 	if (text.len)
 		memcpy(command->text, text.at, text.len);
@@ -70,27 +71,63 @@ void command_format(struct buffer *ret, int argc, const char *const *argv, const
 	ret->len = (size_t)(at - ret->at);
 }
 
-void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
-		  int64_t issued_ms)
+static struct command *sent_append(struct redis *redis, redis_reply_fn fn, void *arg,
+				   int64_t issued_ms)
 {
-	if (!link_write(redis, text)) {
-		struct command *kept = command_create(fn, arg, text);
-		kept->issued_ms = issued_ms;
-		list_append(&redis->waiting, kept);
-		return;
-	}
 	struct command *command = command_create(fn, arg, SPAN_NONE);
 	command->issued_ms = issued_ms;
 	command->sent_ms = redis_clock_ms();
 	list_append(&redis->sent, command);
 	if (!redis->due)
 		redis->due = command;
+	return command;
+}
+
+/* `shared`: has the text already; NULL: it is copied where it must be kept. */
+static void send_text(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+		      struct text *shared, int64_t issued_ms)
+{
+	if (feed_is_due(redis, text.len)) {
+		feed_begin(redis, sent_append(redis, fn, arg, issued_ms),
+			   shared ? text_get(shared) : text_create(text));
+	} else if (link_write(redis, text)) {
+		sent_append(redis, fn, arg, issued_ms);
+	} else {
+		struct command *kept = command_create(fn, arg, text);
+		kept->issued_ms = issued_ms;
+		list_append(&redis->waiting, kept);
+		return;
+	}
 	deadline_arm(redis);
+}
+
+void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+		  int64_t issued_ms)
+{
+	send_text(redis, fn, arg, text, NULL, issued_ms);
 }
 
 static bool can_send(const struct redis *redis)
 {
 	return redis->state == REDIS_READY && !redis->is_replica;
+}
+
+static int send_or_keep(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+			struct text *shared)
+{
+	MUST(!redis->on_push);
+	if (redis->is_destroying || (!can_send(redis) && redis->waiting.count >= WAITING_MAX))
+		return -ENOBUFS;
+	int64_t now = redis_clock_ms();
+	if (can_send(redis)) {
+		send_text(redis, fn, arg, text, shared, now);
+		return 0;
+	}
+	struct command *command = command_create(fn, arg, text);
+	command->issued_ms = now;
+	list_append(&redis->waiting, command);
+	deadline_arm(redis);
+	return 0;
 }
 
 int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
@@ -99,24 +136,12 @@ int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
 	MUST(argc > 0);
 	redis->scratch.len = 0;
 	command_format(&redis->scratch, argc, argv, len);
-	return redis_command_text(redis, fn, arg, buffer_span(&redis->scratch));
+	return send_or_keep(redis, fn, arg, buffer_span(&redis->scratch), NULL);
 }
 
-int redis_command_text(struct redis *redis, redis_reply_fn fn, void *arg, struct span text)
+int redis_command_text(struct redis *redis, redis_reply_fn fn, void *arg, struct text *text)
 {
-	MUST(!redis->on_push);
-	if (redis->is_destroying || (!can_send(redis) && redis->waiting.count >= WAITING_MAX))
-		return -ENOBUFS;
-	int64_t now = redis_clock_ms();
-	if (can_send(redis)) {
-		command_send(redis, fn, arg, text, now);
-		return 0;
-	}
-	struct command *command = command_create(fn, arg, text);
-	command->issued_ms = now;
-	list_append(&redis->waiting, command);
-	deadline_arm(redis);
-	return 0;
+	return send_or_keep(redis, fn, arg, text_span(text), text);
 }
 
 void commands_flush_waiting(struct redis *redis)
@@ -150,6 +175,10 @@ static void leave_replica(struct redis *redis)
 void commands_answer_next(struct redis *redis, const struct redisReply *reply)
 {
 	MUST(redis->sent.head);
+	if (redis->sent.head == redis->feeding) {
+		link_drop(redis, "a reply to a command that was not sent yet");
+		return;
+	}
 	if (is_refused_by_replica(reply) &&
 	    redis_clock_ms() - redis->ready_ms >= REPLICA_PATIENCE_MS)
 		redis->is_replica = true;
@@ -172,6 +201,7 @@ static void list_fail(struct redis *redis, struct command_list *list, int error)
 		struct command *command = list_shift(&failed);
 		if (command->fn)
 			command_answer(redis, command->fn, command->arg, NULL, error);
+		text_put(command->rest);
 		free(command);
 	}
 }
@@ -179,6 +209,7 @@ static void list_fail(struct redis *redis, struct command_list *list, int error)
 void commands_fail_sent(struct redis *redis, int error)
 {
 	redis->due = NULL;
+	redis->feeding = NULL;
 	list_fail(redis, &redis->sent, error);
 }
 

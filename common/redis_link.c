@@ -136,6 +136,14 @@ bool link_write(struct redis *redis, struct span text)
 							    text.len) == REDIS_OK;
 }
 
+bool link_write_piece(struct redis *redis, struct span piece, bool is_first)
+{
+	if (is_first)
+		return link_write(redis, piece);
+	return redis->context &&
+	       redisAppendFormattedCommand(&redis->context->c, piece.at, piece.len) == REDIS_OK;
+}
+
 void link_subscribe(struct redis *redis)
 {
 	for (size_t i = 0; i < ARRAY_LEN(redis->subscribe); i++) {
@@ -295,6 +303,19 @@ static void hook_add_write(void *private)
 		ev_feed_event(redis->loop, &redis->flush, EV_CUSTOM);
 }
 
+/* All is written: the place for the next piece of a large command. */
+static void hook_del_write(void *private)
+{
+	redisLibevEvents *events = private;
+	struct redis *redis = events->context->data;
+	if (redis && redis->feeding) {
+		feed_more(redis);
+		redisLibevAddWrite(private);
+	} else {
+		redisLibevDelWrite(private);
+	}
+}
+
 static void on_flush(struct ev_loop *loop, ev_prepare *watcher, int revents)
 {
 	(void)loop, (void)revents;
@@ -350,6 +371,7 @@ void link_connect_primary(struct redis *redis)
 	}
 	context->data = redis;
 	context->ev.addWrite = hook_add_write;
+	context->ev.delWrite = hook_del_write;
 	redis->context = context;
 	redis->connect_by_ms = redis_clock_ms() + redis->timeout_ms;
 	redisAsyncSetDisconnectCallback(context, on_disconnect);

@@ -15,10 +15,9 @@ struct script_call {
 	struct script *script; /* static */
 	redis_reply_fn fn;
 	void *arg;
+	struct text *text; /* owned reference */
 	size_t items;
-	size_t len;
-	size_t tail; /* where the number of keys begins */
-	char text[];
+	size_t tail; /* of the text: where the number of keys begins */
 };
 
 static const char *script_sha1(struct script *script)
@@ -47,25 +46,32 @@ static struct script_call *call_create(struct script *script, unsigned key_count
 	char digits[3 * sizeof(key_count)];
 	for (int i = 0; i < argc; i++)
 		room += len[i];
-	struct script_call *call = malloc(sizeof(*call) + room);
+	struct script_call *call = malloc(sizeof(*call));
 	MUST(call);
+	call->text = text_reserve(room);
 	call->items = HEAD + (size_t)argc;
-	char *at = resp_put_count(call->text, call->items);
+	char *at = resp_put_count(call->text->at, call->items);
 	at = put_script(at, "EVALSHA", script_sha1(script), 2 * SHA1_LEN);
-	call->tail = (size_t)(at - call->text);
+	call->tail = (size_t)(at - call->text->at);
 	at = resp_put_item(at, digits, (size_t)snprintf(digits, sizeof(digits), "%u", key_count));
 	for (int i = 0; i < argc; i++)
 		at = resp_put_item(at, argv[i], len[i]);
-	call->len = (size_t)(at - call->text);
-	MUST(call->len <= room);
+	call->text->len = (size_t)(at - call->text->at);
+	MUST(call->text->len <= room);
 	return call;
+}
+
+static void call_free(struct script_call *call)
+{
+	text_put(call->text);
+	free(call);
 }
 
 static void call_finish(struct script_call *call, const struct redisReply *reply, int error)
 {
 	redis_reply_fn fn = call->fn;
 	void *arg = call->arg;
-	free(call);
+	call_free(call);
 	fn(reply, error, arg);
 }
 
@@ -74,17 +80,20 @@ static void on_text_reply(const struct redisReply *reply, int error, void *arg)
 	call_finish(arg, reply, error);
 }
 
-static int send_text(struct script_call *call)
+/* Less the digest, more the text. */
+static int send_whole(struct script_call *call)
 {
-	CLEANUP(buffer_fini) struct buffer eval = {0};
 	const struct script *script = call->script;
-	size_t tail_len = call->len - call->tail;
-	char *at = buffer_reserve(&eval,
-				  RESP_AROUND_MAX * HEAD + sizeof("EVAL") + script->len + tail_len);
-	at = put_script(resp_put_count(at, call->items), "EVAL", script->text, script->len);
-	at = mempcpy(at, call->text + call->tail, tail_len);
-	eval.len = (size_t)(at - eval.at);
-	return redis_command_text(call->redis, on_text_reply, call, buffer_span(&eval));
+	size_t tail_len = call->text->len - call->tail;
+	struct text *eval =
+		text_reserve(RESP_AROUND_MAX * HEAD + sizeof("EVAL") + script->len + tail_len);
+	char *at = resp_put_count(eval->at, call->items);
+	at = put_script(at, "EVAL", script->text, script->len);
+	at = mempcpy(at, call->text->at + call->tail, tail_len);
+	eval->len = (size_t)(at - eval->at);
+	int error = redis_command_text(call->redis, on_text_reply, call, eval);
+	text_put(eval);
+	return error;
 }
 
 static void on_digest_reply(const struct redisReply *reply, int error, void *arg)
@@ -94,7 +103,7 @@ static void on_digest_reply(const struct redisReply *reply, int error, void *arg
 			  strncmp(reply->str, "NOSCRIPT", 8) == 0;
 	if (!is_unknown)
 		call_finish(call, reply, error);
-	else if (send_text(call))
+	else if (send_whole(call))
 		call_finish(call, NULL, -ENOTCONN); /* nothing was done */
 }
 
@@ -106,9 +115,8 @@ int script_call(struct redis *redis, struct script *script, redis_reply_fn fn, v
 	call->script = script;
 	call->fn = fn;
 	call->arg = arg;
-	int error =
-		redis_command_text(redis, on_digest_reply, call, span_of(call->text, call->len));
+	int error = redis_command_text(redis, on_digest_reply, call, call->text);
 	if (error)
-		free(call);
+		call_free(call);
 	return error;
 }
