@@ -35,6 +35,8 @@ bool document_id_is_valid(struct span id);           /* [A-Za-z0-9_.:@-]{1,128} 
 
 /* Appends the envelope. */
 void document_format(struct buffer *ret, const struct document *document);
+/* The same as a text, of which the caller owns a reference. */
+struct text *document_text(const struct document *document);
 /* Reads the stored form without looking into data; spans point into `text`.
  * 0, or -EBADMSG: not in the stored form. */
 int document_parse(struct span text, struct document *ret);

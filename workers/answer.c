@@ -138,6 +138,27 @@ static ssize_t read_nothing(void *arg, uint64_t at, char *room, size_t len)
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+static void put_text(void *text)
+{
+	text_put(text);
+}
+
+/* The body is not copied: MHD lets go of its reference when all of it is sent. */
+static void answer_text(struct request *request, int status, const char *content_type,
+			struct text *text)
+{
+	if (end_handler(request)) {
+		struct MHD_Response *response =
+			MHD_create_response_from_buffer_with_free_callback_cls(
+				text->len, text->at, put_text, text_get(text));
+
+		MUST(response);
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+		queue_answer(request, status, response, text->len);
+	}
+	request_put(request);
+}
+
 /* MHD says the length of the body, and never asks for it. */
 void request_answer_without_body(struct request *request, int status, const char *content_type,
 				 size_t body_len)
@@ -364,6 +385,8 @@ static void answer_document(struct request *request, const struct outcome *outco
 			       outcome->status == MHD_HTTP_OK ? MHD_HTTP_NO_CONTENT
 							      : outcome->status,
 			       NULL, SPAN_NONE);
+	} else if (outcome->text) {
+		answer_text(request, outcome->status, MEDIA_JSON, outcome->text);
 	} else {
 		request_answer(request, outcome->status, MEDIA_JSON, outcome->envelope);
 	}

@@ -14,6 +14,7 @@ struct outcome {
 
 	struct span envelope; /* success: the document in stored form; conflict: the current one; or
 				 len 0 */
+	struct text *text;    /* borrowed: `envelope` is all of it; NULL: it lies elsewhere */
 	size_t unread_len;    /* of an envelope of which only the head was read: the answer has no
 				 body, and `envelope` len 0 */
 	struct document document; /* head of `envelope` where it has one; revision 0: none */

@@ -46,7 +46,8 @@ struct document_queue {
 	struct write_list batch; /* in the script that is under way */
 	size_t waiting_count;
 	bool busy; /* a read, a script or a pause is under way, or answers are being given */
-	struct revision base; /* what the next batch stands on */
+	struct revision base;  /* what the next batch stands on */
+	struct text *envelope; /* owned reference: as the script under way stores it; or NULL */
 	/* What Redis says may answer a refusal only of writes that were there when it was asked:
 	 * one that came later may know of a newer revision than the answer that was already on its
 	 * way. */
