@@ -1,4 +1,5 @@
-/* base.h — what every file may use: assertions, cleanup, byte spans. No state, no I/O. */
+/* base.h — what every file may use: assertions, cleanup, byte spans. No state, no I/O but the last
+ * words of a process. */
 #ifndef SYNCDOC_BASE_H
 #define SYNCDOC_BASE_H
 
@@ -14,11 +15,14 @@
  */
 #define MUST(condition)                                                                            \
 	do {                                                                                       \
-		if (__builtin_expect(!(condition), 0)) {                                           \
-			fprintf(stderr, "%s:%d: must hold: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                   \
-		}                                                                                  \
+		if (__builtin_expect(!(condition), 0))                                             \
+			must_fail(__FILE__, __LINE__, #condition);                                 \
 	} while (0)
+/* Says it on stderr, and to whom must_tell names, and aborts. */
+_Noreturn void must_fail(const char *file, int line, const char *condition);
+/* Of this process; NULL at first. A daemon has no stderr: log.c sets it where it logs elsewhere. */
+typedef void (*must_tell_fn)(const char *file, int line, const char *condition);
+extern must_tell_fn must_tell;
 
 #define CLEANUP(function) __attribute__((cleanup(function)))
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))

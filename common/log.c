@@ -26,6 +26,7 @@ static struct {
 	int fd;     /* owned when TARGET_FILE, else -1 */
 	char *path; /* owned when TARGET_FILE, else NULL */
 	char process[PROCESS_MAX];
+	uint64_t lost;                    /* lines */
 	uint64_t held_back;               /* from log_allow() to the line it allowed */
 	const _Atomic uint32_t *followed; /* borrowed; NULL: `level` is in force */
 } state = {.target = TARGET_STDERR, .level = LOG_LEVEL_INFO, .fd = -1, .process = "syncdoc"};
@@ -49,6 +50,11 @@ static void open_syslog(void)
 {
 	closelog();
 	openlog("syncdocd", LOG_PID, LOG_DAEMON);
+}
+
+static void tell_must(const char *file, int line, const char *condition)
+{
+	log_error("%s:%d: must hold: %s", file, line, condition);
 }
 
 int log_open(const char *target, enum log_level level, enum log_format format)
@@ -75,6 +81,7 @@ int log_open(const char *target, enum log_level level, enum log_format format)
 	MUST(kind != TARGET_FILE || state.path);
 	if (kind == TARGET_SYSLOG)
 		open_syslog();
+	must_tell = kind == TARGET_STDERR ? NULL : tell_must;
 	return 0;
 }
 
@@ -115,6 +122,7 @@ void log_follow_level(const _Atomic uint32_t *word)
 void log_set_process(const char *name)
 {
 	snprintf(state.process, sizeof(state.process), "%s", name);
+	state.lost = 0;
 }
 
 int log_level_parse(const char *name, enum log_level *ret)
@@ -297,9 +305,17 @@ static void write_line(enum log_level level, struct buffer *line)
 	buffer_append_char(line, '\n');
 	/* One write, nothing more: a rest written later could land inside another process's line. A
 	 * log that takes nothing is no reason to stop either. */
-	while (write(state.fd >= 0 ? state.fd : STDERR_FILENO, line->at, line->len) < 0 &&
-	       errno == EINTR)
-		;
+	ssize_t taken;
+	do
+		taken = write(state.fd >= 0 ? state.fd : STDERR_FILENO, line->at, line->len);
+	while (taken < 0 && errno == EINTR);
+	if (taken != (ssize_t)line->len)
+		state.lost++;
+}
+
+uint64_t log_lines_lost(void)
+{
+	return state.lost;
 }
 
 static void write_message(enum log_level level, uint64_t held_back,

@@ -26,8 +26,11 @@ enum log_level log_level_in_force(void);
 /* From here on the level is the number in `word` (borrowed, for good; an enum log_level), which
  * another process may change at any time. A number that is no level counts as debug. */
 void log_follow_level(const _Atomic uint32_t *word);
-/* Name of this process in every line: "supervisor", "worker 3". Copied. */
+/* Name of this process in every line: "supervisor", "worker 3". Copied. After a fork the child
+ * calls it, and counts anew. */
 void log_set_process(const char *name);
+/* Lines that stderr or the file has not taken whole since then: its disk is full, for instance. */
+uint64_t log_lines_lost(void);
 /* -EINVAL: not one of error, warning, notice, info, debug. */
 int log_level_parse(const char *name, enum log_level *ret);
 const char *log_level_name(enum log_level level);

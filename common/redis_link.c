@@ -16,7 +16,7 @@
 #define BACKOFF_MAX_MS 2000
 #define PASSWORD_MAX 1024
 
-enum setup { SETUP_AUTH, SETUP_ROLE, SETUP_SELECT, SETUP_NAME, SETUP_DONE };
+enum setup { SETUP_AUTH, SETUP_ROLE, SETUP_SELECT, SETUP_NAME, SETUP_MODE, SETUP_DONE };
 
 static void setup_next(struct redis *redis);
 
@@ -170,9 +170,15 @@ static void link_ready(struct redis *redis)
 	commands_flush_waiting(redis);
 }
 
+/* Its scripts would be refused one by one, and not say why. An ACL may forbid to ask. */
+static bool is_cluster(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_STRING && strstr(reply->str, "redis_mode:cluster");
+}
+
 static void on_setup(const struct redisReply *reply, int error, void *arg)
 {
-	static const char *const steps[] = {"AUTH", "ROLE", "SELECT", "CLIENT SETNAME"};
+	static const char *const steps[] = {"AUTH", "ROLE", "SELECT", "CLIENT SETNAME", "INFO"};
 	struct redis *redis = arg;
 	if (error)
 		return; /* the loss is told by link_lost() */
@@ -180,9 +186,14 @@ static void on_setup(const struct redisReply *reply, int error, void *arg)
 		link_drop(redis, "it is not the primary; its Sentinel may not know yet");
 		return;
 	}
+	if (redis->setup_stage == SETUP_MODE && is_cluster(reply)) {
+		link_drop(redis, "it belongs to a Redis Cluster, which is not supported: "
+				 "redis.url has to name a single server or Sentinels");
+		return;
+	}
 	bool is_refused = reply->type == REDIS_REPLY_ERROR;
 	/* A name is a courtesy that an ACL may forbid; that we must log in is not. */
-	if (is_refused && (redis->setup_stage == SETUP_NAME || redis->setup_stage == SETUP_ROLE) &&
+	if (is_refused && (redis->setup_stage >= SETUP_NAME || redis->setup_stage == SETUP_ROLE) &&
 	    strncmp(reply->str, "NOAUTH", 6) != 0)
 		is_refused = false;
 	if (is_refused) {
@@ -231,6 +242,10 @@ static int setup_command(const struct redis *redis, char database[16], const cha
 		argv[1] = "SETNAME";
 		argv[2] = redis->name;
 		return redis->name ? 3 : 1;
+	case SETUP_MODE:
+		argv[0] = "INFO";
+		argv[1] = "server";
+		return 2;
 	case SETUP_DONE:
 		break;
 	}

@@ -176,10 +176,18 @@ static void begin(const struct control_view *view, struct buffer *ret)
 		      children_generation(view->children), view->phase);
 }
 
+static void append_restart_keys(const struct control_view *view, struct buffer *ret)
+{
+	buffer_append_string(ret, ",\"needsRestart\":");
+	buffer_append_span(ret, view->restart_keys.len ? view->restart_keys : SPAN("[]"));
+}
+
 static void answer_status(const struct control_view *view, struct buffer *ret)
 {
 	begin(view, ret);
-	buffer_printf(ret, ",\"reloadWaits\":%s,", view->reload_waits ? "true" : "false");
+	buffer_printf(ret, ",\"reloadWaits\":%s", view->reload_waits ? "true" : "false");
+	append_restart_keys(view, ret);
+	buffer_append_char(ret, ',');
 	if (view->config_path || access(CONFIG_PATH, F_OK) == 0)
 		append_string(ret, "config", view->config_path ? view->config_path : CONFIG_PATH);
 	else
@@ -264,10 +272,13 @@ static void answer_reload(const struct control_host *host, struct buffer *ret)
 		refuse_ending(ret);
 	else if (status && status != -EAGAIN)
 		refuse(ret, "invalid_configuration", error);
-	else
-		buffer_printf(ret, "{\"ok\":true,\"result\":{\"generation\":%u,\"waits\":%s}}",
+	else {
+		buffer_printf(ret, "{\"ok\":true,\"result\":{\"generation\":%u,\"waits\":%s",
 			      children_generation(view.children),
 			      status == -EAGAIN ? "true" : "false");
+		append_restart_keys(&view, ret);
+		buffer_append_string(ret, "}}");
+	}
 }
 
 static void answer_drain_all(const struct control_host *host, struct buffer *ret)

@@ -15,7 +15,8 @@ struct control_view {
 	const char *config_path; /* NULL: none was given */
 	const char *phase;       /* "running", "draining"… */
 	bool reload_waits;
-	int64_t started_ms; /* CLOCK_MONOTONIC */
+	struct span restart_keys; /* a JSON array: what the last reload could not apply; or empty */
+	int64_t started_ms;       /* CLOCK_MONOTONIC */
 	enum log_level log_level;
 	uint64_t incarnation;
 	const struct publisher *publisher;

@@ -2,6 +2,7 @@
 #include "figures.h"
 
 #include "clock.h"
+#include "log.h"
 #include "process_figures.h"
 
 #define COSTS_TICKS 4 /* what the kernel is asked for: once a second */
@@ -123,6 +124,7 @@ static void tell_processes(struct figures *figures)
 	level(figures, SUPERVISOR_resident_memory_bytes, costs.resident_bytes);
 	level(figures, SUPERVISOR_open_fds, costs.open_fds);
 	level(figures, SUPERVISOR_max_fds, costs.max_fds);
+	count(figures, SUPERVISOR_log_lines_lost, log_lines_lost());
 	int redis = source->embedded ? embedded_redis_pid(source->embedded) : 0;
 	level(figures, SUPERVISOR_embedded_memory, redis ? process_resident_bytes(redis) : 0);
 }

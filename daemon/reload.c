@@ -8,22 +8,28 @@
 
 #define CERTIFICATE_WARN_DAYS 14
 
-static void log_restart_key(const char *key, void *arg)
+static void tell_restart_key(const char *key, void *arg)
 {
-	(void)arg;
+	struct buffer *keys = arg;
+	if (keys->len > 1)
+		buffer_append_char(keys, ',');
+	buffer_append_json(keys, span_string(key));
 	log_warning("reload: %s has changed; it is applied at the next restart", key);
 }
 
 struct config *reload_config(const struct config *old, const char *path,
-			     const char *const *overrides, size_t override_count, char *ret_error,
-			     size_t error_len)
+			     const char *const *overrides, size_t override_count,
+			     struct buffer *ret_restart, char *ret_error, size_t error_len)
 {
 	struct config *config;
 	if (config_load(path, overrides, override_count, &config, ret_error, error_len)) {
 		log_error("reload: %s; the old configuration stays", ret_error);
 		return NULL;
 	}
-	config_needs_restart(old, config, log_restart_key, NULL);
+	ret_restart->len = 0;
+	buffer_append_char(ret_restart, '[');
+	config_needs_restart(old, config, tell_restart_key, ret_restart);
+	buffer_append_char(ret_restart, ']');
 	/* What stays in force may not go with what is new: no auth.mode, and a public listener. */
 	if (config_carry_over(config, old, ret_error, error_len) ||
 	    auth_secrets_load(config, &config->auth_secrets, ret_error, error_len) ||

@@ -30,6 +30,15 @@ int state_dir_make(const char *path, const struct privileges *privileges, char *
 	return error;
 }
 
+/* With the sticky bit, as in /tmp, nobody can take the place of what is ours. */
+static void warn_if_open(const char *path, mode_t mode)
+{
+	if ((mode & S_IWOTH) && !(mode & S_ISVTX))
+		log_warning("state_dir %s: everybody may write there, and put his own in the place "
+			    "of its sockets and data (chmod o-w)",
+			    path);
+}
+
 static int open_lock_file(const char *path, int *ret_fd)
 {
 	struct stat stat;
@@ -46,6 +55,7 @@ static int open_lock_file(const char *path, int *ret_fd)
 	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
+	warn_if_open(path, stat.st_mode);
 	*ret_fd = fd;
 	return 0;
 }

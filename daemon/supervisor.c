@@ -182,6 +182,7 @@ int supervisor_run(const struct supervisor_options *options, char *ret_error, si
 	control_close(supervisor.control);
 	embedded_redis_destroy(supervisor.embedded);
 	free(supervisor.redis_url);
+	buffer_fini(&supervisor.restart_keys);
 	publisher_fini(&supervisor.publisher);
 	config_destroy(supervisor.config);
 	ev_loop_destroy(supervisor.loop);

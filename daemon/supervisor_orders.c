@@ -30,9 +30,9 @@ static void set_log_level(enum log_level level, void *arg)
 static int reload(struct supervisor *supervisor, char *ret_error, size_t error_len)
 {
 	const struct supervisor_options *options = supervisor->options;
-	struct config *config =
-		reload_config(supervisor->config, options->config_path, options->overrides,
-			      options->override_count, ret_error, error_len);
+	struct config *config = reload_config(supervisor->config, options->config_path,
+					      options->overrides, options->override_count,
+					      &supervisor->restart_keys, ret_error, error_len);
 	if (!config) {
 		supervisor->figures.source.reloads_refused++;
 		return -EINVAL;
@@ -136,6 +136,7 @@ static void look(struct control_view *ret, void *arg)
 		.config_path = supervisor->options->config_path,
 		.phase = phases[supervisor->phase],
 		.reload_waits = supervisor->reload_waits,
+		.restart_keys = buffer_span(&supervisor->restart_keys),
 		.started_ms = supervisor->started_ms,
 		.log_level = log_level_in_force(),
 		.incarnation = supervisor->incarnation,

@@ -35,7 +35,8 @@ struct supervisor {
 	struct ev_loop *loop;
 	struct config *config; /* owned */
 	enum phase phase;
-	bool reload_waits; /* for killed workers to be reaped */
+	bool reload_waits;          /* for killed workers to be reaped */
+	struct buffer restart_keys; /* owned: of the last reload; empty: there was none */
 	char mark_channel[KEY_MAX];
 	struct publisher publisher;
 	struct embedded_redis *embedded; /* owned; NULL: Redis is somebody else's */

@@ -6,6 +6,7 @@
 #include "linger.h"
 #include "request_private.h"
 #include "slow_reader.h"
+#include "slow_sender.h"
 #include "tls_files.h"
 
 #include <limits.h>
@@ -191,6 +192,8 @@ static void init_deadlines(struct http *http)
 		(struct deadline_list){.limit_ms = limit_ms, .meet = request_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_READER] =
 		(struct deadline_list){.limit_ms = SLOW_READER_PERIOD_MS, .meet = slow_reader_meet};
+	http->deadlines[HTTP_DEADLINE_SENDER] =
+		(struct deadline_list){.limit_ms = SLOW_SENDER_PERIOD_MS, .meet = slow_sender_meet};
 	http->deadline_ms = DEADLINE_NEVER;
 	ev_timer_init(&http->deadline_timer, on_deadline, 0., 0.);
 }

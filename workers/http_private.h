@@ -42,6 +42,7 @@ enum http_deadline {
 				 socket */
 	HTTP_DEADLINE_ANSWER, /* struct request: from its first line to its answer */
 	HTTP_DEADLINE_READER, /* struct request: a period in which its answer must be read */
+	HTTP_DEADLINE_SENDER, /* struct request: a period in which more of it must come */
 	HTTP_DEADLINE_COUNT
 };
 

@@ -100,6 +100,7 @@ static void carry_over(struct replay *replay, const struct replay *former)
 			continue;
 		document->revision = old->revision;
 		document->at_ms = old->at_ms;
+		document->untold = old->untold;
 	}
 }
 

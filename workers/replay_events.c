@@ -10,26 +10,28 @@ static bool is_under_way(const struct replay *replay, const struct replay_docume
 }
 
 /* updatedAt too: a document that was purged and made anew begins at revision 1 again. */
-static bool is_replayed_by(const struct replay *replay, struct span service, enum topic_event name,
-			   uint64_t hash, uint64_t revision, int64_t timestamp_ms)
+static bool is_replayed_by(const struct replay *replay, const struct event_record *record,
+			   unsigned mode)
 {
-	const struct replay_document *document = replay_find(replay, hash);
+	const struct replay_document *document = replay_find(replay, record->document_hash);
 
-	return name < TOPIC_PRESENCE && document && revision <= document->revision &&
-	       timestamp_ms <= document->at_ms && !is_under_way(replay, document) &&
-	       replay_matches(replay, service, name);
+	return record->name < TOPIC_PRESENCE && document &&
+	       record->revision <= document->revision && record->timestamp_ms <= document->at_ms &&
+	       !(mode & replay_untold(document, record->name)) && !is_under_way(replay, document) &&
+	       replay_matches(replay, record->service, record->name);
 }
 
-/* Only what the topic of a replay matches is in that replay; other events of the document are
- * still news, for another subscription of the connection. */
-static bool is_replayed(const struct replays *replays, struct span service, enum topic_event name,
-			uint64_t hash, uint64_t revision, int64_t timestamp_ms)
+/* Only what the topic of a replay matches is in that replay, and only in the modes wanted at that
+ * time; else it is still news, for another subscription of the connection. */
+static bool is_replayed(const struct replays *replays, const struct event_record *record,
+			unsigned mode)
 {
 	const struct replay *replay;
 
+	if (record->kind != EVENT_RECORD_EVENT)
+		return false;
 	TAILQ_FOREACH(replay, &replays->list, link)
-	if (replay->state != REPLAY_WAITING &&
-	    is_replayed_by(replay, service, name, hash, revision, timestamp_ms))
+	if (replay->state != REPLAY_WAITING && is_replayed_by(replay, record, mode))
 		return true;
 	return false;
 }
@@ -58,8 +60,8 @@ void replay_drop_held(struct replays *replays)
 	replays->held_bytes = 0;
 }
 
-static struct held_event *held_create(const struct event_record *record, const struct iovec *parts,
-				      unsigned count, size_t len)
+static struct held_event *held_create(const struct event_record *record, enum event_mode mode,
+				      const struct iovec *parts, unsigned count, size_t len)
 {
 	struct held_event *event =
 		calloc(1, sizeof(*event) + len + record->service.len + record->id.len);
@@ -68,6 +70,7 @@ static struct held_event *held_create(const struct event_record *record, const s
 	MUST(event && record->service.len <= UINT8_MAX && record->id.len <= UINT8_MAX);
 	event->kind = record->kind;
 	event->name = record->name;
+	event->mode = (uint8_t)mode;
 	event->document_hash = record->document_hash;
 	event->revision = record->revision;
 	event->timestamp_ms = record->timestamp_ms;
@@ -83,19 +86,28 @@ static struct held_event *held_create(const struct event_record *record, const s
 	return event;
 }
 
-static struct span held_service(const struct held_event *event)
+/* Without the frame. */
+static struct event_record held_record(const struct held_event *event)
 {
-	return span_of(event->bytes + event->frame_len, event->service_len);
+	const char *names = event->bytes + event->frame_len;
+
+	return (struct event_record){.kind = event->kind,
+				     .name = event->name,
+				     .document_hash = event->document_hash,
+				     .service = span_of(names, event->service_len),
+				     .id = span_of(names + event->service_len, event->id_len),
+				     .revision = event->revision,
+				     .timestamp_ms = event->timestamp_ms};
 }
 
 /* What the running replay tells in its next round. */
-static bool is_for_next_round(const struct replays *replays, enum event_record_kind kind,
-			      struct span service, enum topic_event name)
+static bool is_for_next_round(const struct replays *replays, const struct event_record *record)
 {
 	const struct replay *replay = replays->running;
 
-	return replay && replay->again && kind == EVENT_RECORD_EVENT && name < TOPIC_PRESENCE &&
-	       replay_matches(replay, service, name);
+	return replay && replay->again && record->kind == EVENT_RECORD_EVENT &&
+	       record->name < TOPIC_PRESENCE &&
+	       replay_matches(replay, record->service, record->name);
 }
 
 /* Too much for waiting: a replay by position goes another round, which reads it from Redis. */
@@ -106,7 +118,9 @@ static void leave_to_next_round(struct replays *replays)
 	replays->running->again = true;
 	TAILQ_FOREACH_SAFE(event, &replays->held, link, next)
 	{
-		if (!is_for_next_round(replays, event->kind, held_service(event), event->name))
+		struct event_record record = held_record(event);
+
+		if (!is_for_next_round(replays, &record))
 			continue;
 		replays->held_bytes -= event->frame_len;
 		TAILQ_REMOVE(&replays->held, event, link);
@@ -121,7 +135,7 @@ static bool is_too_much(const struct replays *replays, size_t len)
 }
 
 /* As with ws.queue: one may always wait, whatever its size. */
-static void hold(struct replays *replays, const struct event_record *record,
+static void hold(struct replays *replays, const struct event_record *record, enum event_mode mode,
 		 const struct iovec *parts, unsigned count, size_t len)
 {
 	if (replays->loss)
@@ -131,31 +145,25 @@ static void hold(struct replays *replays, const struct event_record *record,
 		if (replays->running && replays->running->subscribe.resume.kind == RESUME_AFTER)
 			leave_to_next_round(replays);
 	}
-	if (is_for_next_round(replays, record->kind, record->service, record->name))
+	if (is_for_next_round(replays, record))
 		return;
 	if (is_too_much(replays, len)) {
 		replay_drop_held(replays);
 		replays->loss = "slow";
 		return;
 	}
-	struct held_event *event = held_create(record, parts, count, len);
+	struct held_event *event = held_create(record, mode, parts, count, len);
 	TAILQ_INSERT_TAIL(&replays->held, event, link);
 	replays->held_bytes += len;
 }
 
 /* A subscription may have gone since. */
-static bool is_wanted(const struct replays *replays, const struct held_event *event)
+static bool is_wanted(const struct replays *replays, const struct event_record *record)
 {
-	struct span service = held_service(event);
-	struct event_record names = {.kind = event->kind,
-				     .name = event->name,
-				     .service = service,
-				     .id = span_of(service.at + service.len, event->id_len)};
-
 	/* A notice to everybody names nothing. */
-	if (!service.len)
+	if (!record->service.len)
 		return replays->member.audience;
-	return audience_mode(replays->member.audience, &names);
+	return audience_mode(replays->member.audience, record);
 }
 
 bool replay_holds_nothing(const struct replays *replays)
@@ -184,11 +192,9 @@ static struct batch *batch_of_held(const struct replays *replays)
 	{
 		CLEANUP(buffer_fini) struct buffer bytes = {0};
 		struct iovec part = {event->bytes, event->frame_len};
+		struct event_record record = held_record(event);
 
-		if ((event->kind == EVENT_RECORD_EVENT &&
-		     is_replayed(replays, held_service(event), event->name, event->document_hash,
-				 event->revision, event->timestamp_ms)) ||
-		    !is_wanted(replays, event))
+		if (is_replayed(replays, &record, event->mode) || !is_wanted(replays, &record))
 			continue;
 		replays->client->append_event(replays, &bytes, SPAN_NONE, &part, 1);
 		batch_add(batch, buffer_span(&bytes));
@@ -269,8 +275,7 @@ void replay_on_event(struct audience_member *member, const struct event_record *
 		return;
 	}
 	bool is_event = record->kind == EVENT_RECORD_EVENT;
-	if (is_event && is_replayed(replays, record->service, record->name, record->document_hash,
-				    record->revision, record->timestamp_ms))
+	if (is_replayed(replays, record, mode))
 		return;
 	if (is_event && replays->running && will_be_read(replays->running, record)) {
 		replays->running->relies = true;
@@ -280,7 +285,7 @@ void replay_on_event(struct audience_member *member, const struct event_record *
 	for (unsigned i = 0; i < count; i++)
 		len += parts[i].iov_len;
 	if (must_wait(replays, record))
-		hold(replays, record, parts, count, len);
+		hold(replays, record, mode, parts, count, len);
 	else
 		send_now(replays, parts, count, kept, mode);
 }

@@ -11,10 +11,13 @@ struct walk {
 	const struct replay *replay;
 	const struct replay_document *document;
 	const struct store_history *history;
-	struct buffer data;  /* of the revision it is at; owned */
-	struct buffer diff;  /* scratch; owned */
-	struct buffer text;  /* scratch; owned */
-	struct buffer bytes; /* all frames, the newest first; owned */
+	uint8_t modes[TOPIC_PRESENCE]; /* by event; 0: not replayed */
+	bool needs_data;               /* one of them does */
+	uint8_t untold;                /* as in struct replay_document */
+	struct buffer data;            /* of the revision it is at; owned */
+	struct buffer diff;            /* scratch; owned */
+	struct buffer text;            /* scratch; owned */
+	struct buffer bytes;           /* all frames, the newest first; owned */
 };
 
 static int event_of(const struct store_history *history, size_t at, enum topic_event *ret)
@@ -26,6 +29,25 @@ static int event_of(const struct store_history *history, size_t at, enum topic_e
 				 ? HISTORY_BEFORE_TOMBSTONE
 				 : HISTORY_BEFORE_LIVING;
 	return history_op_event(history->entries[at].op, before, ret);
+}
+
+/* A connection gets an event once, in the modes of all its subscriptions: what is replayed here is
+ * not told again by another one. */
+static void choose_modes(struct walk *walk)
+{
+	const struct replay *replay = walk->replay;
+	struct event_record record = {.kind = EVENT_RECORD_EVENT,
+				      .service = replay_service(replay, walk->document),
+				      .id = replay_id(replay, walk->document)};
+
+	for (record.name = 0; record.name < TOPIC_PRESENCE; record.name++) {
+		if (!replay_matches(replay, record.service, record.name))
+			continue;
+		walk->modes[record.name] =
+			(uint8_t)(replay->specs[0].mode |
+				  audience_mode(replay->replays->member.audience, &record));
+		walk->needs_data |= walk->modes[record.name] != EVENT_DIFF;
+	}
 }
 
 /* From the data of a revision to that of the one before. */
@@ -82,7 +104,8 @@ static int append_frame(struct walk *walk, const struct event *event)
 		return -ENODATA;
 	event_record_format(&ring, &segments, buffer_span(&walk->replay->position), 0);
 	MUST(!event_record_parse(buffer_span(&ring), &record));
-	unsigned count = event_record_frame(&record, walk->replay->specs[0].mode, parts);
+	unsigned count = event_record_frame(&record, walk->modes[event->name], parts);
+	walk->untold |= (uint8_t)((~walk->modes[event->name] & EVENT_BOTH) << (2 * event->name));
 	append_id(walk, &id);
 	replays->client->append_event(replays, &walk->bytes, buffer_span(&id), parts, count);
 	return 0;
@@ -92,7 +115,6 @@ static int append_frame(struct walk *walk, const struct event *event)
 static int frame_of(struct walk *walk, size_t at, uint32_t *ret_len)
 {
 	const struct store_history_entry *entry = &walk->history->entries[at];
-	enum event_mode mode = walk->replay->specs[0].mode;
 	const struct document *document = &walk->history->document;
 	size_t before = walk->bytes.len;
 	enum topic_event name;
@@ -100,7 +122,7 @@ static int frame_of(struct walk *walk, size_t at, uint32_t *ret_len)
 	*ret_len = 0;
 	if (event_of(walk->history, at, &name))
 		return -ENODATA;
-	if (!replay_matches(walk->replay, document->service, name))
+	if (!walk->modes[name])
 		return 0;
 	if (client_form(walk, entry->reversible))
 		return -ENODATA;
@@ -112,7 +134,7 @@ static int frame_of(struct walk *walk, size_t at, uint32_t *ret_len)
 		.timestamp_ms = entry->at_ms,
 		.by = entry->by,
 		.deleted = history_op_is_tombstone(entry->op),
-		.data = mode == EVENT_DIFF ? SPAN("{}") : buffer_span(&walk->data),
+		.data = walk->needs_data ? buffer_span(&walk->data) : SPAN("{}"),
 		.diff = buffer_span(&walk->diff),
 	};
 	if (append_frame(walk, &event))
@@ -132,12 +154,11 @@ static bool is_next(const struct store_history *history, size_t at)
 
 static int walk_back(struct walk *walk, size_t count, size_t budget, uint32_t *lens)
 {
-	bool needs_data = walk->replay->specs[0].mode != EVENT_DIFF;
-
 	for (size_t i = 0; i < count; i++) {
 		if (!is_next(walk->history, i))
 			return -ENODATA;
-		if (i && needs_data && step_back(walk, walk->history->entries[i - 1].reversible))
+		if (i && walk->needs_data &&
+		    step_back(walk, walk->history->entries[i - 1].reversible))
 			return -ENODATA;
 		int error = frame_of(walk, i, &lens[i]);
 		if (error)
@@ -148,7 +169,7 @@ static int walk_back(struct walk *walk, size_t count, size_t budget, uint32_t *l
 	return 0;
 }
 
-int replay_frames_make(const struct replay *replay, const struct replay_document *document,
+int replay_frames_make(const struct replay *replay, struct replay_document *document,
 		       const struct store_history *history, size_t count, size_t budget,
 		       struct replay_frames *ret)
 {
@@ -162,10 +183,12 @@ int replay_frames_make(const struct replay *replay, const struct replay_document
 		return -E2BIG;
 	if (count > history->count)
 		return -ENODATA;
-	if (replay->specs[0].mode != EVENT_DIFF)
+	choose_modes(&walk);
+	if (walk.needs_data)
 		buffer_append_span(&walk.data, history->document.data);
 	int error = walk_back(&walk, count, budget, lens);
 	if (!error) {
+		document->untold |= walk.untold;
 		*ret = (struct replay_frames){.text = text_create(buffer_span(&walk.bytes)),
 					      .lens = malloc(sizeof(lens)),
 					      .left = count,

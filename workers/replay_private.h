@@ -77,6 +77,7 @@ struct replay_document {
 	uint64_t sequence; /* of its last write when the replay began; 0: not known */
 	uint32_t name;     /* service, then id: offset in `names` */
 	uint8_t service_len, id_len;
+	uint8_t untold; /* of what was replayed of it; replay_untold() */
 };
 
 enum replay_state {
@@ -128,6 +129,7 @@ struct held_event {
 	uint64_t document_hash, revision;
 	int64_t timestamp_ms;
 	size_t frame_len;
+	uint8_t mode; /* the frame's */
 	uint8_t service_len, id_len;
 	char bytes[];
 };
@@ -203,8 +205,10 @@ void replay_drop_held(struct replays *replays);
 
 /* replay_frames.c */
 /* The newest `count` entries are missed; entries[count], where there is one, is that before them.
- * 0; -ENODATA: they cannot be rebuilt; -E2BIG: they are more than `budget` bytes. */
-int replay_frames_make(const struct replay *replay, const struct replay_document *document,
+ * Each in the mode in which the client would get it live now, by whichever subscription; what that
+ * leaves out goes to document->untold. 0; -ENODATA: they cannot be rebuilt; -E2BIG: they are more
+ * than `budget` bytes. */
+int replay_frames_make(const struct replay *replay, struct replay_document *document,
 		       const struct store_history *history, size_t count, size_t budget,
 		       struct replay_frames *ret);
 /* Bytes of the next portion of at most `most` bytes, or of one event; 0: nothing is left. */
@@ -212,6 +216,13 @@ size_t replay_frames_portion(const struct replay_frames *frames, size_t most);
 /* Takes a portion of so many bytes, the oldest events first; the caller puts it. */
 struct batch *replay_frames_take(struct replay_frames *frames, size_t len);
 void replay_frames_fini(struct replay_frames *frames);
+
+/* What events of this name lacked when the document was replayed (enum event_mode): who subscribed
+ * in such a mode since has not been told of them. */
+static inline unsigned replay_untold(const struct replay_document *document, enum topic_event name)
+{
+	return document->untold >> (2 * name) & EVENT_BOTH;
+}
 
 static inline struct worker *replay_worker(const struct replay *replay)
 {

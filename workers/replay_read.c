@@ -28,7 +28,7 @@ static bool holds_ours(const struct resume *resume, const struct store_history *
 	       history->entries[missed].at_ms == resume->updated_at_ms;
 }
 
-static void answer_since(struct replay *replay, const struct replay_document *document,
+static void answer_since(struct replay *replay, struct replay_document *document,
 			 const struct store_history *history)
 {
 	const struct resume *resume = &replay->subscribe.resume;
@@ -81,7 +81,7 @@ static bool may_read(const struct replay *replay, struct span service, struct sp
 	return replay->replays->client->may_read(replay->replays, service, id);
 }
 
-static void replay_document(struct replay *replay, const struct replay_document *document,
+static void replay_document(struct replay *replay, struct replay_document *document,
 			    const struct store_history *history)
 {
 	size_t missed;

@@ -5,6 +5,7 @@
 #include "client_address.h"
 #include "request_head.h"
 #include "router.h"
+#include "slow_sender.h"
 
 #include <strings.h>
 #include <sys/socket.h>
@@ -31,7 +32,10 @@ struct request *request_create(struct http *http, struct client *client,
 	request->address = client->address;
 	target_parse(target, request->memory, &request->target);
 	deadline_stop(&client->deadline);
-	http_start_deadline(http, HTTP_DEADLINE_ANSWER, &request->deadline);
+	if (http->worker->config->limits_request_timeout_ms)
+		http_start_deadline(http, HTTP_DEADLINE_ANSWER, &request->deadline);
+	else
+		slow_sender_watch(request);
 	client->request = request;
 	if (http->worker->config->log_access)
 		request->access = access_line_create(target);

@@ -53,6 +53,7 @@ struct request {
 	int status;          /* with `response` */
 	struct MHD_Response *response; /* owned; answered, and MHD has not asked yet */
 	uint64_t reader_taken;
+	size_t sender_seen; /* slow_sender.c: body_seen at the begin of the period */
 
 	struct in6_addr address; /* of the client; known when the headers are */
 	enum address_forwarded forwarded;

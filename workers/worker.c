@@ -104,6 +104,7 @@ static void tell_costs(struct worker *worker)
 	stat_set(worker->slot, STAT_open_fds, figures.open_fds);
 	stat_set(worker->slot, STAT_max_fds, figures.max_fds);
 	stat_set(worker->slot, STAT_http_connections, http_connections(worker->http));
+	stat_set(worker->slot, STAT_log_lines_lost, log_lines_lost());
 }
 
 static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)

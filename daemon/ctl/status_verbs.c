@@ -112,6 +112,38 @@ static void append_marks(const struct context *context, const struct asked *aske
 	buffer_append_char(text, '\n');
 }
 
+/* Keys that the last reload could not apply. False: there are none. */
+static bool append_restart_keys(const struct asked *asked, struct buffer *text)
+{
+	CLEANUP(buffer_fini) struct buffer key = {0};
+	const struct json *json = &asked->json;
+	uint32_t keys = json_member(json, asked->result, SPAN("needsRestart"));
+	bool any = false;
+	for (uint32_t i = keys + 1; keys && i < json->tokens[keys].next; i = json->tokens[i].next) {
+		key.len = 0;
+		json_string(json, i, &key);
+		if (any)
+			buffer_append_string(text, ", ");
+		output_append_safe(text, buffer_span(&key));
+		any = true;
+	}
+	return any;
+}
+
+static void append_waiting(const struct context *context, const struct asked *asked,
+			   struct buffer *text)
+{
+	CLEANUP(buffer_fini) struct buffer keys = {0};
+	if (!append_restart_keys(asked, &keys))
+		return;
+	begin_line(text, "restart");
+	output_colour(&context->output, text, COLOUR_YELLOW);
+	buffer_append_string(text, "needed for ");
+	buffer_append_span(text, buffer_span(&keys));
+	output_colour(&context->output, text, COLOUR_NONE);
+	buffer_append_char(text, '\n');
+}
+
 static void append_head(const struct context *context, const struct asked *asked,
 			struct buffer *text)
 {
@@ -128,6 +160,7 @@ static void append_head(const struct context *context, const struct asked *asked
 	buffer_append_char(text, '\n');
 	append_listen(asked, text);
 	line_of_string(asked, result, "config", "config", text);
+	append_waiting(context, asked, text);
 	line_of_string(asked, result, "stateDir", "state_dir", text);
 	line_of_string(asked, result, "logLevel", "log level", text);
 	append_redis(context, asked, text);
@@ -219,6 +252,7 @@ int verb_loglevel(struct context *context)
 int verb_reload(struct context *context)
 {
 	CLEANUP(asked_fini) struct asked asked = {0};
+	CLEANUP(buffer_fini) struct buffer keys = {0};
 	int error = ask(context, "{\"verb\":\"reload\"}", &asked);
 	if (error || context->output.json)
 		return error ? error : print_result(&asked);
@@ -227,6 +261,8 @@ int verb_reload(struct context *context)
 	else
 		printf("generation %" PRId64 " serves, the old workers drain\n",
 		       control_number(&asked.json, asked.result, "generation"));
+	if (append_restart_keys(&asked, &keys))
+		printf("a restart is needed for %.*s\n", SPAN_ARGS(buffer_span(&keys)));
 	return EXIT_DONE;
 }
 

@@ -225,7 +225,9 @@ const struct verb verb_rows[VERB_ID_COUNT] = {
 	[VERB_RELOAD] =
 		{"reload", "", 0, 0, "read the configuration again",
 		 "As SIGHUP does: new workers start with it, the old ones say goodbye to their "
-		 "clients and end. If the file has a fault, it is printed, and nothing changes.",
+		 "clients and end. If the file has a fault, it is printed, and nothing changes. "
+		 "Keys "
+		 "that have changed and need a restart are named.",
 		 NULL, NO_OPTIONS, TARGET_CONTROL},
 	[VERB_DRAIN] =
 		{"drain", "WORKER|all", 1, 1, "send clients away: of one worker, or of all",

@@ -9,7 +9,7 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	let count = 0;
 	const pages = [];
 	before(async () => {
-		pair = await startPair({ settings: { workers: 2 } });
+		pair = await startPair({ settings: { workers: 2, 'redis.encoding': 'string' } }); // which keeps the text of numbers
 		browser = await Browser.start();
 	});
 	after(async () => {

@@ -51,6 +51,14 @@ describe('a token', () => {
 		assert.equal(realtime.state, 'open');
 	});
 
+	test('that the server refuses over HTTP is replaced, and the request made again, reads and writes', async () => {
+		let asked = 0;
+		const realtime = make({ autoConnect: false, getToken: () => (asked++ ? tokenOf() : tokenOf().slice(0, -3)) });
+		await realtime.sync.replace('auth', 'http', { n: 1 }, { idempotencyKey: 'k1' });
+		assert.ok((await realtime.sync.services()).some(({ service }) => service === 'auth'));
+		assert.equal(asked, 2);
+	});
+
 	test('is renewed before it ends, over the same connection', async () => {
 		let asked = 0;
 		const realtime = make({ getToken: () => tokenOf({ seconds: asked++ ? 600 : 3 }) });

@@ -12,6 +12,7 @@ afterEach(async () => {
 	await mocks.stopAll();
 });
 const make = (mock, options) => clients.make(mock.url, options);
+const unauthorized = () => new Response(JSON.stringify({ code: 'invalid_token', status: 401, detail: 'expired' }), { status: 401 });
 const tokenUntil = (ms, sub = 'ann') => `x.${Buffer.from(JSON.stringify({ sub, exp: Math.round((Date.now() + ms) / 1000) })).toString('base64url')}.y`;
 
 describe('tokens', () => {
@@ -166,6 +167,72 @@ describe('tokens', () => {
 		assert.deepEqual([realtime.errors[0].code, realtime.state, mock.peers.length], ['invalid_token', 'open', 1]);
 		await realtime.setToken('x');
 		assert.equal(mock.peers[0].of('auth').at(-1).token, 'x');
+	});
+
+	// A server over HTTP that takes the token 'good'; `requests`: [method, token] of each.
+	function restOf(options) {
+		const requests = [];
+		const fetch = async (url, { method, headers }) => {
+			const token = headers.Authorization?.replace('Bearer ', '');
+			requests.push([method, token]);
+			return token === 'good' ? new Response(JSON.stringify({ ...envelopeOf(2), items: [] })) : unauthorized();
+		};
+		return { requests, realtime: clients.make('http://127.0.0.1:9', { fetch, autoConnect: false, ...options }) };
+	}
+
+	test('over HTTP, too, getToken is asked once more when its token is refused, and the request made again', async () => {
+		let asked = 0;
+		const { requests, realtime } = restOf({ getToken: () => (++asked === 1 ? 'old' : 'good') });
+		await realtime.sync.services();
+		await realtime.sync.services();
+		assert.deepEqual([asked, requests], [2, [['GET', 'old'], ['GET', 'good'], ['GET', 'good']]]);
+	});
+
+	test('several requests that are refused together ask once; a write is made again as it was', async () => {
+		let asked = 0;
+		const { requests, realtime } = restOf({ getToken: () => (++asked === 1 ? 'old' : 'good') });
+		await Promise.all([realtime.sync.services(), realtime.sync.merge('s', 'x', { n: 2 }, { idempotencyKey: 'k' }), realtime.sync.batchGet('s', ['x'])]);
+		assert.equal(asked, 2);
+		assert.deepEqual(requests.map(request => request.join(' ')).sort(), ['GET good', 'GET old', 'PATCH good', 'PATCH old', 'POST good', 'POST old']);
+	});
+
+	for (const [what, options, expected] of [
+		['a second refusal', { getToken: (asked => () => `bad${++asked}`)(0) }, ['bad1', 'bad2']],
+		['the same token again', { getToken: () => 'bad' }, ['bad']],
+		['a token without getToken', { token: 'bad' }, ['bad']],
+		['no token', {}, [undefined]],
+		['a getToken that fails', { getToken: (asked => () => (asked++ ? Promise.reject(new Error('sign-in is down')) : 'bad'))(0) }, ['bad']],
+	])
+	test(`over HTTP ${what} is the end of the request`, async () => {
+		const { requests, realtime } = restOf(options);
+		await assert.rejects(realtime.sync.services(), error => error instanceof AuthError && error.code === 'invalid_token' && error.status === 401);
+		assert.deepEqual(requests.map(([, token]) => token), expected);
+	});
+
+	test('a getToken that fails before the first request says so', async () => {
+		const { requests, realtime } = restOf({ getToken: () => Promise.reject(new Error('sign-in is down')) });
+		await assert.rejects(realtime.sync.services(), error => error.code === 'token_failed' && error.message.includes('sign-in is down'));
+		assert.deepEqual(requests, []);
+	});
+
+	test('setToken() while a request is being refused: it is made again with that one', async () => {
+		const seen = [];
+		const fetch = async (url, { headers }) => {
+			if (seen.push(headers.Authorization) > 1) return new Response('{"items":[]}');
+			realtime.setToken('good');
+			return unauthorized();
+		};
+		const realtime = clients.make('http://127.0.0.1:9', { fetch, autoConnect: false, token: 'bad' });
+		assert.deepEqual(await realtime.sync.services(), []);
+		assert.deepEqual(seen, ['Bearer bad', 'Bearer good']);
+	});
+
+	test('a 403 is not asked about again', async () => {
+		let asked = 0, requests = 0;
+		const fetch = async () => { requests++; return new Response(JSON.stringify({ code: 'forbidden', status: 403 }), { status: 403 }); };
+		const realtime = clients.make('http://127.0.0.1:9', { fetch, autoConnect: false, getToken: () => `t${++asked}` });
+		await assert.rejects(realtime.sync.services(), error => error instanceof AuthError && error.status === 403);
+		assert.deepEqual([asked, requests], [1, 1]);
 	});
 
 	test('a subscription that new rights do not cover ends with an error', async () => {

@@ -19,6 +19,7 @@ import {
 	until,
 } from './harness.js';
 import { ControlClient, askControl, controlPath } from './lib/control.js';
+import { ctl } from './lib/ctl.js';
 
 const WORKERS = 2;
 let pair, daemon;
@@ -145,7 +146,7 @@ describe('reload', () => {
 	test('starts a new generation; a faulty file is refused with its fault and changes nothing', async () => {
 		const before = await status();
 		const answer = await askControl(daemon, { verb: 'reload' });
-		assert.deepEqual(answer, { ok: true, result: { generation: before.generation + 1, waits: false } });
+		assert.deepEqual(answer, { ok: true, result: { generation: before.generation + 1, waits: false, needsRestart: [] } });
 		await until(async () => (await status()).workers.length === WORKERS, 15000, 'the old ones are gone');
 		fs.writeFileSync(daemon.configFile, 'workres = 3\n');
 		const refused = await askControl(daemon, { verb: 'reload' });
@@ -153,6 +154,20 @@ describe('reload', () => {
 		assert.deepEqual([refused.ok, refused.code], [false, 'invalid_configuration']);
 		assert.match(refused.detail, /syncdocd\.conf:1: .*workres/);
 		assert.equal((await status()).generation, before.generation + 1);
+	});
+
+	test('says which keys need a restart, as long as they do', async () => {
+		const needed = async () => (await status()).needsRestart;
+		fs.writeFileSync(daemon.configFile, 'pid_file = "/tmp/another.pid"\nnode = "another"\n');
+		assert.deepEqual((await askControl(daemon, { verb: 'reload' })).result.needsRestart, ['pid_file', 'node']);
+		await until(async () => (await status()).workers.length === WORKERS, 15000, 'the old ones are gone');
+		assert.deepEqual(await needed(), ['pid_file', 'node']);
+		const told = await ctl(daemon, ['reload']);
+		assert.match(told.stdout, /^a restart is needed for pid_file, node$/m);
+		assert.match((await ctl(daemon, ['status'])).stdout, /^restart +needed for pid_file, node$/m);
+		fs.writeFileSync(daemon.configFile, '');
+		assert.deepEqual((await askControl(daemon, { verb: 'reload' })).result.needsRestart, []);
+		assert.deepEqual(await needed(), []);
 	});
 });
 

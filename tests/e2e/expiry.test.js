@@ -1,7 +1,7 @@
 // expiry.test.js: documents end by themselves, once, whatever number of hosts look after them.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Daemon, Redis, assertProblem, assertStatus, documentPath, keys, randomOf, until } from './harness.js';
+import { Daemon, Redis, assertProblem, assertStatus, documentPath, keys, randomOf, storedEnvelope, until } from './harness.js';
 
 // By the server's clock a tombstone is at most a second late (the contract); how long its event then takes is the machine's affair.
 const DOCUMENTS = 1000, LATE_AT_MOST_MS = 1000, PATIENCE_MS = 20000;
@@ -86,8 +86,7 @@ test('a tombstone keeps data and expiresAt, and can be made alive again', async 
 	const first = assertStatus(await hosts[0].rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + 300 }), 201);
 	const { payload, timestamp } = await ws.event(event => event.topic === 'sync.again.expired');
 	assert.deepEqual([payload.revision, payload.data], [2, { a: 1 }]);
-	const stored = JSON.parse(await redis.command('GET', keys.data('again', 'x')));
-	assert.deepEqual(stored, { revision: 2, updatedAt: timestamp, createdAt: first.createdAt, expiresAt: first.expiresAt, deleted: true, service: 'again', id: 'x', data: { a: 1 } });
+	assert.deepEqual(await storedEnvelope(redis, keys.data('again', 'x')), { revision: 2, updatedAt: timestamp, createdAt: first.createdAt, expiresAt: first.expiresAt, deleted: true, service: 'again', id: 'x', data: { a: 1 } });
 	const second = assertStatus(await hosts[0].rest.put(path, { data: { a: 2 } }), 201);
 	assert.equal(second.revision, 3);
 	assert.equal(second.expiresAt, undefined);

@@ -72,6 +72,8 @@ const requests = [
 	['an absolute target with credentials', get('http://127.0.0.1@evil.example/v1/services'), [400, 421]],
 	['a header of 64 KiB', get('/livez', `X: ${'x'.repeat(65536)}\r\n`), [400, 413, 431, null]],
 	['a target of 64 KiB', get(`/${'x'.repeat(65536)}`), [400, 414, 431, null]],
+	['1,000 cookies', get('/livez', `Cookie: ${'a=b; '.repeat(1000)}\r\n`), [400, 431, null]],
+	['1,000 cookies after a body', put('Content-Length: 13\r\n', '{"data": {} }') + get('/livez', `Cookie: ${'a=b; '.repeat(1000)}\r\n`), [200, 201]],
 	['10,000 headers', get('/livez', 'X: y\r\n'.repeat(10000)), [400, 413, 431, null]],
 	['a header without a colon', get('/livez', 'nonsense\r\n'), [400]],
 	['a space before the colon', get('/livez', 'X-Space : y\r\n'), [400]],

@@ -170,3 +170,16 @@ test('a reload names each key that needs a restart, and leaves it as it was', ()
 		},
 		'workers = 1 node = "one" ring { size = "4MiB" }',
 	));
+
+test('a log that takes nothing stops nobody, and what is lost is counted', async () => {
+	const { rest, stop } = await startPair({ settings: { workers: 1, 'log.target': '/dev/full', 'log.access': 'yes' } });
+	try {
+		assertStatus(await rest.put(documentPath('log', 'full'), { data: {} }), 201);
+		await until(async () => {
+			const figures = await scrape(rest);
+			return figures.value('syncdoc_log_lines_lost_total') > 0 && figures.value('syncdoc_supervisor_log_lines_lost_total') > 0;
+		}, undefined, 'lost lines of the worker and of the supervisor');
+	} finally {
+		await stop();
+	}
+});

@@ -240,6 +240,19 @@ test('Redis away at the start is retried; /readyz is 503 until it is there', asy
 	}
 });
 
+test('a state directory where everybody may write is warned of; one like /tmp is not', async () => {
+	const redis = await Redis.start(), warning = /warning: state_dir .*: everybody may write there/;
+	for (const [mode, warned] of [[0o777, true], [0o1777, false], [0o750, false]]) {
+		const directory = makeDirectory();
+		fs.mkdirSync(path.join(directory, 'state'));
+		fs.chmodSync(path.join(directory, 'state'), mode);
+		const daemon = await Daemon.start({ redis, directory });
+		assert.equal(warning.test(daemon.stderr), warned, `${mode.toString(8)}: ${daemon.stderr}`);
+		await daemon.stop();
+	}
+	await redis.stop();
+});
+
 test('the log says where it listens, and goes to a file that SIGUSR1 opens again', async () => {
 	const redis = await Redis.start(),
 		directory = makeDirectory(),

@@ -64,8 +64,8 @@ upgrades() {
 
 log_is_rotated() {
 	log=$root_dir/var/log/syncdoc/syncdocd.log
-	in_root logrotate -f /etc/logrotate.d/syncdoc && [ -s "$log.1" ] && service reload &&
-		until_ok grep -q reload "$log" && mode_is 640 syncdoc:adm /var/log/syncdoc/syncdocd.log
+	in_root logrotate -f /etc/logrotate.d/syncdoc && [ -s "$log.1" ] && [ -s "$root_dir/var/lib/syncdoc/redis.log.1" ] &&
+		service reload && until_ok grep -q reload "$log" && mode_is 640 syncdoc:adm /var/log/syncdoc/syncdocd.log
 }
 
 # Over REST, and over the control socket, as root.

@@ -55,7 +55,7 @@ check_dependencies() {
 	packages_table | sed -n 's/^[[:space:]]*build[[:space:]]\{1,\}//p' >"$scratch/table"
 	[ -s "$scratch/table" ] || fail "found no build packages in packages.sh"
 	sed -n '/^Build-Depends:/,/^[^ ]*:/p' packaging/debian/control | tr ',' '\n' >"$scratch/control"
-	while read -r _ debian fedora; do
+	while read -r what debian fedora; do
 		case $debian in
 		gcc | libc6-dev | ninja-build) ;;
 		*)
@@ -63,7 +63,9 @@ check_dependencies() {
 				fail "packaging/debian/control: no $debian in Build-Depends"
 			;;
 		esac
-		grep -q "^BuildRequires: *$fedora\( \|\$\)" packaging/rpm/syncdoc.spec ||
+		module=${what#module:}
+		# By pkg-config module, as Fedora likes it, or by package.
+		grep -q -e "^BuildRequires: *$fedora\( \|\$\)" -e "^BuildRequires: *pkgconfig(${module%%:*})" packaging/rpm/syncdoc.spec ||
 			fail "packaging/rpm/syncdoc.spec: no BuildRequires for $fedora"
 	done <"$scratch/table"
 }

@@ -98,6 +98,12 @@ export class RedisClient {
 	}
 }
 
+// The envelope as it is stored, in whichever encoding.
+export async function storedEnvelope(redis, key) {
+	const isText = (await redis.command('TYPE', key)) === 'string';
+	return JSON.parse(await (isText ? redis.command('GET', key) : redis.command('JSON.GET', key, 'NOESCAPE', '.')));
+}
+
 export const keys = {
 	data: (service, id) => `syncdoc:data:${service}:${id}`,
 	channel: (service, id) => `syncdoc:channel:${service}:${id}`,

@@ -1,74 +1,13 @@
 #define _GNU_SOURCE
-#include "log.h"
-#include "buffer.h"
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <regex.h>
+#include "log_fixture.h"
+
 #include <stdarg.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-static char directory[] = "/tmp/syncdoc-log-XXXXXX";
-static char path[64], renamed[64];
-static struct buffer content;
-
-static void init(void)
-{
-	cr_assert(mkdtemp(directory));
-	snprintf(path, sizeof(path), "%s/log", directory);
-	snprintf(renamed, sizeof(renamed), "%s/log.1", directory);
-}
-
-static void fini(void)
-{
-	log_open("stderr", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-	unlink(path);
-	unlink(renamed);
-	rmdir(directory);
-	buffer_fini(&content);
-}
+#include <sys/wait.h>
 
 TestSuite(log, .init = init, .fini = fini, .timeout = 20);
-
-static void open_as(enum log_format format)
-{
-	cr_assert_eq(log_open(path, LOG_LEVEL_INFO, format), 0);
-	log_set_process("worker 3");
-}
-
-/* What the file holds, NUL-terminated. */
-static const char *read_file(const char *name)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	cr_assert_geq(fd, 0, "%s", name);
-	content.len = 0;
-	ssize_t got;
-	while ((got = read(fd, buffer_reserve(&content, 65536), 65536)) > 0)
-		content.len += (size_t)got;
-	close(fd);
-	buffer_append_char(&content, '\0');
-	return content.at;
-}
-
-/* The message of the only line in the file: what stands behind `info: `, without the newline. */
-static const char *read_message(void)
-{
-	char *text = (char *)read_file(path);
-	size_t len = strlen(text);
-	cr_assert(len > 0 && strchr(text, '\n') == text + len - 1, "one line, not: %s", text);
-	text[len - 1] = '\0';
-	char *at = strstr(text, "info: ");
-	cr_assert(at, "%s", text);
-	return at + strlen("info: ");
-}
-
-static void expect_match(const char *text, const char *pattern)
-{
-	regex_t regex;
-	cr_assert_eq(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
-	cr_assert_eq(regexec(&regex, text, 0, NULL, 0), 0, "%s", text);
-	regfree(&regex);
-}
 
 Test(log, text_line_has_time_process_pid_level_and_message)
 {
@@ -93,6 +32,35 @@ Test(log, json_line_has_the_same_as_members)
 		 "\"message\":\"no \\\\\"room\\\\\"\\\\n\"\\}\n$",
 		 (int)getpid());
 	expect_match(read_file(path), pattern);
+}
+
+Test(log, lines_that_a_full_disk_does_not_take_are_counted)
+{
+	open_as(LOG_FORMAT_TEXT);
+	log_info("written");
+	cr_assert_eq(log_lines_lost(), 0);
+	cr_assert_eq(log_open("/dev/full", LOG_LEVEL_INFO, LOG_FORMAT_TEXT), 0);
+	log_info("lost");
+	log_debug("not written anyway");
+	cr_assert_eq(log_lines_lost(), 1);
+	log_set_process("worker 4");
+	cr_assert_eq(log_lines_lost(), 0, "those were another process's");
+}
+
+/* In a process of its own, which ends by it. A daemon's stderr is nowhere. */
+Test(log, the_last_words_of_a_process_are_in_its_log_too)
+{
+	int status;
+	open_as(LOG_FORMAT_TEXT);
+	pid_t pid = fork();
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+		signal(SIGABRT, SIG_DFL);
+		MUST(pid > 1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	expect_match(read_file(path), "error: [^ ]*test_log\\.c:[0-9]+: must hold: pid > 1\n$");
 }
 
 /* ---- the access log ---- */
@@ -265,18 +233,6 @@ Test(log, bytes_that_are_no_utf8_become_replacement_characters_in_json)
 				      "b\xef\xbf\xbd\xef\xbf\xbd\"\\}\n$");
 }
 
-/* Writes a message of `count` times `unit` behind `lead`; returns the whole line's length. */
-static size_t write_long(const char *lead, const char *unit, size_t count)
-{
-	CLEANUP(buffer_fini) struct buffer message = {0};
-	buffer_append_string(&message, lead);
-	for (size_t i = 0; i < count; i++)
-		buffer_append_string(&message, unit);
-	buffer_append_char(&message, '\0');
-	log_info("%s", message.at);
-	return strlen(read_file(path));
-}
-
 Test(log, line_is_cut_at_4_kib_and_says_so)
 {
 	open_as(LOG_FORMAT_TEXT);
@@ -428,73 +384,4 @@ Test(log, long_process_name_is_cut)
 	log_set_process("a name far longer than any that we would ever give to a process");
 	log_info("x");
 	expect_match(read_file(path), "Z a name far longer than any that\\[");
-}
-
-Test(log_limit, first_is_allowed_and_the_next_held_back)
-{
-	struct log_limit limit = {0};
-	cr_assert(log_allow(&limit));
-	cr_assert_not(log_allow(&limit));
-	cr_assert_not(log_allow(&limit));
-	cr_assert_eq(limit.held_back, 2);
-}
-
-Test(log_limit, limits_do_not_know_each_other)
-{
-	struct log_limit a = {0}, b = {0};
-	cr_assert(log_allow(&a));
-	cr_assert(log_allow(&b));
-}
-
-TestSuite(log_limit, .init = init, .fini = fini, .timeout = 20);
-
-/* The minute is over: what the clock would do to the limit. */
-static void pass_a_minute(struct log_limit *limit)
-{
-	limit->next_ms -= 60000;
-}
-
-Test(log_limit, one_minute_lies_between_two_lines)
-{
-	struct log_limit limit = {0};
-	cr_assert(log_allow(&limit));
-	limit.next_ms -= 50000; /* not yet */
-	cr_assert_not(log_allow(&limit));
-	limit.next_ms -= 10000;
-	cr_assert(log_allow(&limit));
-}
-
-Test(log_limit, next_line_says_how_many_were_held_back)
-{
-	struct log_limit limit = {0};
-	open_as(LOG_FORMAT_TEXT);
-	cr_assert(log_allow(&limit));
-	log_info("first");
-	expect_match(read_file(path), "info: first\n$");
-	log_allow(&limit);
-	log_allow(&limit);
-	pass_a_minute(&limit);
-	cr_assert(log_allow(&limit));
-	log_info("second");
-	log_info("another");
-	expect_match(read_file(path), "second \\(2 more held back\\)\n.*another\n$");
-}
-
-Test(log_limit, number_held_back_survives_the_cut)
-{
-	struct log_limit limit = {.held_back = 12};
-	open_as(LOG_FORMAT_TEXT);
-	cr_assert(log_allow(&limit));
-	cr_assert_eq(write_long("", "x", 5000), 4096);
-	expect_match(content.at, "xx\\.\\.\\. \\(12 more held back\\)\n$");
-}
-
-Test(log_limit, number_of_a_line_below_the_level_is_not_given_to_another)
-{
-	struct log_limit limit = {.held_back = 12};
-	open_as(LOG_FORMAT_TEXT);
-	cr_assert(log_allow(&limit));
-	log_debug("not written");
-	log_info("written");
-	cr_assert_str_eq(read_message(), "written");
 }

@@ -14,20 +14,49 @@ export class RestClient {
 
 	// Resolves to {status, body}. A lost answer to a write with a key is asked for again: the server does it once.
 	async request(method, path, { query = {}, body, contentType = 'application/json', headers = {}, key, timeoutMs = this.timeoutMs } = {}) {
-		const end = Date.now() + timeoutMs;
-		for (let repeats = 0; ; repeats++) {
+		const request = { query, body, contentType, headers, key };
+		let token = await this.#firstToken(), end = Date.now() + timeoutMs, renewed = false;
+		for (let repeats = 0; ; ) {
 			try {
-				return await this.#once(method, path, { query, body, contentType, headers, key, timeoutMs: Math.max(1, end - Date.now()) });
+				return await this.#once(method, path, { ...request, token, timeoutMs: Math.max(1, end - Date.now()) });
 			} catch (error) {
-				const delayMs = Math.random() * Math.min(REPEAT_MAX_MS, REPEAT_MIN_MS * 2 ** repeats);
+				// A 401 comes before anything is done: any write may be repeated, too. Once.
+				if (error.status === 401 && !renewed) {
+					renewed = true;
+					token = await this.#otherToken(token, error);
+					end = Date.now() + timeoutMs;
+					continue;
+				}
+				const delayMs = Math.random() * Math.min(REPEAT_MAX_MS, REPEAT_MIN_MS * 2 ** repeats++);
 				if (key === undefined || error.code !== 'outcome_unknown' || Date.now() + delayMs >= end) throw error;
 				await new Promise(resolve => setTimeout(resolve, delayMs));
 			}
 		}
 	}
 
-	async #once(method, path, { query, body, contentType, headers, key, timeoutMs }) {
-		const url = new URL(this.base + path), token = await this.tokens.get();
+	async #firstToken() {
+		try {
+			return await this.tokens.get();
+		} catch (cause) {
+			throw new RealtimeError('token_failed', `getToken() failed: ${cause?.message ?? cause}`, { cause });
+		}
+	}
+
+	// Instead of the one that was refused; where there is no other, the refusal stands.
+	async #otherToken(refused, refusal) {
+		let token = this.tokens.held;
+		try {
+			if (token === refused && this.tokens.renewable) token = await this.tokens.renew();
+		} catch (cause) {
+			refusal.cause ??= cause;
+			throw refusal;
+		}
+		if (token === refused || token === undefined) throw refusal;
+		return token;
+	}
+
+	async #once(method, path, { query, body, contentType, headers, key, token, timeoutMs }) {
+		const url = new URL(this.base + path);
 		for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
 		const all = { Accept: 'application/json, application/problem+json', ...headers };
 		if (body !== undefined) all['Content-Type'] = contentType;
