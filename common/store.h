@@ -24,10 +24,15 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 			   uint64_t hash_seed);
 void store_destroy(
 	struct store *store); /* all callbacks are called with -ECANCELED; NULL is fine */
+/* As redis_move(), all its connections. */
+void store_move(struct store *store, const char *host, unsigned port);
 bool store_is_ready(const struct store *store); /* connected and the encoding is known */
 /* Why it is not ready, for people; "" while nothing was ever lost. Lives until the loop turns. */
 const char *store_lost_reason(const struct store *store);
 uint64_t store_reconnects(const struct store *store);
+/* Lists that had to wait for others to be read, and those that could not wait any longer. */
+uint64_t store_list_waits(const struct store *store);
+uint64_t store_list_refusals(const struct store *store);
 
 /* Read one document. envelope.len 0: there is none. */
 typedef void (*store_read_fn)(int error, struct span envelope, void *arg);
@@ -44,7 +49,8 @@ void store_read_unless(struct store *store, struct span service, struct span id,
 		       const struct entity_tag *tags, size_t count, store_read_unless_fn fn,
 		       void *arg);
 
-/* Read up to 100; envelopes[i].len 0: none. */
+/* Read up to 100; envelopes[i].len 0: none. `count` may be less than was asked for, but for one at
+ * least: behind some 2 MiB the rest is to be asked for again. */
 typedef void (*store_read_many_fn)(int error, const struct span *envelopes, size_t count,
 				   void *arg);
 void store_read_many(struct store *store, struct span service, const struct span *ids, size_t count,

@@ -17,9 +17,9 @@ packages_table() {
 	build    command:ninja                 ninja-build              ninja-build
 	build    command:pkg-config            pkg-config               pkgconf-pkg-config
 	build    header:ev.h                   libev-dev                libev-devel
+	build    module:libcares:1.18          libc-ares-dev            c-ares-devel
 	build    module:gnutls                 libgnutls28-dev          gnutls-devel
 	build    module:hiredis                libhiredis-dev           hiredis-devel
-	build    module:json-c                 libjson-c-dev            json-c-devel
 	build    module:libbsd                 libbsd-dev               libbsd-devel
 	build    module:libconfuse             libconfuse-dev           libconfuse-devel
 	build    header:jwt.h                  libjwt-gnutls-dev        libjwt-devel
@@ -44,6 +44,7 @@ packages_table() {
 	roots    node:18                       nodejs                   nodejs
 	roots    command:lintian               lintian                  lintian
 	unit     module:criterion:2.4          libcriterion-dev         criterion-devel
+	unit     module:json-c                 libjson-c-dev            json-c-devel
 	unit     command:redis-server          redis-server             redis
 	unit     command:man                   man-db                   man-db
 	sanitize links:cc:address,undefined    gcc                      libasan,libubsan

@@ -317,13 +317,22 @@ static unsigned connection_max(const struct config *config)
 	return (unsigned)possible;
 }
 
+/* To MHD 1.0 a daemon may belong to several threads, unless told: then what is added waits in a
+ * list until it runs, and the next one is judged by limits that do not count it yet. */
+#if MHD_VERSION >= 0x00097707
+#define ONE_THREAD MHD_USE_NO_THREAD_SAFETY
+#else
+#define ONE_THREAD 0u
+#endif
+
 /* TLS 1.2 and what came after it; GnuTLS knows which ciphers are still good. */
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
 
 static struct MHD_Daemon *start_daemon(struct http *http, const struct tls_files *tls)
 {
 	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-			 MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0);
+			 MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | ONE_THREAD |
+			 (tls ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls_options[] = {
 		{MHD_OPTION_HTTPS_MEM_KEY, 0, tls ? tls->key.at : NULL},
 		{MHD_OPTION_HTTPS_MEM_CERT, 0, tls ? tls->cert.at : NULL},
@@ -384,7 +393,8 @@ static void start_watchers(struct http *http)
 			start_watcher(http, &http->daemons[i]);
 	ev_timer_init(&http->timer, on_timer, 0., 0.);
 	ev_prepare_init(&http->prepare, on_prepare);
-	ev_set_priority(&http->prepare, EV_MINPRI); /* behind all others that may answer */
+	/* Behind all others that may answer, before the turn is measured. */
+	ev_set_priority(&http->prepare, EV_MINPRI + 1);
 	ev_prepare_start(loop, &http->prepare);
 }
 
