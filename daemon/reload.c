@@ -41,6 +41,7 @@ struct config *reload_config(const struct config *old, const char *path,
 	}
 	ret_restart->len = 0;
 	buffer_append_span(ret_restart, buffer_span(&keys));
+	tls_files_carry_over(config->tls_files, old->tls_files);
 	reload_tell_certificate(config);
 	return config;
 }
