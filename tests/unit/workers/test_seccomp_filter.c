@@ -248,10 +248,13 @@ static int answer_one(char servers[32])
 	snprintf(servers, 32, "127.0.0.1:%u", ntohs(address.sin_port));
 	pid_t pid = fork();
 	cr_assert_geq(pid, 0);
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (ssize_t got; pid == 0;) {
-		got = recvfrom(fd, packet, 512, 0, (void *)&from, &from_len);
+	if (pid > 0) {
+		close(fd);
+		return pid;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		ssize_t got = recvfrom(fd, packet, 512, 0, (void *)&from, &from_len);
 		size_t end = 12;
 		while (got > 12 && end < (size_t)got && packet[end])
 			end += packet[end] + 1u;
@@ -264,8 +267,6 @@ static int answer_one(char servers[32])
 		memcpy(packet + end, record, sizeof(record));
 		sendto(fd, packet, end + (is_v4 ? sizeof(record) : 0), 0, (void *)&from, from_len);
 	}
-	close(fd);
-	return pid;
 }
 
 static char name_servers[32];
