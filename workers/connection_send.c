@@ -33,11 +33,9 @@ static ssize_t send_tls(struct connection *connection, struct iovec *iov, unsign
 }
 
 /* Bytes the socket took; -1: it is dead, and marked so. */
-static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsigned count)
+static ssize_t count_send(struct connection *connection, ssize_t sent)
 {
 	struct slot *slot = connection_slot(connection);
-	ssize_t sent = connection->tls ? send_tls(connection, iov, count)
-				       : send_plain(connection, iov, count);
 
 	stat_add(slot, STAT_sends_total, 1);
 	if (sent >= 0) {
@@ -46,6 +44,13 @@ static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsi
 	}
 	websockets_mark_dead(connection);
 	return -1;
+}
+
+static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsigned count)
+{
+	MUST(!(connection->flags & CONNECTION_GATHERED)); /* it would overtake that */
+	return count_send(connection, connection->tls ? send_tls(connection, iov, count)
+						      : send_plain(connection, iov, count));
 }
 
 static size_t iovec_len(const struct iovec *iov, unsigned count)
@@ -209,13 +214,9 @@ static bool queue_batch(struct connection *connection, struct batch *batch)
 	return !conflates && connection->state == CONNECTION_OPEN;
 }
 
-bool connection_send(struct connection *connection, struct batch *batch)
+/* The socket took so many bytes of it; -1: it is dead. */
+static bool queue_rest(struct connection *connection, struct batch *batch, ssize_t sent)
 {
-	if (connection->state != CONNECTION_OPEN)
-		return false;
-	if (connection->queue)
-		return queue_batch(connection, batch);
-	ssize_t sent = send_batch(connection, batch);
 	if (sent < 0)
 		return false;
 	if ((size_t)sent == batch_len(batch))
@@ -225,6 +226,22 @@ bool connection_send(struct connection *connection, struct batch *batch)
 	count_queue(connection, 0);
 	check_bounds(connection);
 	return connection->state == CONNECTION_OPEN;
+}
+
+bool connection_send(struct connection *connection, struct batch *batch)
+{
+	if (connection->state != CONNECTION_OPEN)
+		return false;
+	if (connection->queue)
+		return queue_batch(connection, batch);
+	return queue_rest(connection, batch, send_batch(connection, batch));
+}
+
+bool connection_note_sent(struct connection *connection, struct batch *batch, ssize_t result)
+{
+	bool took_none = result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
+
+	return queue_rest(connection, batch, count_send(connection, took_none ? 0 : result));
 }
 
 /* --- single frames ----------------------------------------------------------- */
