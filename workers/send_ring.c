@@ -21,7 +21,8 @@ static int restrict_and_enable(struct io_uring *uring)
 	int error = io_uring_register((unsigned)uring->ring_fd, IORING_REGISTER_RESTRICTIONS,
 				      &only_sends, 1);
 
-	return error ? error
+	/* Not known before Linux 5.10. */
+	return error ? (error == -EINVAL ? -ENOSYS : error)
 		     : io_uring_register((unsigned)uring->ring_fd, IORING_REGISTER_ENABLE_RINGS,
 					 NULL, 0);
 }
