@@ -1,4 +1,4 @@
-/* diff_apply.c — a diff put onto a document, forwards and backwards, on a json-c tree.
+/* diff_apply.c — a diff put onto a document, forwards and backwards, on a tree.
  *
  * Forwards: changes, removals in the order given, additions in the order given. Then every array
  * loses its elements from its end and grows at its end, as diff_format() has written them down;
@@ -10,9 +10,9 @@
 
 struct change {
 	const struct json *diff; /* borrowed */
-	struct json_object *root;
-	uint32_t added;   /* tokens of the sections */
-	uint32_t removed; /* an object if reversible, else an array */
+	struct json_node *root;  /* borrowed */
+	uint32_t added;          /* tokens of the sections */
+	uint32_t removed;        /* an object if reversible, else an array */
 	uint32_t changed;
 	struct json_path path;
 	struct buffer scratch;
@@ -54,54 +54,53 @@ static int place_of(struct change *change, uint32_t path, struct json_place *ret
 	return 0;
 }
 
-static bool fits(const struct change *change, struct json_object *value, uint32_t token)
+static bool fits(const struct change *change, struct json_node *value, uint32_t token)
 {
 	return json_tree_equals(value, change->diff, token, JSON_TREE_NUMBERS_LOOSE);
 }
 
 static int put(struct change *change, uint32_t path, uint32_t token)
 {
-	struct json_object *value;
 	struct json_place place;
 
-	if (place_of(change, path, &place) || json_place_get(&place, &value))
+	if (place_of(change, path, &place) || json_place_get(&place))
 		return -EINVAL;
 	if (place.in_array && place.index != json_place_siblings(&place))
 		return -EINVAL;
 	/* No diff of two documents gets here, but one made up could go deeper with every entry. */
 	if (change->path.count + json_depth(change->diff, token) > JSON_DEPTH_LIMIT)
 		return -EINVAL;
-	json_place_insert(&place, json_tree_create(change->diff, token));
+	json_place_insert(&place, json_node_of(change->diff, token));
 	return 0;
 }
 
 /* `token`: the value that must be there; 0: any. */
 static int take(struct change *change, uint32_t path, uint32_t token)
 {
-	struct json_object *value;
+	struct json_node *value;
 	struct json_place place;
 
-	if (place_of(change, path, &place) || !json_place_get(&place, &value))
+	if (place_of(change, path, &place) || !(value = json_place_get(&place)))
 		return -EINVAL;
 	if (place.in_array && place.index != json_place_siblings(&place) - 1)
 		return -EINVAL;
 	if (token && !fits(change, value, token))
 		return -EINVAL;
-	json_place_remove(&place);
+	json_tree_free(json_place_take(&place));
 	return 0;
 }
 
 static int swap(struct change *change, uint32_t path, uint32_t from, uint32_t to)
 {
-	struct json_object *value;
+	struct json_node *value;
 	struct json_place place;
 
-	if (place_of(change, path, &place) || !json_place_get(&place, &value))
+	if (place_of(change, path, &place) || !(value = json_place_get(&place)))
 		return -EINVAL;
 	if (!fits(change, value, from) ||
 	    change->path.count + json_depth(change->diff, to) > JSON_DEPTH_LIMIT)
 		return -EINVAL;
-	json_place_replace(&place, json_tree_create(change->diff, to));
+	json_place_replace(&place, json_node_of(change->diff, to));
 	return 0;
 }
 
@@ -203,8 +202,8 @@ static int sections_find(const struct json *diff, struct change *ret)
 		.removed = json_member(diff, 0, SPAN("removed")),
 		.changed = json_member(diff, 0, SPAN("changed")),
 	};
-	if (diff->tokens[0].count != 3 || diff->text.len > JSON_TREE_TEXT_MAX ||
-	    !is_type(diff, ret->added, JSON_OBJECT) || !is_type(diff, ret->changed, JSON_OBJECT) ||
+	if (diff->tokens[0].count != 3 || !is_type(diff, ret->added, JSON_OBJECT) ||
+	    !is_type(diff, ret->changed, JSON_OBJECT) ||
 	    (!is_type(diff, ret->removed, JSON_OBJECT) && !is_type(diff, ret->removed, JSON_ARRAY)))
 		return -EINVAL;
 	return 0;
@@ -213,16 +212,16 @@ static int sections_find(const struct json *diff, struct change *ret)
 static int change_run(const struct json *data, const struct json *diff, int (*run)(struct change *),
 		      struct buffer *ret)
 {
+	struct json_node root = json_node_of(data, 0);
 	struct change change;
 
-	if (data->tokens[0].type != JSON_OBJECT || data->text.len > JSON_TREE_TEXT_MAX ||
-	    sections_find(diff, &change))
+	if (data->tokens[0].type != JSON_OBJECT || sections_find(diff, &change))
 		return -EINVAL;
-	change.root = json_tree_create(data, 0);
+	change.root = &root;
 	int error = run(&change);
 	if (!error)
-		json_tree_format(change.root, ret);
-	json_object_put(change.root);
+		json_tree_format(root, ret);
+	json_tree_free(root);
 	json_path_fini(&change.path);
 	buffer_fini(&change.scratch);
 	return error;
@@ -238,8 +237,8 @@ int diff_revert(const struct json *data, const struct json *diff, struct buffer 
 	return change_run(data, diff, backwards, ret);
 }
 
-/* Puts one more diff, parsed here, onto the tree. */
-static int revert_text(struct json_object *root, struct span text, struct json *doc)
+/* Puts one more diff, parsed here, onto the tree, which keeps parts of it. */
+static int revert_text(struct json_node *root, struct span text, struct json *doc)
 {
 	struct json_fault fault;
 
@@ -258,16 +257,20 @@ static int revert_text(struct json_object *root, struct span text, struct json *
 int diff_revert_all(const struct json *data, const struct span *diffs, size_t count,
 		    struct buffer *ret)
 {
-	struct json CLEANUP(json_fini) doc = {0};
+	struct json_node root = json_node_of(data, 0);
 	int error = 0;
 
-	if (data->tokens[0].type != JSON_OBJECT || data->text.len > JSON_TREE_TEXT_MAX)
+	if (data->tokens[0].type != JSON_OBJECT)
 		return -EINVAL;
-	struct json_object *root = json_tree_create(data, 0);
+	struct json *docs = calloc(count + 1, sizeof(*docs));
+	MUST(docs);
 	for (size_t i = 0; i < count && !error; i++)
-		error = revert_text(root, diffs[i], &doc);
+		error = revert_text(&root, diffs[i], &docs[i]);
 	if (!error)
 		json_tree_format(root, ret);
-	json_object_put(root);
+	json_tree_free(root);
+	for (size_t i = 0; i < count; i++)
+		json_fini(&docs[i]);
+	free(docs);
 	return error;
 }

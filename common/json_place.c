@@ -1,5 +1,5 @@
-/* json_place.c — places in a json-c tree: finding them by path, and changing what is there. */
-#include "json_tree.h"
+/* json_place.c — places in a tree: finding them by path, and changing what is there. */
+#include "json_container.h"
 
 void json_path_fini(struct json_path *path)
 {
@@ -29,24 +29,25 @@ static size_t index_parse(const char *segment)
 	return index;
 }
 
-static int place_enter(struct json_object *node, const char *segment, struct json_place *ret)
+static int place_enter(struct json_node *node, const char *segment, struct json_place *ret)
 {
+	struct json_container *container;
+
 	ret->name = segment;
-	if (json_object_is_type(node, json_type_object)) {
-		*ret = (struct json_place){.parent = node, .name = segment};
-		return 0;
-	}
-	if (json_object_is_type(node, json_type_array)) {
-		*ret = (struct json_place){node, segment, true, index_parse(segment)};
-		return 0;
-	}
-	return -ENOTDIR;
+	if (!json_tree_open(node, &container))
+		return -ENOTDIR;
+	*ret = (struct json_place){.parent = container, .name = segment};
+	ret->in_array = container->is_array;
+	ret->index = container->is_array
+			     ? index_parse(segment)
+			     : json_members_find(&container->members, span_string(segment));
+	return 0;
 }
 
-int json_place_find(struct json_object *root, const struct json_path *path, struct json_place *ret)
+int json_place_find(struct json_node *root, const struct json_path *path, struct json_place *ret)
 {
 	const char *segment = path->segments.at;
-	struct json_object *node = root;
+	struct json_node *node = root;
 
 	MUST(path->count > 0);
 	for (uint32_t left = path->count;; segment += strlen(segment) + 1) {
@@ -55,55 +56,58 @@ int json_place_find(struct json_object *root, const struct json_path *path, stru
 			return error;
 		if (--left == 0)
 			return 0;
-		if (!json_place_get(ret, &node))
+		node = json_place_get(ret);
+		if (!node)
 			return -ENOENT;
 	}
 }
 
-bool json_place_get(const struct json_place *place, struct json_object **ret)
+struct json_node *json_place_get(const struct json_place *place)
 {
+	if (place->index == SIZE_MAX)
+		return NULL;
 	if (!place->in_array)
-		return json_object_object_get_ex(place->parent, place->name, ret);
-	if (place->index >= json_object_array_length(place->parent))
-		return false;
-	*ret = json_object_array_get_idx(place->parent, place->index);
-	return true;
+		return &place->parent->members.all[place->index].value;
+	if (place->index >= place->parent->elements.count)
+		return NULL;
+	return json_elements_at(&place->parent->elements, place->index);
 }
 
-void json_place_replace(const struct json_place *place, struct json_object *value)
+void json_place_replace(const struct json_place *place, struct json_node value)
+{
+	struct json_node *node = json_place_get(place);
+
+	MUST(node);
+	json_tree_free(*node);
+	*node = value;
+}
+
+void json_place_insert(const struct json_place *place, struct json_node value)
 {
 	if (place->in_array)
-		MUST(json_object_array_put_idx(place->parent, place->index, value) == 0);
+		json_elements_insert(&place->parent->elements, place->index, value);
 	else
-		MUST(json_object_object_add(place->parent, place->name, value) == 0);
+		json_members_add(&place->parent->members, span_string(place->name), value);
 }
 
-void json_place_insert(const struct json_place *place, struct json_object *value)
+struct json_node json_place_take(const struct json_place *place)
 {
-	if (!place->in_array) {
-		MUST(json_object_object_add(place->parent, place->name, value) == 0);
-		return;
-	}
-	size_t length = json_object_array_length(place->parent);
-	MUST(place->index <= length);
-	MUST(json_object_array_add(place->parent, value) == 0);
-	/* json_object_array_insert_idx() came with json-c 0.17. */
-	void **elements = json_object_get_array(place->parent)->array;
-	memmove(&elements[place->index + 1], &elements[place->index],
-		(length - place->index) * sizeof(*elements));
-	elements[place->index] = value;
-}
-
-void json_place_remove(const struct json_place *place)
-{
-	if (place->in_array)
-		MUST(json_object_array_del_idx(place->parent, place->index, 1) == 0);
-	else
-		json_object_object_del(place->parent, place->name);
+	MUST(json_place_get(place));
+	return place->in_array ? json_elements_take(&place->parent->elements, place->index)
+			       : json_members_take(&place->parent->members, place->index);
 }
 
 size_t json_place_siblings(const struct json_place *place)
 {
-	return place->in_array ? json_object_array_length(place->parent)
-			       : (size_t)json_object_object_length(place->parent);
+	return place->in_array ? place->parent->elements.count : place->parent->members.count;
+}
+
+size_t json_place_name_size(const struct json_place *place)
+{
+	struct buffer CLEANUP(buffer_fini) name = {0};
+
+	if (place->index != SIZE_MAX)
+		return json_members_name(&place->parent->members, place->index).len;
+	buffer_append_json(&name, span_string(place->name));
+	return name.len;
 }

@@ -1,215 +1,199 @@
-/* json_tree.c — from tokens to json-c trees and back, and equality between both. */
-#include "json_tree.h"
-#include <inttypes.h>
+/* json_tree.c — nodes: taking apart, copying, writing down, comparing. */
+#include "json_container.h"
 
-/* Decoded, with a NUL for json-c. Good until the scratch is used again. */
-static struct span string_of(const struct json *doc, uint32_t token, struct buffer *scratch)
+static bool is_container(struct json_node node)
 {
-	scratch->len = 0;
-	MUST(json_string(doc, token, scratch) == 0);
-	*buffer_reserve(scratch, 1) = '\0';
-	return buffer_span(scratch);
+	return !node.doc || node.doc->tokens[node.token].type >= JSON_ARRAY;
 }
 
-static struct json_object *create_with_text(const struct json *doc, uint32_t token,
-					    struct buffer *scratch)
+bool json_tree_open(struct json_node *node, struct json_container **ret)
 {
-	scratch->len = 0;
-	buffer_append_span(scratch, json_raw(doc, token));
-	buffer_append_char(scratch, '\0');
-	return json_object_new_double_s(strtod(scratch->at, NULL), scratch->at);
-}
+	if (!is_container(*node))
+		return false;
+	if (node->doc) {
+		struct json_container *container = malloc(sizeof(*container));
 
-static struct json_object *create_integer(const struct json *doc, uint32_t token,
-					  struct buffer *scratch)
-{
-	struct span raw = json_raw(doc, token);
-	uint64_t magnitude = 0;
-	int64_t small;
-
-	/* -0 is the one integer whose text json-c would not give back. */
-	if (span_equals(raw, SPAN("-0")))
-		return create_with_text(doc, token, scratch);
-	if (json_int64(doc, token, &small) == 0)
-		return json_object_new_int64(small);
-	for (size_t i = 0; i < raw.len; i++)
-		magnitude = magnitude * 10 + (uint64_t)(raw.at[i] - '0');
-	return json_object_new_uint64(magnitude);
-}
-
-static struct json_object *create_node(const struct json *doc, uint32_t token,
-				       struct buffer *scratch);
-
-static struct json_object *create_object(const struct json *doc, uint32_t token,
-					 struct buffer *scratch)
-{
-	struct json_object *object = json_object_new_object();
-
-	MUST(object);
-	for (uint32_t i = token + 1; i < doc->tokens[token].next; i = doc->tokens[i + 1].next) {
-		struct json_object *value = create_node(doc, i + 1, scratch);
-		/* The scanner has refused duplicates. */
-		MUST(json_object_object_add_ex(object, string_of(doc, i, scratch).at, value,
-					       JSON_C_OBJECT_ADD_KEY_IS_NEW) == 0);
+		MUST(container);
+		container->is_array = node->doc->tokens[node->token].type == JSON_ARRAY;
+		if (container->is_array)
+			json_elements_init(&container->elements, node->doc, node->token);
+		else
+			json_members_init(&container->members, node->doc, node->token);
+		node->doc = NULL;
+		node->container = container;
 	}
-	return object;
+	*ret = node->container;
+	return true;
 }
 
-static struct json_object *create_array(const struct json *doc, uint32_t token,
-					struct buffer *scratch)
+struct json_node json_tree_copy(struct json_node node)
 {
-	uint32_t count = doc->tokens[token].count;
-	struct json_object *array = json_object_new_array_ext(count ? (int)count : 1);
-
-	MUST(array);
-	for (uint32_t i = token + 1; i < doc->tokens[token].next; i = doc->tokens[i].next)
-		MUST(json_object_array_add(array, create_node(doc, i, scratch)) == 0);
-	return array;
-}
-
-static struct json_object *create_node(const struct json *doc, uint32_t token,
-				       struct buffer *scratch)
-{
-	struct json_object *node = NULL;
-	struct span string;
-
-	switch (doc->tokens[token].type) {
-	case JSON_NULL:
-		return NULL;
-	case JSON_FALSE:
-	case JSON_TRUE:
-		node = json_object_new_boolean(doc->tokens[token].type == JSON_TRUE);
-		break;
-	case JSON_INTEGER:
-		node = create_integer(doc, token, scratch);
-		break;
-	case JSON_DOUBLE:
-		node = create_with_text(doc, token, scratch);
-		break;
-	case JSON_STRING:
-		string = string_of(doc, token, scratch);
-		node = json_object_new_string_len(string.at, (int)string.len);
-		break;
-	case JSON_ARRAY:
-		return create_array(doc, token, scratch);
-	case JSON_OBJECT:
-		return create_object(doc, token, scratch);
-	}
-	MUST(node);
-	return node;
-}
-
-struct json_object *json_tree_create(const struct json *doc, uint32_t token)
-{
-	struct buffer CLEANUP(buffer_fini) scratch = {0};
-
-	MUST(doc->text.len <= JSON_TREE_TEXT_MAX);
-	return create_node(doc, token, &scratch);
-}
-
-struct json_object *json_tree_copy(struct json_object *node)
-{
-	struct json_object *copy = NULL;
-
-	if (node)
-		MUST(json_object_deep_copy(node, &copy, NULL) == 0);
-	return copy;
-}
-
-static struct span node_string(struct json_object *node)
-{
-	return span_of(json_object_get_string(node), (size_t)json_object_get_string_len(node));
-}
-
-static void format_integer(struct json_object *node, struct buffer *ret)
-{
-	int64_t value = json_object_get_int64(node);
-
-	/* Above int64 json-c answers with its maximum. */
-	if (value < 0)
-		buffer_append_i64(ret, value);
+	if (node.doc)
+		return node;
+	struct json_container *copy = malloc(sizeof(*copy));
+	MUST(copy);
+	copy->is_array = node.container->is_array;
+	if (copy->is_array)
+		json_elements_copy(&copy->elements, &node.container->elements);
 	else
-		buffer_append_u64(ret, json_object_get_uint64(node));
+		json_members_copy(&copy->members, &node.container->members);
+	return (struct json_node){.container = copy};
 }
 
-static void format_object(struct json_object *node, struct buffer *ret)
+void json_tree_free(struct json_node node)
 {
-	const char *comma = "{";
+	if (node.doc || !node.container)
+		return;
+	if (node.container->is_array)
+		json_elements_fini(&node.container->elements);
+	else
+		json_members_fini(&node.container->members);
+	free(node.container);
+}
 
-	json_object_object_foreach(node, name, value)
-	{
-		buffer_append_string(ret, comma);
-		buffer_append_json(ret, span_string(name));
-		buffer_append_char(ret, ':');
-		json_tree_format(value, ret);
-		comma = ",";
+/* --- each node in its turn --- */
+
+typedef void (*visit_fn)(void *arg, struct span name, struct json_node value);
+
+/* In their order; names are raw, empty in an array. */
+static void for_each(const struct json_container *container, visit_fn visit, void *arg)
+{
+	if (container->is_array) {
+		const struct json_elements *elements = &container->elements;
+
+		for (size_t i = 0; i < elements->block_count; i++)
+			for (size_t j = 0; j < elements->lens[i]; j++)
+				visit(arg, SPAN_NONE, elements->blocks[i][j]);
+		return;
 	}
-	buffer_append_string(ret, *comma == '{' ? "{}" : "}");
+	for (size_t i = 0; i < container->members.end; i++) {
+		struct json_node value = container->members.all[i].value;
+
+		if (json_node_is_there(value))
+			visit(arg, json_members_name(&container->members, i), value);
+	}
 }
 
-static void format_array(struct json_object *node, struct buffer *ret)
-{
-	size_t count = json_object_array_length(node);
+/* --- size and text --- */
 
-	buffer_append_char(ret, '[');
-	for (size_t i = 0; i < count; i++) {
-		if (i)
+/* Of a subtree: all of its tokens, commas, colons and brackets. */
+static size_t text_size(const struct json *doc, uint32_t token)
+{
+	size_t size = 0;
+
+	for (uint32_t i = token; i < doc->tokens[token].next; i++) {
+		const struct json_token *at = &doc->tokens[i];
+
+		if (at->type < JSON_ARRAY)
+			size += at->len;
+		else
+			size += 2 + (at->type == JSON_OBJECT ? at->count : 0) + at->count -
+				(at->count > 0);
+	}
+	return size;
+}
+
+struct measure {
+	size_t size;
+	size_t count;
+};
+
+static void measure_one(void *arg, struct span name, struct json_node value)
+{
+	struct measure *measure = arg;
+
+	measure->size += (measure->count++ > 0) + name.len + (name.len > 0) + json_tree_size(value);
+}
+
+size_t json_tree_size(struct json_node node)
+{
+	struct measure measure = {.size = 2};
+
+	if (node.doc)
+		return text_size(node.doc, node.token);
+	for_each(node.container, measure_one, &measure);
+	return measure.size;
+}
+
+/* Each token as it stands, without what stands between them. */
+static void format_spaced(const struct json *doc, uint32_t token, struct buffer *ret)
+{
+	const struct json_token *tokens = doc->tokens;
+	bool is_object = tokens[token].type == JSON_OBJECT;
+
+	if (tokens[token].type < JSON_ARRAY) {
+		buffer_append_span(ret, json_raw(doc, token));
+		return;
+	}
+	buffer_append_char(ret, is_object ? '{' : '[');
+	for (uint32_t i = token + 1; i < tokens[token].next; i = tokens[i].next) {
+		if (i > token + 1)
 			buffer_append_char(ret, ',');
-		json_tree_format(json_object_array_get_idx(node, i), ret);
+		if (is_object) {
+			buffer_append_span(ret, json_raw(doc, i++));
+			buffer_append_char(ret, ':');
+		}
+		format_spaced(doc, i, ret);
 	}
-	buffer_append_char(ret, ']');
+	buffer_append_char(ret, is_object ? '}' : ']');
 }
 
-void json_tree_format(struct json_object *node, struct buffer *ret)
+struct format {
+	struct buffer *ret;
+	bool any;
+};
+
+static void format_one(void *arg, struct span name, struct json_node value)
 {
-	switch (json_object_get_type(node)) {
-	case json_type_null:
-		buffer_append_string(ret, "null");
-		break;
-	case json_type_boolean:
-		buffer_append_string(ret, json_object_get_boolean(node) ? "true" : "false");
-		break;
-	case json_type_double:
-		/* The text that json_object_new_double_s() was given. */
-		buffer_append_string(ret, json_object_get_userdata(node));
-		break;
-	case json_type_int:
-		format_integer(node, ret);
-		break;
-	case json_type_string:
-		buffer_append_json(ret, node_string(node));
-		break;
-	case json_type_array:
-		format_array(node, ret);
-		break;
-	case json_type_object:
-		format_object(node, ret);
-		break;
+	struct format *format = arg;
+
+	if (format->any)
+		buffer_append_char(format->ret, ',');
+	format->any = true;
+	if (name.len) {
+		buffer_append_span(format->ret, name);
+		buffer_append_char(format->ret, ':');
 	}
+	json_tree_format(value, format->ret);
 }
 
-unsigned json_tree_depth(struct json_object *node)
+void json_tree_format(struct json_node node, struct buffer *ret)
+{
+	struct format format = {.ret = ret};
+
+	if (node.doc && text_size(node.doc, node.token) == node.doc->tokens[node.token].len) {
+		buffer_append_span(ret, json_raw(node.doc, node.token));
+		return;
+	}
+	if (node.doc) {
+		format_spaced(node.doc, node.token, ret);
+		return;
+	}
+	buffer_append_char(ret, node.container->is_array ? '[' : '{');
+	for_each(node.container, format_one, &format);
+	buffer_append_char(ret, node.container->is_array ? ']' : '}');
+}
+
+static void deepen(void *arg, struct span name, struct json_node value)
+{
+	unsigned *deepest = arg, depth = json_tree_depth(value);
+
+	(void)name;
+	if (depth > *deepest)
+		*deepest = depth;
+}
+
+unsigned json_tree_depth(struct json_node node)
 {
 	unsigned deepest = 0;
 
-	if (json_object_is_type(node, json_type_object)) {
-		json_object_object_foreach(node, name, value)
-		{
-			(void)name;
-			unsigned depth = json_tree_depth(value);
-			deepest = depth > deepest ? depth : deepest;
-		}
-		return deepest + 1;
-	}
-	if (json_object_is_type(node, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(node); i++) {
-			unsigned depth = json_tree_depth(json_object_array_get_idx(node, i));
-			deepest = depth > deepest ? depth : deepest;
-		}
-		return deepest + 1;
-	}
-	return 0;
+	if (node.doc)
+		return json_depth(node.doc, node.token);
+	for_each(node.container, deepen, &deepest);
+	return deepest + 1;
 }
+
+/* --- equality --- */
 
 /* What a comparison carries along. */
 struct comparison {
@@ -218,87 +202,88 @@ struct comparison {
 	struct buffer scratch;
 };
 
-static bool numbers_equal(struct json_object *node, uint32_t token, struct comparison *comparison)
+static bool is_number(uint8_t type)
 {
-	uint8_t type = comparison->doc->tokens[token].type;
-
-	if (type != JSON_INTEGER && type != JSON_DOUBLE)
-		return false;
-	comparison->scratch.len = 0;
-	json_tree_format(node, &comparison->scratch);
-	struct span text = buffer_span(&comparison->scratch);
-	/* One token over the node's text, so that json_equals() decides. Of two integers it looks
-	 * at all 64 bits; a double on one side makes it compare both as such. */
-	bool is_integer = comparison->numbers == JSON_TREE_NUMBERS_STRICT &&
-			  !memchr(text.at, '.', text.len) && !memchr(text.at, 'e', text.len) &&
-			  !memchr(text.at, 'E', text.len);
-	struct json_token number = {.len = (uint32_t)text.len,
-				    .next = 1,
-				    .type = is_integer ? JSON_INTEGER : JSON_DOUBLE};
-	struct json wrapped = {.text = text, .tokens = &number, .count = 1};
-	return json_equals(&wrapped, 0, comparison->doc, token);
+	return type == JSON_INTEGER || type == JSON_DOUBLE;
 }
 
-static bool nodes_equal(struct json_object *node, uint32_t token, struct comparison *comparison);
-
-static bool objects_equal(struct json_object *node, uint32_t token, struct comparison *comparison)
+/* A double on one side makes json_equals() compare both as such. */
+static bool equal_as_doubles(struct json_node node, const struct json *doc, uint32_t token)
 {
-	const struct json_token *tokens = comparison->doc->tokens;
+	struct json_token number = node.doc->tokens[node.token];
+	const struct json alone = {.text = node.doc->text, .tokens = &number, .count = 1};
 
-	if ((size_t)json_object_object_length(node) != tokens[token].count)
+	number.type = JSON_DOUBLE;
+	number.next = 1;
+	return json_equals(&alone, 0, doc, token);
+}
+
+static bool nodes_equal(struct json_node *node, uint32_t token, struct comparison *comparison);
+
+static bool objects_equal(struct json_members *members, uint32_t token,
+			  struct comparison *comparison)
+{
+	const struct json *doc = comparison->doc;
+
+	if (members->count != doc->tokens[token].count)
 		return false;
-	for (uint32_t i = token + 1; i < tokens[token].next; i = tokens[i + 1].next) {
-		struct json_object *value;
-		struct span name = string_of(comparison->doc, i, &comparison->scratch);
-		if (!json_object_object_get_ex(node, name.at, &value) ||
-		    !nodes_equal(value, i + 1, comparison))
+	for (uint32_t i = token + 1; i < doc->tokens[token].next; i = doc->tokens[i + 1].next) {
+		comparison->scratch.len = 0;
+		MUST(json_string(doc, i, &comparison->scratch) == 0);
+		size_t place = json_members_find(members, buffer_span(&comparison->scratch));
+		if (place == SIZE_MAX ||
+		    !nodes_equal(&members->all[place].value, i + 1, comparison))
 			return false;
 	}
 	return true;
 }
 
-static bool arrays_equal(struct json_object *node, uint32_t token, struct comparison *comparison)
+static bool arrays_equal(struct json_elements *elements, uint32_t token,
+			 struct comparison *comparison)
 {
 	const struct json_token *tokens = comparison->doc->tokens;
 	size_t index = 0;
 
-	if (json_object_array_length(node) != tokens[token].count)
+	if (elements->count != tokens[token].count)
 		return false;
-	for (uint32_t i = token + 1; i < tokens[token].next; i = tokens[i].next) {
-		if (!nodes_equal(json_object_array_get_idx(node, index++), i, comparison))
+	for (uint32_t i = token + 1; i < tokens[token].next; i = tokens[i].next)
+		if (!nodes_equal(json_elements_at(elements, index++), i, comparison))
 			return false;
-	}
 	return true;
 }
 
-static bool nodes_equal(struct json_object *node, uint32_t token, struct comparison *comparison)
+static bool nodes_equal(struct json_node *node, uint32_t token, struct comparison *comparison)
 {
-	uint8_t type = comparison->doc->tokens[token].type;
+	const struct json *doc = comparison->doc;
+	uint8_t type = doc->tokens[token].type;
+	struct json_container *container;
 
-	switch (json_object_get_type(node)) {
-	case json_type_null:
-		return type == JSON_NULL;
-	case json_type_boolean:
-		return type == (json_object_get_boolean(node) ? JSON_TRUE : JSON_FALSE);
-	case json_type_double:
-	case json_type_int:
-		return numbers_equal(node, token, comparison);
-	case json_type_string:
-		return json_string_equals(comparison->doc, token, node_string(node));
-	case json_type_array:
-		return type == JSON_ARRAY && arrays_equal(node, token, comparison);
-	case json_type_object:
-		return type == JSON_OBJECT && objects_equal(node, token, comparison);
-	}
-	return false;
+	if (node->doc && (comparison->numbers == JSON_TREE_NUMBERS_STRICT || !is_container(*node)))
+		return json_equals(node->doc, node->token, doc, token) ||
+		       (comparison->numbers == JSON_TREE_NUMBERS_LOOSE && is_number(type) &&
+			is_number(node->doc->tokens[node->token].type) &&
+			equal_as_doubles(*node, doc, token));
+	MUST(json_tree_open(node, &container));
+	return container->is_array
+		       ? type == JSON_ARRAY && arrays_equal(&container->elements, token, comparison)
+		       : type == JSON_OBJECT &&
+				 objects_equal(&container->members, token, comparison);
 }
 
-bool json_tree_equals(struct json_object *node, const struct json *doc, uint32_t token,
+bool json_tree_equals(struct json_node *node, const struct json *doc, uint32_t token,
 		      enum json_tree_numbers numbers)
 {
 	struct comparison comparison = {.doc = doc, .numbers = numbers};
-	bool equal = nodes_equal(node, token, &comparison);
 
+	/* What is equal strictly is so loosely, too. Asked once: at every level it would cost depth
+	 * times size. */
+	if (node->doc) {
+		bool equal = json_equals(node->doc, node->token, doc, token);
+
+		if (equal || numbers == JSON_TREE_NUMBERS_STRICT)
+			return equal;
+	}
+	bool equal = nodes_equal(node, token, &comparison);
 	buffer_fini(&comparison.scratch);
 	return equal;
 }

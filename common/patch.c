@@ -1,5 +1,5 @@
-/* patch.c — JSON Patch (RFC 6902): the operations, done on a json-c tree that is thrown away if one
- * of them fails. */
+/* patch.c — JSON Patch (RFC 6902): the operations, done on a tree that is thrown away if one of
+ * them fails. */
 #include "patch_document.h"
 
 /* In bytes of JSON copied, as a multiple of the largest document. */
@@ -12,13 +12,13 @@ static int run_add(struct patch *patch)
 
 	if (error)
 		return error;
-	struct json_object *value = json_tree_create(patch->operations, patch->value);
-	return patch_add_value(patch, value, patch_measure(patch, value));
+	struct json_node value = json_node_of(patch->operations, patch->value);
+	return patch_add_value(patch, value, json_tree_size(value));
 }
 
 static int run_remove(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	struct json_place place;
 
 	/* Nothing would be left, and nothing is no JSON text. */
@@ -26,12 +26,14 @@ static int run_remove(struct patch *patch)
 		return patch_fail(patch, -EINVAL, PATCH_INVALID,
 				  "the whole document cannot be removed");
 	int error = patch_find(patch, &patch->path, &place, &value);
-	return error ? error : patch_remove_at(patch, &place, patch_measure(patch, value));
+	if (!error)
+		json_tree_free(patch_take_at(patch, &place, json_tree_size(*value)));
+	return error;
 }
 
 static int run_replace(struct patch *patch)
 {
-	struct json_object *old;
+	struct json_node *old;
 	struct json_place place = {0};
 	int error = patch_check_depth(patch, json_depth(patch->operations, patch->value));
 
@@ -39,34 +41,34 @@ static int run_replace(struct patch *patch)
 		error = patch_find(patch, &patch->path, &place, &old);
 	if (error)
 		return error;
-	struct json_object *value = json_tree_create(patch->operations, patch->value);
-	size_t size = patch_measure(patch, value);
+	struct json_node value = json_node_of(patch->operations, patch->value);
+	size_t size = json_tree_size(value);
 	if (patch->path.path.count == 0)
 		patch_replace_root(patch, value, size);
 	else
-		patch_replace_at(patch, &place, old, value, size);
+		patch_replace_at(patch, &place, value, size);
 	return 0;
 }
 
 static int run_copy(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	int error = patch_read(patch, &patch->from, &value);
 
 	if (error)
 		return error;
-	size_t size = patch_measure(patch, value);
+	size_t size = json_tree_size(*value);
 	if ((error = patch_add_work(patch, size)) || (error = patch_check_size(patch, size)) ||
-	    (error = patch_check_moved_depth(patch, value)))
+	    (error = patch_check_moved_depth(patch, *value)))
 		return error;
-	return patch_add_value(patch, json_tree_copy(value), size);
+	return patch_add_value(patch, json_tree_copy(*value), size);
 }
 
 /* As `remove` followed by `add`, as the RFC has it. The size of what is moved matters only if all
  * else goes. */
 static int run_move(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	struct json_place place = {0};
 	int error;
 
@@ -76,21 +78,15 @@ static int run_move(struct patch *patch)
 	if (patch->from.path.count == 0)
 		return 0; /* the root onto itself */
 	if ((error = patch_find(patch, &patch->from, &place, &value)) ||
-	    (error = patch_check_moved_depth(patch, value)))
+	    (error = patch_check_moved_depth(patch, *value)))
 		return error;
-	size_t size = patch->path.path.count ? 0 : patch_measure(patch, value);
-	json_object_get(value);
-	error = patch_remove_at(patch, &place, size);
-	if (error) {
-		json_object_put(value);
-		return error;
-	}
-	return patch_add_value(patch, value, size);
+	size_t size = patch->path.path.count ? 0 : json_tree_size(*value);
+	return patch_add_value(patch, patch_take_at(patch, &place, size), size);
 }
 
 static int run_test(struct patch *patch)
 {
-	struct json_object *value;
+	struct json_node *value;
 	int error = patch_read(patch, &patch->path, &value);
 
 	if (error)
@@ -102,11 +98,11 @@ static int run_test(struct patch *patch)
 			  PATCH_SHOWN(&patch->path));
 }
 
-static const struct {
+static const struct operation_kind {
 	const char *name;
 	int (*run)(struct patch *patch);
 	bool has_value;
-	bool has_from;
+	bool has_from; /* and so reads what stands there */
 } operation_kinds[] = {
 	{"add", run_add, true, false},         {"remove", run_remove, false, false},
 	{"replace", run_replace, true, false}, {"move", run_move, false, true},
@@ -126,10 +122,37 @@ static int read_pointer(struct patch *patch, uint32_t operation, const char *mem
 	return 0;
 }
 
+/* NULL: no such operation. */
+static const struct operation_kind *find_kind(const struct json *doc, uint32_t name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(operation_kinds); i++)
+		if (json_string_equals(doc, name, span_string(operation_kinds[i].name)))
+			return &operation_kinds[i];
+	return NULL;
+}
+
+bool patch_reads(const struct json *doc, uint32_t array, uint32_t *ret_operation)
+{
+	uint32_t index = 0;
+
+	if (doc->tokens[array].type != JSON_ARRAY)
+		return false;
+	for (uint32_t i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next) {
+		uint32_t name = json_member(doc, i, SPAN("op"));
+		const struct operation_kind *kind = name ? find_kind(doc, name) : NULL;
+
+		if (kind && (kind->has_from || kind->run == run_test)) {
+			*ret_operation = index;
+			return true;
+		}
+		index++;
+	}
+	return false;
+}
+
 static int run_operation(struct patch *patch, uint32_t operation)
 {
 	const struct json *doc = patch->operations;
-	size_t kind = 0;
 	int error;
 
 	if (doc->tokens[operation].type != JSON_OBJECT)
@@ -137,22 +160,19 @@ static int run_operation(struct patch *patch, uint32_t operation)
 	uint32_t name = json_member(doc, operation, SPAN("op"));
 	if (!name || doc->tokens[name].type != JSON_STRING)
 		return patch_fail(patch, -EINVAL, PATCH_INVALID, "no string member \"op\"");
-	while (kind < ARRAY_LEN(operation_kinds) &&
-	       !json_string_equals(doc, name, span_string(operation_kinds[kind].name)))
-		kind++;
-	if (kind == ARRAY_LEN(operation_kinds))
+	const struct operation_kind *kind = find_kind(doc, name);
+	if (!kind)
 		return patch_fail(
 			patch, -EINVAL, PATCH_INVALID, "unknown operation %.*s",
 			SPAN_ARGS(patch_clip(json_raw(doc, name).at, json_raw(doc, name).len, 90)));
 	if ((error = read_pointer(patch, operation, "path", &patch->path)))
 		return error;
-	if (operation_kinds[kind].has_from &&
-	    (error = read_pointer(patch, operation, "from", &patch->from)))
+	if (kind->has_from && (error = read_pointer(patch, operation, "from", &patch->from)))
 		return error;
 	patch->value = json_member(doc, operation, SPAN("value"));
-	if (operation_kinds[kind].has_value && !patch->value)
+	if (kind->has_value && !patch->value)
 		return patch_fail(patch, -EINVAL, PATCH_INVALID, "no member \"value\"");
-	error = operation_kinds[kind].run(patch);
+	error = kind->run(patch);
 	return error ? error : patch_check_size(patch, 0);
 }
 
@@ -174,7 +194,7 @@ static int run_operations(struct patch *patch)
 /* The last operation is named: the result is its. */
 static int append_result(struct patch *patch, size_t size_max, struct buffer *ret)
 {
-	size_t size = patch_measure(patch, patch->root);
+	size_t size = json_tree_size(patch->root);
 
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 	MUST(size == patch->size);
@@ -187,14 +207,15 @@ static int append_result(struct patch *patch, size_t size_max, struct buffer *re
 				  "the result has %zu bytes, at most %zu are allowed", size,
 				  size_max);
 	}
-	buffer_append_span(ret, buffer_span(&patch->scratch));
+	buffer_reserve(ret, size);
+	json_tree_format(patch->root, ret);
 	return 0;
 }
 
 static void patch_init(struct patch *patch, const struct json *target, size_t size_max)
 {
-	patch->root = json_tree_create(target, 0);
-	patch->size = patch_measure(patch, patch->root);
+	patch->root = json_node_of(target, 0);
+	patch->size = json_tree_size(patch->root);
 	patch->depth_bound = json_depth(target, 0);
 
 	/* A limit that was lowered later must not keep a document from being made smaller. */
@@ -210,15 +231,12 @@ int patch_apply(const struct json *target, const struct json *operations, size_t
 {
 	struct patch patch = {.operations = operations, .fault = ret_fault};
 
-	if (target->text.len > JSON_TREE_TEXT_MAX || operations->text.len > JSON_TREE_TEXT_MAX)
-		return patch_fail(&patch, -E2BIG, PATCH_INVALID, "the texts are too long");
 	patch_init(&patch, target, size_max);
 	int error = run_operations(&patch);
 	if (!error)
 		error = append_result(&patch, size_max, ret);
-	json_object_put(patch.root);
+	json_tree_free(patch.root);
 	patch_pointer_fini(&patch.path);
 	patch_pointer_fini(&patch.from);
-	buffer_fini(&patch.scratch);
 	return error;
 }

@@ -19,13 +19,18 @@ struct patch_fault {
 /* Appends the patched document to `ret`. `operations` must be an array (else PATCH_INVALID,
  * operation 0). 0, or -EINVAL (kind INVALID), -ENOENT (PATH_MISSING), -EILSEQ (TEST_FAILED); then
  * ret is unchanged and *ret_fault set. -E2BIG: the result would exceed size_max bytes (copy bombs
- * stop early); *ret_fault is set with kind INVALID. Also -E2BIG: what the operations copy and shift
- * meanwhile is out of proportion to the document. -EINVAL: what would get deeper than
+ * stop early); *ret_fault is set with kind INVALID. Also -E2BIG: what the operations copy meanwhile
+ * is out of proportion to the document. -EINVAL: what would get deeper than
  * JSON_DEPTH_LIMIT. Numbers keep their text; `test` compares as json_equals(). The whole document
  * may be replaced by any value, but not removed (INVALID). In an array anything but `-` or digits
  * without leading zeros is an index that is not there (PATH_MISSING); so is `-` where something
  * must be there. */
 int patch_apply(const struct json *target, const struct json *operations, size_t size_max,
 		struct buffer *ret, struct patch_fault *ret_fault);
+
+/* True: an operation looks at what is in the document (`test`, `copy`, `move`), so who patches must
+ * be allowed to read it; *ret_operation is the first one's index. `array` is a token of any type.
+ * What is no operation looks at nothing. */
+bool patch_reads(const struct json *doc, uint32_t array, uint32_t *ret_operation);
 
 #endif

@@ -2,9 +2,6 @@
 #include "patch_document.h"
 #include <stdarg.h>
 
-/* Array elements that are shifted in the time in which one byte of JSON is copied. */
-#define PATCH_SHIFTS_PER_BYTE 64
-
 int patch_fail(struct patch *patch, int error, enum patch_fault_kind kind, const char *format, ...)
 {
 	va_list args;
@@ -43,33 +40,22 @@ int patch_add_work(struct patch *patch, size_t bytes)
 	patch->work += bytes;
 	if (patch->work <= patch->work_limit)
 		return 0;
-	return patch_fail(patch, -E2BIG, PATCH_INVALID, "operations copy or shift too much data");
-}
-
-size_t patch_measure(struct patch *patch, struct json_object *node)
-{
-	patch->scratch.len = 0;
-	json_tree_format(node, &patch->scratch);
-	return patch->scratch.len;
+	return patch_fail(patch, -E2BIG, PATCH_INVALID, "operations copy too much data");
 }
 
 /* What a member or element takes beside its value. `siblings`: others in its container. */
-static size_t measure_entry(struct patch *patch, const struct json_place *place, size_t siblings)
+static size_t measure_entry(const struct json_place *place, size_t siblings)
 {
 	size_t comma = siblings > 0;
 
-	if (place->in_array)
-		return comma;
-	patch->scratch.len = 0;
-	buffer_append_json(&patch->scratch, span_string(place->name));
-	return patch->scratch.len + 1 + comma;
+	return place->in_array ? comma : json_place_name_size(place) + 1 + comma;
 }
 
 /* The container of the place; the place itself need not exist. Not for the root. */
 static int find(struct patch *patch, const struct patch_pointer *pointer, struct json_place *ret)
 {
 	*ret = (struct json_place){0};
-	switch (json_place_find(patch->root, &pointer->path, ret)) {
+	switch (json_place_find(&patch->root, &pointer->path, ret)) {
 	case 0:
 		break;
 	case -ENOENT:
@@ -85,22 +71,23 @@ static int find(struct patch *patch, const struct patch_pointer *pointer, struct
 
 /* The place and what is there. */
 int patch_find(struct patch *patch, const struct patch_pointer *pointer, struct json_place *ret,
-	       struct json_object **ret_value)
+	       struct json_node **ret_value)
 {
 	int error = find(patch, pointer, ret);
 
-	if (!error && !json_place_get(ret, ret_value))
-		error = fail_missing(patch, pointer, ret);
-	return error;
+	if (error)
+		return error;
+	*ret_value = json_place_get(ret);
+	return *ret_value ? 0 : fail_missing(patch, pointer, ret);
 }
 
 /* As patch_find(), where the root will do. */
 int patch_read(struct patch *patch, const struct patch_pointer *pointer,
-	       struct json_object **ret_value)
+	       struct json_node **ret_value)
 {
 	struct json_place place;
 
-	*ret_value = patch->root;
+	*ret_value = &patch->root;
 	return pointer->path.count ? patch_find(patch, pointer, &place, ret_value) : 0;
 }
 
@@ -126,7 +113,7 @@ int patch_check_depth(struct patch *patch, size_t depth)
 
 /* For what stands at `from` and is to stand at `path` too. Its depth is followed only where the
  * bound does not do. */
-int patch_check_moved_depth(struct patch *patch, struct json_object *value)
+int patch_check_moved_depth(struct patch *patch, struct json_node value)
 {
 	size_t from = patch->from.path.count;
 	size_t bound = patch->depth_bound > from ? patch->depth_bound - from : 0;
@@ -141,22 +128,22 @@ int patch_check_moved_depth(struct patch *patch, struct json_object *value)
 	return patch_check_depth(patch, bound);
 }
 
-void patch_replace_root(struct patch *patch, struct json_object *value, size_t size)
+void patch_replace_root(struct patch *patch, struct json_node value, size_t size)
 {
-	json_object_put(patch->root);
+	json_tree_free(patch->root);
 	patch->root = value;
 	patch->size = size;
 }
 
-void patch_replace_at(struct patch *patch, const struct json_place *place, struct json_object *old,
-		      struct json_object *value, size_t size)
+void patch_replace_at(struct patch *patch, const struct json_place *place, struct json_node value,
+		      size_t size)
 {
-	patch->size -= patch_measure(patch, old);
+	patch->size -= json_tree_size(*json_place_get(place));
 	patch->size += size;
 	json_place_replace(place, value);
 }
 
-static int insert_at(struct patch *patch, struct json_place *place, struct json_object *value,
+static int insert_at(struct patch *patch, struct json_place *place, struct json_node value,
 		     size_t size)
 {
 	size_t length = json_place_siblings(place);
@@ -166,20 +153,16 @@ static int insert_at(struct patch *patch, struct json_place *place, struct json_
 			place->index = length;
 		if (place->index > length)
 			return fail_missing(patch, &patch->path, place);
-		int error = patch_add_work(patch, (length - place->index) / PATCH_SHIFTS_PER_BYTE);
-		if (error)
-			return error;
 	}
-	patch->size += size + measure_entry(patch, place, length);
+	patch->size += size + measure_entry(place, length);
 	json_place_insert(place, value);
 	return 0;
 }
 
 /* `add` of RFC 6902 at patch->path, of a value that formats to `size` bytes. Owns it, also on
  * failure. */
-int patch_add_value(struct patch *patch, struct json_object *value, size_t size)
+int patch_add_value(struct patch *patch, struct json_node value, size_t size)
 {
-	struct json_object *old;
 	struct json_place place;
 
 	if (patch->path.path.count == 0) {
@@ -187,25 +170,17 @@ int patch_add_value(struct patch *patch, struct json_object *value, size_t size)
 		return 0;
 	}
 	int error = find(patch, &patch->path, &place);
-	if (!error && !place.in_array && json_place_get(&place, &old))
-		patch_replace_at(patch, &place, old, value, size);
+	if (!error && !place.in_array && json_place_get(&place))
+		patch_replace_at(patch, &place, value, size);
 	else if (!error)
 		error = insert_at(patch, &place, value, size);
 	if (error)
-		json_object_put(value);
+		json_tree_free(value);
 	return error;
 }
 
-int patch_remove_at(struct patch *patch, const struct json_place *place, size_t size)
+struct json_node patch_take_at(struct patch *patch, const struct json_place *place, size_t size)
 {
-	size_t length = json_place_siblings(place);
-
-	if (place->in_array) {
-		int error = patch_add_work(patch, (length - place->index) / PATCH_SHIFTS_PER_BYTE);
-		if (error)
-			return error;
-	}
-	patch->size -= size + measure_entry(patch, place, length - 1);
-	json_place_remove(place);
-	return 0;
+	patch->size -= size + measure_entry(place, json_place_siblings(place) - 1);
+	return json_place_take(place);
 }

@@ -1,8 +1,8 @@
 /* patch_document.h — the document while a patch is at work on it. Internal to patch. Pure.
  *
  * What a client can make us do is bounded: the size of the document is known after every operation,
- * and copying and shifting are counted as work, because `copy` of a large value onto itself makes a
- * small request cost hours. Functions that return an int return 0 or an error after patch_fail().
+ * and copying is counted as work, because `copy` of a large value onto itself makes a small request
+ * cost hours. Functions that return an int return 0 or an error after patch_fail().
  */
 #ifndef SYNCDOC_PATCH_DOCUMENT_H
 #define SYNCDOC_PATCH_DOCUMENT_H
@@ -13,7 +13,7 @@
 
 struct patch {
 	const struct json *operations; /* borrowed */
-	struct json_object *root;      /* owned: the document so far */
+	struct json_node root;         /* owned: the document so far */
 	size_t size;                   /* bytes json_tree_format() would give for root */
 	size_t size_limit;             /* for what is in between; the result has a stricter one */
 	size_t work;
@@ -23,7 +23,6 @@ struct patch {
 	uint32_t value;       /* token of its `value` */
 	struct patch_pointer path;
 	struct patch_pointer from;
-	struct buffer scratch;
 	struct patch_fault *fault; /* borrowed */
 };
 
@@ -35,9 +34,6 @@ struct span patch_clip(const char *text, size_t len, size_t len_max);
 int patch_fail(struct patch *patch, int error, enum patch_fault_kind kind, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Bytes that json_tree_format() gives for it; they stand in patch->scratch until that is used
- * again. */
-size_t patch_measure(struct patch *patch, struct json_object *node);
 /* Counts what costs about as much as copying so many bytes of JSON. */
 int patch_add_work(struct patch *patch, size_t bytes);
 /* The document may grow to twice its limit meanwhile, as what is copied may yet be removed. */
@@ -45,22 +41,22 @@ int patch_check_size(struct patch *patch, size_t more);
 /* For a value of that depth that is to stand at patch->path. */
 int patch_check_depth(struct patch *patch, size_t depth);
 /* For the value at patch->from that is to stand at patch->path too. */
-int patch_check_moved_depth(struct patch *patch, struct json_object *value);
+int patch_check_moved_depth(struct patch *patch, struct json_node value);
 
 /* The place and what is there. Not for the root. */
 int patch_find(struct patch *patch, const struct patch_pointer *pointer, struct json_place *ret,
-	       struct json_object **ret_value);
+	       struct json_node **ret_value);
 /* What is there, also for the root. */
 int patch_read(struct patch *patch, const struct patch_pointer *pointer,
-	       struct json_object **ret_value);
+	       struct json_node **ret_value);
 
 /* `size` is that of the value. These own it from here, also on failure. */
-int patch_add_value(struct patch *patch, struct json_object *value,
+int patch_add_value(struct patch *patch, struct json_node value,
 		    size_t size); /* RFC 6902 `add`, at patch->path */
-void patch_replace_root(struct patch *patch, struct json_object *value, size_t size);
-void patch_replace_at(struct patch *patch, const struct json_place *place, struct json_object *old,
-		      struct json_object *value, size_t size);
-/* `size`: how much smaller the document gets beside the name. */
-int patch_remove_at(struct patch *patch, const struct json_place *place, size_t size);
+void patch_replace_root(struct patch *patch, struct json_node value, size_t size);
+void patch_replace_at(struct patch *patch, const struct json_place *place, struct json_node value,
+		      size_t size);
+/* `size`: how much smaller the document gets beside the name. The caller owns what is returned. */
+struct json_node patch_take_at(struct patch *patch, const struct json_place *place, size_t size);
 
 #endif

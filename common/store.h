@@ -34,7 +34,8 @@ typedef void (*store_read_fn)(int error, struct span envelope, void *arg);
 void store_read(struct store *store, struct span service, struct span id, store_read_fn fn,
 		void *arg);
 
-/* Read up to 100; envelopes[i].len 0: none. */
+/* Read up to 100; envelopes[i].len 0: none. `count` may be less than was asked for, but for one at
+ * least: behind some 2 MiB the rest is to be asked for again. */
 typedef void (*store_read_many_fn)(int error, const struct span *envelopes, size_t count,
 				   void *arg);
 void store_read_many(struct store *store, struct span service, const struct span *ids, size_t count,

@@ -3,6 +3,7 @@
 #include "log.h"
 
 #define READ_MANY_MAX 100
+#define READ_MANY_BYTES "2097152" /* after which a read of many is answered with what there is */
 
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret)
 {
@@ -180,14 +181,15 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 	struct store *store = request->base.store;
 	struct span envelopes[READ_MANY_MAX];
 	error = store_error(reply, error, false, "read_many.lua");
-	if (!error && (reply->type != REDIS_REPLY_ARRAY || reply->elements != request->count))
+	if (!error && (reply->type != REDIS_REPLY_ARRAY || !reply->elements ||
+		       reply->elements > request->count))
 		error = -EIO;
 	if (!error)
 		error = read_many_collect(store, reply, envelopes);
 	if (error) {
 		read_many_finish(&request->base, error);
 	} else {
-		request->fn(0, envelopes, request->count, request->arg);
+		request->fn(0, envelopes, reply->elements, request->arg);
 		free(request);
 	}
 	store_scratch_trim(store);
@@ -198,8 +200,9 @@ void store_read_many(struct store *store, struct span service, const struct span
 {
 	struct read_many_request *request = calloc(1, sizeof(*request));
 	char keys[READ_MANY_MAX][KEY_MAX];
-	const char *argv[READ_MANY_MAX];
-	size_t len[READ_MANY_MAX];
+	static const struct span bytes = {READ_MANY_BYTES, sizeof(READ_MANY_BYTES) - 1};
+	const char *argv[READ_MANY_MAX + 1];
+	size_t len[READ_MANY_MAX + 1];
 	MUST(request && count <= READ_MANY_MAX);
 	request->base = (struct store_request){.store = store, .finish = read_many_finish};
 	request->fn = fn;
@@ -209,10 +212,12 @@ void store_read_many(struct store *store, struct span service, const struct span
 		len[i] = key_data(keys[i], service, ids[i]);
 		argv[i] = keys[i];
 	}
+	argv[count] = bytes.at;
+	len[count] = bytes.len;
 	if (!count)
 		store_defer(&request->base, 0);
 	else if (store_script(store_lane_of_lists(store), &script_read_many, on_read_many, request,
-			      (unsigned)count, (int)count, argv, len))
+			      (unsigned)count, (int)count + 1, argv, len))
 		store_defer(&request->base, -EAGAIN);
 }
 

@@ -19,7 +19,6 @@ packages_table() {
 	build    header:ev.h                   libev-dev                libev-devel
 	build    module:gnutls                 libgnutls28-dev          gnutls-devel
 	build    module:hiredis                libhiredis-dev           hiredis-devel
-	build    module:json-c                 libjson-c-dev            json-c-devel
 	build    module:libbsd                 libbsd-dev               libbsd-devel
 	build    module:libconfuse             libconfuse-dev           libconfuse-devel
 	build    header:jwt.h                  libjwt-gnutls-dev        libjwt-devel
@@ -45,6 +44,7 @@ packages_table() {
 	roots    node:18                       nodejs                   nodejs
 	roots    command:lintian               lintian                  lintian
 	unit     module:criterion:2.4          libcriterion-dev         criterion-devel
+	unit     module:json-c                 libjson-c-dev            json-c-devel
 	unit     command:redis-server          redis-server             redis
 	unit     command:man                   man-db                   man-db
 	sanitize links:cc:address,undefined    gcc                      libasan,libubsan

@@ -6,7 +6,7 @@
 #
 # The shelves are read from common/meson.build. The include directories of meson already keep daemon
 # and workers apart; this looks also at what they cannot see: the shelves inside common, ../ paths,
-# and json-c, which comes along with the other libraries.
+# and libraries that come along with others.
 set -eu
 root=${1:-$(dirname "$0")/..}
 cd "$root"
@@ -88,14 +88,12 @@ function check_library(header,    i) {
 }
 
 # Trees are for operations that change a document place by place; all else works on scanner tokens.
-# The second kind of header brings json-c along.
-function check_json_c(header) {
-	if (quoted && header !~ /^(json_tree|patch_[a-z_]+)\.h$/)
-		return
-	if (!quoted && header !~ /^json-c\/|^(json|linkhash|arraylist|printbuf)(_[a-z]+)?\.h$/)
-		return
-	if (FILENAME !~ /^common\/(patch[a-z_]*|json_tree|json_place|diff_apply)\.[ch]$/)
-		offend(place, "json-c outside patch*, json_tree, json_place and diff_apply: " $0)
+function check_tree(header) {
+	if (quoted && header ~ /^(json_(tree|container|elements|members)|patch_[a-z_]+)\.h$/ &&
+	    FILENAME !~ /^common\/(patch[a-z_]*|json_(tree|container|elements|members|place)|diff_apply)\.[ch]$/)
+		offend(place, "a tree outside patch*, json_tree and its parts, and diff_apply: " $0)
+	if (!quoted && header ~ /^json-c\/|^(json|linkhash|arraylist|printbuf)(_[a-z]+)?\.h$/)
+		offend(place, "json-c is for tests: " $0)
 }
 
 BEGIN {
@@ -167,7 +165,7 @@ FNR == 1 {
 	} else if (own) {
 		check_library(target)
 	}
-	check_json_c(target)
+	check_tree(target)
 }
 
 END {

@@ -5,6 +5,7 @@
 #include "documents_request.h"
 #include "long_poll.h"
 #include "media_type.h"
+#include "patch.h"
 
 /* A handler that refuses fills `fault` and returns -EINVAL; the entry points below answer it. */
 
@@ -246,9 +247,23 @@ static int replace_document(struct request *request, struct outcome *fault)
 	return 0;
 }
 
+/* A failed `test` would tell who may only write what the document does not hold. */
+static int check_patch_reads(struct request *request, const struct json *operations,
+			     struct outcome *fault)
+{
+	uint32_t operation;
+
+	if (!patch_reads(operations, 0, &operation) ||
+	    !request_access(request, request_path_service(request), request_path_id(request),
+			    RIGHT_READ, fault))
+		return 0;
+	fault->has_failed_operation = true;
+	fault->failed_operation = operation;
+	return -EACCES;
+}
+
 /* The body of merge-patch and json-patch is the patch; expectedRevision then is If-Match. */
-static int read_patch(const struct request *request, struct write_request *write,
-		      struct outcome *fault)
+static int read_patch(struct request *request, struct write_request *write, struct outcome *fault)
 {
 	static const char *const others[] = {NULL};
 	enum media_type type = media_type_parse(request_header(request, "Content-Type"));
@@ -265,7 +280,7 @@ static int read_patch(const struct request *request, struct write_request *write
 		return operations_parse_members(json, 0, others, true, write, fault);
 	write->kind = type == MEDIA_TYPE_JSON_PATCH ? WRITE_PATCH : WRITE_MERGE;
 	write->data = json_raw(json, 0);
-	return 0;
+	return write->kind == WRITE_PATCH ? check_patch_reads(request, json, fault) : 0;
 }
 
 static int patch_document(struct request *request, struct outcome *fault)

@@ -323,7 +323,8 @@ static void start_watchers(struct http *http)
 	ev_io_start(loop, &http->watcher);
 	ev_timer_init(&http->timer, on_timer, 0., 0.);
 	ev_prepare_init(&http->prepare, on_prepare);
-	ev_set_priority(&http->prepare, EV_MINPRI); /* behind all others that may answer */
+	/* Behind all others that may answer, before the turn is measured. */
+	ev_set_priority(&http->prepare, EV_MINPRI + 1);
 	ev_prepare_start(loop, &http->prepare);
 }
 

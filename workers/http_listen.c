@@ -141,7 +141,7 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	client->fd = info->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
-	client->front = tls_fronts_join(http->fronts, client);
+	client->front = tls_fronts_join(http->fronts, client, client->fd);
 	client_address_come(client, client->local ? NULL : info->client_addr);
 	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;

@@ -135,6 +135,13 @@ bool media_type_html_is_named(const char *accept)
 	return find_named(accept, "text/html") == NAMED_ACCEPTED;
 }
 
+bool media_type_html_is_preferred(const char *accept)
+{
+	return media_type_html_is_named(accept) &&
+	       find_named(accept, MEDIA_JSON) != NAMED_ACCEPTED &&
+	       find_named(accept, MEDIA_PROBLEM) != NAMED_ACCEPTED;
+}
+
 bool media_type_gzip_is_accepted(const char *accept_encoding)
 {
 	enum named gzip = find_named(accept_encoding, "gzip");

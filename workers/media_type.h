@@ -29,6 +29,8 @@ bool media_type_event_stream_is_accepted(const char *accept);
 
 /* Does Accept name text/html itself? Browsers do, programs do not. NULL: no. */
 bool media_type_html_is_named(const char *accept);
+/* The same, and no JSON beside it. */
+bool media_type_html_is_preferred(const char *accept);
 /* Accept-Encoding: may the answer be gzipped? NULL: no. */
 bool media_type_gzip_is_accepted(const char *accept_encoding);
 

@@ -322,35 +322,87 @@ static struct revision next_revision(const struct revision *base, int64_t now_ms
 	};
 }
 
+static int step_scan_base(struct mutation_work *work, const struct mutation_limits *limits,
+			  struct outcome *ret_refusal)
+{
+	(void)limits;
+	work->mutation.next = next_revision(work->base, work->now_ms);
+	/* A tombstone has an empty diff: what is stored can be deleted whatever it is. */
+	if (work->request->kind == WRITE_DELETE || !scan_base(work->scratch, work->base))
+		return 0;
+	*ret_refusal = outcome_of_store_error(-EBADMSG);
+	return -EPERM;
+}
+
+static int step_apply(struct mutation_work *work, const struct mutation_limits *limits,
+		      struct outcome *ret_refusal)
+{
+	return apply_data(work->scratch, limits, work->base, work->request, work->data,
+			  &work->mutation.next.data, ret_refusal);
+}
+
+static int step_scan_next(struct mutation_work *work, const struct mutation_limits *limits,
+			  struct outcome *ret_refusal)
+{
+	if (work->request->kind == WRITE_DELETE)
+		return 0;
+	return scan_next(work->scratch, limits, work->mutation.next.data, ret_refusal);
+}
+
+static int step_diff(struct mutation_work *work, const struct mutation_limits *limits,
+		     struct outcome *ret_refusal)
+{
+	const struct revision *base = work->base;
+	const struct write_request *request = work->request;
+	struct mutation *mutation = &work->mutation;
+
+	(void)limits;
+	(void)ret_refusal;
+	/* Each other kind that gets here has a living base. */
+	mutation->created = request->kind == WRITE_CREATE || !base->number || base->deleted;
+	mutation->next.deleted = request->kind == WRITE_DELETE;
+	mutation->next.expires_at_ms =
+		next_expiry(base, request, mutation->created, mutation->next.updated_at_ms);
+	name_operation(mutation, request);
+	diff_revisions(work->scratch, mutation, mutation->next.deleted);
+	return 0;
+}
+
+int mutation_step(struct mutation_work *work, const struct mutation_limits *limits,
+		  struct outcome *ret_refusal)
+{
+	static int (*const steps[])(struct mutation_work *, const struct mutation_limits *,
+				    struct outcome *) = {
+		step_scan_base,
+		step_apply,
+		step_scan_next,
+		step_diff,
+	};
+
+	if (steps[work->steps](work, limits, ret_refusal)) {
+		mutation_fini(&work->mutation);
+		return -EPERM;
+	}
+	return ++work->steps < ARRAY_LEN(steps) ? -EAGAIN : 0;
+}
+
 int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limits *limits,
 		   const struct revision *base, const struct write_request *request,
 		   struct text *data, int64_t now_ms, struct mutation *ret,
 		   struct outcome *ret_refusal)
 {
-	struct mutation mutation = {.next = next_revision(base, now_ms)};
+	struct mutation_work work = {.base = base,
+				     .request = request,
+				     .data = data,
+				     .now_ms = now_ms,
+				     .scratch = scratch};
+	int error;
 
-	/* A tombstone has an empty diff: what is stored can be deleted whatever it is. */
-	if (request->kind != WRITE_DELETE && scan_base(scratch, base)) {
-		*ret_refusal = outcome_of_store_error(-EBADMSG);
-		return -EPERM;
-	}
-	if (apply_data(scratch, limits, base, request, data, &mutation.next.data, ret_refusal))
-		goto fail;
-	if (request->kind != WRITE_DELETE &&
-	    scan_next(scratch, limits, mutation.next.data, ret_refusal))
-		goto fail;
-	/* Each other kind that gets here has a living base. */
-	mutation.created = request->kind == WRITE_CREATE || !base->number || base->deleted;
-	mutation.next.deleted = request->kind == WRITE_DELETE;
-	mutation.next.expires_at_ms =
-		next_expiry(base, request, mutation.created, mutation.next.updated_at_ms);
-	name_operation(&mutation, request);
-	diff_revisions(scratch, &mutation, mutation.next.deleted);
-	*ret = mutation;
-	return 0;
-fail:
-	mutation_fini(&mutation);
-	return -EPERM;
+	while ((error = mutation_step(&work, limits, ret_refusal)) == -EAGAIN)
+		;
+	if (!error)
+		*ret = work.mutation;
+	return error;
 }
 
 void mutation_expire(const struct revision *base, int64_t now_ms, struct mutation *ret)

@@ -41,7 +41,26 @@ void mutation_fini(struct mutation *mutation);
 int mutation_judge(const struct revision *base, const struct write_request *request,
 		   struct outcome *ret_refusal);
 
-/* Apply, then diff. `data` is the request's data as a text that may be kept as the new revision's.
+/* A write under way. The first five are the caller's, who keeps what they point to until the end.
+ */
+struct mutation_work {
+	const struct revision *base;
+	const struct write_request *request;
+	struct text *data; /* the request's, as a text that may be kept as the new revision's */
+	int64_t now_ms;
+	struct mutation_scratch *scratch; /* nobody else's meanwhile */
+	unsigned steps;                   /* done; 0 to start */
+	struct mutation mutation;         /* owned: the result so far; all zero to start */
+};
+
+/* The next step of a write, each of which takes about as long as reading or writing down the whole
+ * document once: apply, then diff. -EAGAIN: there is another one. 0: work->mutation is done and the
+ * caller's. -EPERM with the refusal, as mutation_apply(). After anything but -EAGAIN `work` holds
+ * nothing; before, mutation_fini() ends it. */
+int mutation_step(struct mutation_work *work, const struct mutation_limits *limits,
+		  struct outcome *ret_refusal);
+
+/* All steps at once. `data` is the request's data as a text that may be kept as the new revision's.
  * 0, or -EPERM with the refusal: failed patch, result too large or too deep. */
 int mutation_apply(struct mutation_scratch *scratch, const struct mutation_limits *limits,
 		   const struct revision *base, const struct write_request *request,

@@ -1,7 +1,6 @@
 #include "operations_private.h"
 
 #define GENERATED_ID_LEN 12
-#define BATCH_GET_MAX 100
 
 struct pending *operations_pending_create(struct operations *operations, operation_done_fn done,
 					  void *arg)
@@ -23,7 +22,7 @@ void operations_pending_finish(struct pending *pending, const struct outcome *ou
 	free(pending);
 }
 
-static int check_service(struct span service, struct outcome *ret)
+int operations_check_service(struct span service, struct outcome *ret)
 {
 	if (document_service_is_valid(service))
 		return 0;
@@ -32,7 +31,7 @@ static int check_service(struct span service, struct outcome *ret)
 	return -EINVAL;
 }
 
-static int check_id(struct span id, struct outcome *ret)
+int operations_check_id(struct span id, struct outcome *ret)
 {
 	if (document_id_is_valid(id))
 		return 0;
@@ -43,7 +42,9 @@ static int check_id(struct span id, struct outcome *ret)
 
 int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal)
 {
-	return check_service(service, ret_refusal) ? -EINVAL : check_id(id, ret_refusal);
+	return operations_check_service(service, ret_refusal)
+		       ? -EINVAL
+		       : operations_check_id(id, ret_refusal);
 }
 
 /* --- read
@@ -115,99 +116,6 @@ void operations_read(struct operations *operations, const struct read_request *r
 	store_read(operations->worker->store, request->service, request->id, on_read, pending);
 }
 
-static void on_read_many(int error, const struct span *envelopes, size_t count, void *arg)
-{
-	struct pending *pending = arg;
-	struct buffer items = {0};
-	int64_t now_ms = worker_now_ms();
-
-	if (error) {
-		struct outcome refusal = outcome_of_store_error(error);
-
-		operations_pending_finish(pending, &refusal);
-		return;
-	}
-	buffer_append_char(&items, '[');
-	for (size_t i = 0; i < count; i++) {
-		struct document document;
-
-		if (!envelopes[i].len || document_parse(envelopes[i], &document) ||
-		    !document_is_living(&document, now_ms))
-			continue;
-		if (items.len > 1)
-			buffer_append_char(&items, ',');
-		buffer_append_span(&items, envelopes[i]);
-	}
-	buffer_append_char(&items, ']');
-	struct outcome outcome = {.status = 200, .items = buffer_span(&items)};
-	stat_add(pending->operations->worker->slot, STAT_reads_total, count);
-	operations_pending_finish(pending, &outcome);
-	buffer_fini(&items);
-}
-
-/* Decodes the array into `names`, one after the other; spans are made when it no longer moves. */
-static int read_ids(const struct json *doc, uint32_t array, struct buffer *names,
-		    struct span ids[BATCH_GET_MAX], size_t *ret_count, struct outcome *ret_refusal)
-{
-	size_t ends[BATCH_GET_MAX], count = 0;
-
-	if (!array || doc->tokens[array].type != JSON_ARRAY || !doc->tokens[array].count ||
-	    doc->tokens[array].count > BATCH_GET_MAX) {
-		*ret_refusal =
-			outcome_refusal(422, "invalid_member",
-					"\"ids\" must be an array of 1 to %d ids", BATCH_GET_MAX);
-		return -EINVAL;
-	}
-	for (uint32_t i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next) {
-		if (json_string(doc, i, names)) {
-			*ret_refusal =
-				outcome_refusal(422, "invalid_member", "\"ids\" must hold strings");
-			return -EINVAL;
-		}
-		ends[count++] = names->len;
-	}
-	for (size_t i = 0; i < count; i++) {
-		size_t start = i ? ends[i - 1] : 0;
-
-		ids[i] = span_of(names->at + start, ends[i] - start);
-		if (check_id(ids[i], ret_refusal))
-			return -EINVAL;
-	}
-	*ret_count = count;
-	return 0;
-}
-
-static size_t keep_allowed(const struct rights *filter, struct span service, struct span *ids,
-			   size_t count)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (!filter || rights_allow(filter, service, ids[i], RIGHT_READ))
-			ids[kept++] = ids[i];
-	return kept;
-}
-
-void operations_read_many(struct operations *operations, struct span service,
-			  const struct json *doc, uint32_t ids, const struct rights *filter,
-			  operation_done_fn done, void *arg)
-{
-	static const struct outcome none = {.status = 200, .items = {"[]", 2}};
-	struct outcome refusal;
-	struct buffer names = {0};
-	struct span spans[BATCH_GET_MAX];
-	size_t count;
-
-	if (check_service(service, &refusal) || read_ids(doc, ids, &names, spans, &count, &refusal))
-		done(&refusal, arg);
-	else if (!(count = keep_allowed(filter, service, spans, count)))
-		done(&none, arg);
-	else
-		store_read_many(operations->worker->store, service, spans, count, on_read_many,
-				operations_pending_create(operations, done, arg));
-	buffer_fini(&names);
-}
-
 static void on_list(int error, struct span items, struct span next_page_token, void *arg)
 {
 	struct outcome outcome = {
@@ -225,10 +133,10 @@ void operations_list(struct operations *operations, const struct store_list_quer
 		     operation_done_fn done, void *arg)
 {
 	struct outcome refusal;
-	bool refused = check_service(query->service, &refusal);
+	bool refused = operations_check_service(query->service, &refusal);
 
 	if (!refused && query->prefix.len)
-		refused = check_id(query->prefix, &refusal);
+		refused = operations_check_id(query->prefix, &refusal);
 	if (refused)
 		done(&refusal, arg);
 	else
@@ -266,8 +174,8 @@ void operations_write(struct operations *operations, const struct write_request 
 		worker_random_name(id + strlen(GENERATED_ID_PREFIX), GENERATED_ID_LEN);
 		write.id = span_string(id);
 	}
-	if (check_service(write.service, &refusal) || check_id(write.id, &refusal) ||
-	    operations_check_expiry(&write, &refusal) ||
+	if (operations_check_service(write.service, &refusal) ||
+	    operations_check_id(write.id, &refusal) || operations_check_expiry(&write, &refusal) ||
 	    operations_check_data(operations, &write, &refusal)) {
 		done(&refusal, arg);
 		return;

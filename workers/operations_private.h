@@ -28,6 +28,8 @@ struct pending *operations_pending_create(struct operations *operations, operati
 void operations_pending_finish(struct pending *pending, const struct outcome *outcome);
 
 /* 0, or -EINVAL with a 400 refusal. */
+int operations_check_service(struct span service, struct outcome *ret_refusal);
+int operations_check_id(struct span id, struct outcome *ret_refusal);
 int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal);
 /* operations_members.c. 0, or -EINVAL with a 400 refusal: `ttl` and `expiresAt` are within bounds.
  */

@@ -338,7 +338,13 @@ void router_dispatch(struct request *request)
 		answer_options(request, NULL);
 		return;
 	}
-	if (find_route(request, &route, &refusal) || check_method(request, route, &refusal)) {
+	if (find_route(request, &route, &refusal)) {
+		if (refusal.status != MHD_HTTP_NOT_FOUND ||
+		    !static_answer_not_found(request, &refusal))
+			request_answer_problem(request, &refusal);
+		return;
+	}
+	if (check_method(request, route, &refusal)) {
 		request_answer_problem(request, &refusal);
 		return;
 	}

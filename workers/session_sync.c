@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "operations.h"
+#include "patch.h"
 #include "session_auth.h"
 
 /* A sync.* message whose answer has not come. The connection's struct outlives it
@@ -119,6 +120,21 @@ static int check_write(struct connection *connection, const struct names *names,
 	return -EACCES;
 }
 
+/* A failed `test` would tell who may only write what the document does not hold. */
+static int check_patch_reads(struct connection *connection, const struct session_message *message,
+			     const struct names *names, struct outcome *ret_refusal)
+{
+	uint32_t data = json_member(message->json, 0, SPAN("data")), operation;
+
+	if (!data || !patch_reads(message->json, data, &operation) ||
+	    !session_access(connection, buffer_span(&names->service), buffer_span(&names->id),
+			    RIGHT_READ, ret_refusal))
+		return 0;
+	ret_refusal->has_failed_operation = true;
+	ret_refusal->failed_operation = operation;
+	return -EACCES;
+}
+
 static void submit(struct connection *connection, const struct write_request *request,
 		   struct span message_id)
 {
@@ -142,6 +158,8 @@ static int start_write(struct connection *connection, const struct session_messa
 
 	if (!error)
 		error = check_write(connection, &names, ret_refusal);
+	if (!error && kind == WRITE_PATCH)
+		error = check_patch_reads(connection, message, &names, ret_refusal);
 	if (!error && kind == WRITE_RESTORE)
 		error = operations_parse_restore(message->json, 0, restore_others, &request,
 						 ret_refusal);

@@ -25,6 +25,14 @@ const struct static_file *static_files_find(const struct target *target)
 	return NULL;
 }
 
+const struct static_file *static_files_named(const char *path)
+{
+	for (size_t i = 0; i < static_files_count; i++)
+		if (strcmp(static_files[i].path, path) == 0)
+			return &static_files[i];
+	return NULL;
+}
+
 bool static_files_etag_matches(const char *if_none_match, const char *etag)
 {
 	const char *at = if_none_match ? if_none_match : "";

@@ -24,6 +24,8 @@ extern const size_t static_files_count;
 /* NULL: there is none. Segments are compared after decoding, one by one: an encoded slash does not
  * separate, `.` and `..` are names like any other. */
 const struct static_file *static_files_find(const struct target *target);
+/* By its path as in the table. NULL: there is none. */
+const struct static_file *static_files_named(const char *path);
 /* Does an If-None-Match header name this tag, or `*`? Weak comparison (RFC 9110 13.1.2). NULL: no
  * header, false. */
 bool static_files_etag_matches(const char *if_none_match, const char *etag);

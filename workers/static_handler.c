@@ -12,12 +12,12 @@
 	"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "            \
 	"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
-static void set_headers(struct request *request, const char *etag)
+#define NOT_FOUND_PAGE "/admin/not_found"
+
+static void set_page_headers(struct request *request)
 {
-	request_set_header(request, MHD_HTTP_HEADER_ETAG, etag);
 	/* Kept, but asked about each time: a new version is in use at once. */
 	request_set_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
-	request_set_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
 	request_set_header(request, "Content-Security-Policy", CONTENT_SECURITY_POLICY);
 	/* Ids of documents stand in the addresses of pages. */
 	request_set_header(request, "Referrer-Policy", "no-referrer");
@@ -40,7 +40,9 @@ void static_handle(struct request *request)
 	struct span body = gzip ? span_of((const char *)file->gzip, file->gzip_len)
 				: span_of((const char *)file->bytes, file->len);
 
-	set_headers(request, etag);
+	request_set_header(request, MHD_HTTP_HEADER_ETAG, etag);
+	request_set_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+	set_page_headers(request);
 	if (static_files_etag_matches(request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH),
 				      etag)) {
 		request_answer_constant(request, MHD_HTTP_NOT_MODIFIED, NULL, body);
@@ -49,6 +51,36 @@ void static_handle(struct request *request)
 	if (gzip)
 		request_set_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
 	request_answer_constant(request, MHD_HTTP_OK, file->content_type, body);
+}
+
+/* Where the pages are: what comes after it may have been mistyped, or been a page once. */
+static bool is_among_pages(const struct target *target)
+{
+	static const struct span places[] = {{"documents", 9}, {"status", 6}, {"admin", 5}};
+
+	for (size_t i = 0; i < ARRAY_LEN(places) && target->segment_count; i++)
+		if (span_equals(target->segments[0], places[i]))
+			return true;
+	return false;
+}
+
+bool static_answer_not_found(struct request *request, const struct outcome *refusal)
+{
+	const struct worker *worker = request->http->worker;
+	const struct static_file *page = static_files_named(NOT_FOUND_PAGE);
+	bool shows = worker->config->admin_enabled && is_among_pages(&request->target) &&
+		     (request->method == HTTP_GET || request->method == HTTP_HEAD);
+
+	if (!shows || !page)
+		return false;
+	request_set_header(request, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT);
+	if (!media_type_html_is_preferred(request_header(request, MHD_HTTP_HEADER_ACCEPT)))
+		return false;
+	stat_refuse(worker->slot, refusal->code);
+	set_page_headers(request);
+	request_answer_constant(request, refusal->status, page->content_type,
+				span_of((const char *)page->bytes, page->len));
+	return true;
 }
 
 /* Where a browser that was given only the host is led. */

@@ -11,6 +11,13 @@
 
 /* --- end --------------------------------------------------------------------- */
 
+static void stop_joining(struct tls_front *front)
+{
+	if (front->mhd_fd >= 0)
+		TAILQ_REMOVE(&front->fronts->joining, front, link);
+	front->mhd_fd = -1;
+}
+
 static void front_destroy(struct tls_front *front)
 {
 	struct tls_fronts *fronts = front->fronts;
@@ -20,6 +27,7 @@ static void front_destroy(struct tls_front *front)
 		front->client->front = NULL;
 		fronts->joined--;
 	}
+	stop_joining(front);
 	deadline_stop(&front->deadline);
 	tls_front_close_pair(front);
 	ev_io_stop(worker->loop, &front->socket);
@@ -95,11 +103,10 @@ static int join_mhd(struct tls_front *front)
 		return refuse(front, strerror(errno));
 	front->state = FRONT_OPEN;
 	ev_io_set(&front->pair, pair[0], EV_READ);
-	fronts->joining = front;
-	int added = MHD_add_connection(http->mhd, pair[1], (const struct sockaddr *)&front->peer,
-				       front->peer_len);
-	fronts->joining = NULL;
-	if (added != MHD_YES)
+	front->mhd_fd = pair[1];
+	TAILQ_INSERT_HEAD(&fronts->joining, front, link);
+	if (MHD_add_connection(http->mhd, pair[1], (const struct sockaddr *)&front->peer,
+			       front->peer_len) != MHD_YES)
 		return refuse(front, "no memory"); /* MHD has closed its end */
 	http_run_soon(http);
 	return 0;
@@ -170,6 +177,7 @@ void tls_fronts_accept(struct tls_fronts *fronts, int fd, const struct sockaddr 
 	front->fronts = fronts;
 	memcpy(&front->peer, peer, len);
 	front->peer_len = len;
+	front->mhd_fd = -1;
 	front->since_ms = worker_monotonic_ms();
 	front->counts = client_address_add(http, peer, &front->address);
 	ev_io_init(&front->socket, on_socket, fd, EV_READ);
@@ -188,14 +196,18 @@ void tls_fronts_accept(struct tls_fronts *fronts, int fd, const struct sockaddr 
 	front_watch(front);
 }
 
-struct tls_front *tls_fronts_join(struct tls_fronts *fronts, struct client *client)
+struct tls_front *tls_fronts_join(struct tls_fronts *fronts, struct client *client, int mhd_fd)
 {
-	struct tls_front *front = fronts ? fronts->joining : NULL;
+	struct tls_front *front = fronts ? TAILQ_FIRST(&fronts->joining) : NULL;
 
-	if (front) {
-		front->client = client;
-		fronts->joined++;
-	}
+	/* The newest of that number, should MHD have closed one without telling of it. */
+	while (front && front->mhd_fd != mhd_fd)
+		front = TAILQ_NEXT(front, link);
+	if (!front)
+		return NULL;
+	stop_joining(front);
+	front->client = client;
+	fronts->joined++;
 	return front;
 }
 
@@ -293,6 +305,7 @@ struct tls_fronts *tls_fronts_create(struct http *http, const struct tls_files *
 
 	MUST(fronts);
 	fronts->http = http;
+	TAILQ_INIT(&fronts->joining);
 	fronts->server = tls_server_create(files, http->worker->slot);
 	if (fronts->server)
 		return fronts;

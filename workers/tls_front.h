@@ -31,8 +31,9 @@ void tls_fronts_end_unready(struct tls_fronts *fronts, int64_t began_ms);
 size_t tls_fronts_count(const struct tls_fronts *fronts);
 size_t tls_fronts_alone(const struct tls_fronts *fronts);
 
-/* The front of the client that MHD tells of now; NULL: it has none. */
-struct tls_front *tls_fronts_join(struct tls_fronts *fronts, struct client *client);
+/* The front of the client that MHD tells of now, which it may do long after it got `mhd_fd` (1.0);
+ * NULL: it has none. */
+struct tls_front *tls_fronts_join(struct tls_fronts *fronts, struct client *client, int mhd_fd);
 /* MHD has let go of its client. */
 void tls_front_leave(struct tls_front *front);
 

@@ -5,6 +5,7 @@
 #include "http_private.h"
 #include "tls_front.h"
 #include "tls_session.h"
+#include <bsd/sys/queue.h>
 
 enum front_state {
 	FRONT_HANDSHAKE,
@@ -22,6 +23,8 @@ struct tls_front {
 	struct deadline deadline;    /* of the handshake; and from when MHD has let go */
 	struct sockaddr_in6 peer;    /* IPv4 has room in it */
 	socklen_t peer_len;
+	int mhd_fd; /* borrowed: MHD's end; -1: not in fronts->joining */
+	TAILQ_ENTRY(tls_front) link;
 	struct in6_addr address;
 	bool counts;     /* in worker->addresses */
 	bool input_over; /* the client sends no more, or MHD wants no more */
@@ -37,7 +40,7 @@ struct tls_fronts {
 	struct http *http; /* borrowed */
 	struct tls_server *server;
 	struct tls_front *first;
-	struct tls_front *joining; /* MHD_add_connection() is at work for it */
+	TAILQ_HEAD(, tls_front) joining; /* MHD has their ends, but has not told of them yet */
 	size_t count, joined;
 	char bytes[TLS_INPUT_MIN]; /* scratch */
 };

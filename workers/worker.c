@@ -17,6 +17,7 @@
 #include "seccomp_filter.h"
 #include "store.h"
 #include "stream.h"
+#include "turn_meter.h"
 #include "websocket.h"
 #include <bsd/stdlib.h>
 #include <signal.h>
@@ -34,7 +35,7 @@
 struct worker_run {
 	struct worker worker;
 	ev_timer heartbeat;
-	ev_prepare turn;
+	struct turn_meter turns;
 	ev_io drain_pipe;
 	ev_io signals;
 	int signal_fd;
@@ -82,17 +83,6 @@ void worker_random_name(char *ret, size_t len)
 /* --- life signs
  * -------------------------------------------------------------------------------------- */
 
-static void on_turn(struct ev_loop *loop, ev_prepare *watcher, int events)
-{
-	struct worker_run *run = CONTAINER_OF(watcher, struct worker_run, turn);
-
-	(void)events;
-	/* relaxed: the supervisor only compares it with its own clock. */
-	atomic_store_explicit(&run->worker.slot->heartbeat_ms, (uint64_t)worker_monotonic_ms(),
-			      memory_order_relaxed);
-	(void)loop;
-}
-
 static void tell_costs(struct worker *worker)
 {
 	struct process_figures figures;
@@ -113,7 +103,7 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
 	struct worker *worker = &run->worker;
 
 	(void)loop;
-	(void)events; /* its turn of the loop is the sign; see on_turn() */
+	(void)events; /* its turn of the loop is the sign of life: see turn_meter.c */
 	stat_set(worker->slot, STAT_redis_reconnects, store_reconnects(worker->store));
 	tell_costs(worker);
 }
@@ -278,8 +268,7 @@ static void start_watchers(struct worker_run *run)
 
 	ev_timer_init(&run->heartbeat, on_heartbeat, HEARTBEAT_S, HEARTBEAT_S);
 	ev_timer_start(loop, &run->heartbeat);
-	ev_prepare_init(&run->turn, on_turn);
-	ev_prepare_start(loop, &run->turn);
+	turn_meter_start(&run->turns, loop, run->worker.slot);
 	ev_io_init(&run->drain_pipe, on_drain_pipe, run->worker.inherit->drain_fd, EV_READ);
 	ev_io_start(loop, &run->drain_pipe);
 	ev_init(&run->drain_look, on_drain_look);

@@ -149,6 +149,7 @@ static struct document_queue *queue_get(struct write_queues *queues, struct span
 	queue->hash = hash;
 	STAILQ_INIT(&queue->waiting);
 	STAILQ_INIT(&queue->batch);
+	queue->build = (struct batch_build){0};
 	ev_init(&queue->pause, on_pause);
 	LIST_INSERT_HEAD(&queues->all, queue, all);
 	*place = queue;
@@ -160,7 +161,7 @@ static void queue_free(struct document_queue *queue)
 	struct document_queue **place =
 		queue_place(queue->queues, queue->service, queue->id, queue->hash);
 
-	MUST(*place == queue);
+	MUST(*place == queue && !queue->build.begun);
 	*place = queue->next;
 	LIST_REMOVE(queue, all);
 	ev_timer_stop(queue->queues->worker->loop, &queue->pause);
@@ -283,6 +284,8 @@ static void expire_waiting(struct document_queue *queue)
 {
 	struct write *write;
 
+	if (queue->waits_for_large)
+		return;
 	while ((write = STAILQ_FIRST(&queue->waiting)) &&
 	       write->deadline_ms <= worker_monotonic_ms()) {
 		STAILQ_REMOVE_HEAD(&queue->waiting, link);
@@ -318,6 +321,7 @@ struct write_queues *write_queues_create(struct worker *worker, struct document_
 	queues->limits.size_max = worker->config->documents_max_size;
 	queues->limits.depth_max = worker->config->documents_max_depth;
 	LIST_INIT(&queues->all);
+	STAILQ_INIT(&queues->large);
 	ev_init(&queues->tick, on_tick);
 	queues->tick.repeat = TICK_S;
 	return queues;
@@ -335,6 +339,11 @@ void write_queues_close(struct write_queues *queues)
 	queues->closing = true;
 	for (queue = LIST_FIRST(&queues->all); queue; queue = next) {
 		next = LIST_NEXT(queue, all);
+		if (queue->build.begun) {
+			batch_abandon(queue);
+			queue_pump(queue);
+			continue;
+		}
 		if (!ev_is_active(&queue->pause))
 			continue;
 		/* No reply will end this one's pause: it ends here. */
@@ -353,6 +362,7 @@ void write_queues_destroy(struct write_queues *queues)
 	MUST(LIST_EMPTY(&queues->all));
 	ev_timer_stop(queues->worker->loop, &queues->tick);
 	mutation_scratch_fini(&queues->scratch);
+	mutation_scratch_fini(&queues->large_scratch);
 	buffer_fini(&queues->envelope);
 	free(queues);
 }

@@ -37,6 +37,20 @@ struct write {
 
 STAILQ_HEAD(write_list, write);
 
+/* A batch that is being put together. Large documents take several turns of the loop, so that
+ * nobody else waits for all of their steps. */
+struct batch_build {
+	bool begun;
+	bool complete;         /* only to be sent */
+	bool asks_again;       /* its first write was refused, on a base that may be old */
+	struct revision state; /* owned: what the batch has made so far */
+	size_t count, bytes;   /* of the batch */
+	size_t turn_bytes;     /* looked at in this turn of the loop */
+	struct write *write;   /* owned: being applied, in neither list; NULL: none */
+	bool is_applied;       /* but for its event */
+	struct mutation_work work;
+};
+
 struct document_queue {
 	struct document_queue *next; /* in its bucket */
 	LIST_ENTRY(document_queue) all;
@@ -47,6 +61,10 @@ struct document_queue {
 	size_t waiting_count;
 	bool busy; /* a read, a script or a pause is under way, or answers are being given */
 	struct revision base; /* what the next batch stands on */
+	struct batch_build build;
+	STAILQ_ENTRY(document_queue) large; /* in queues->large */
+	bool waits_for_large;
+	int64_t waits_since_ms; /* monotonic */
 	/* What Redis says may answer a refusal only of writes that were there when it was asked:
 	 * one that came later may know of a newer revision than the answer that was already on its
 	 * way. */
@@ -70,6 +88,10 @@ struct write_queues {
 	bool closing;
 	ev_timer tick;
 	struct mutation_scratch scratch;
+	/* Large writes go one after the other, a step a turn. */
+	struct mutation_scratch large_scratch;
+	struct document_queue *large_owner;  /* whose batch has one; NULL: nobody's */
+	STAILQ_HEAD(, document_queue) large; /* those that wait to be it */
 	struct mutation_limits limits;
 	struct buffer envelope; /* scratch for answers */
 };
@@ -96,8 +118,11 @@ void queue_fetch_fresh(struct document_queue *queue);
 /* write_batch.c */
 /* True: its deadline has passed, it is answered 503 and gone. */
 bool write_refuse_if_late(struct document_queue *queue, struct write *write);
-/* Takes writes into a batch that stands on a clone of the base, and sends it. */
+/* Takes writes into a batch that stands on a clone of the base, and sends it, perhaps some turns of
+ * the loop later. */
 void queue_build(struct document_queue *queue);
+/* Nothing of the batch that is being put together was sent: all of it waits again. */
+void batch_abandon(struct document_queue *queue);
 
 /* write_persist.c */
 /* Nothing of the batch was written: back to the head of the queue, in order. */

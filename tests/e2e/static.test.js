@@ -168,6 +168,41 @@ describe('/', () => {
 	});
 });
 
+describe('a page that is not there', () => {
+	const browser = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+	const paths = ['/documents/nope', '/documents/', '/status/x', '/admin/', '/documents/inspect/a/b/c/d/e/f/g/h', '/documents/%3Cscript%3E'];
+
+	test('is said to browsers in a page that leads back, as harmless as the others', async () => {
+		for (const path of paths) {
+			const answer = await rest.get(path, browser);
+			assert.equal(answer.status, 404, path);
+			assert.equal(answer.headers['content-type'], 'text/html; charset=utf-8');
+			assert.equal(answer.headers['content-security-policy'], CONTENT_SECURITY_POLICY);
+			assert.equal(answer.headers['x-content-type-options'], 'nosniff');
+			assert.equal(answer.headers.etag, undefined);
+			assert.match(answer.headers.vary, /accept/i);
+			assert.match(answer.text, /<a href="\/documents">/);
+			assert.doesNotMatch(answer.text, /nope|%3C|<script>/);
+		}
+		const head = await raw('HEAD', '/documents/nope', browser);
+		assert.equal(head.status, 404);
+		assert.equal(head.body.length, 0);
+	});
+
+	test('is a problem in JSON for programs, for other methods, and everywhere else', async () => {
+		for (const accept of [undefined, '*/*', 'application/json', 'application/json, text/html;q=0.5', 'text/html;q=0, */*']) {
+			const answer = await rest.get('/documents/nope', accept && { Accept: accept });
+			assert.equal(answer.status, 404);
+			assert.equal(answer.json.code, 'not_found', accept);
+			assert.match(answer.headers.vary, /accept/i);
+		}
+		assert.equal((await rest.request('POST', '/documents/nope', { headers: browser })).json.code, 'not_found');
+		for (const path of ['/v1/documents', '/v1/services/s/documents/nope', '/nope', '/realtime/x', '/documentsx'])
+			assert.match((await rest.get(path, browser)).headers['content-type'], /json/, path);
+		assert.equal((await raw('GET', '/documents%', browser)).status, 400);
+	});
+});
+
 describe('admin.enabled = no', () => {
 	let daemon;
 	before(async () => {
@@ -181,6 +216,7 @@ describe('admin.enabled = no', () => {
 				assert.equal((await daemon.rest.request(method, path)).status, 404, `${method} ${path}`);
 		}
 		assert.equal((await daemon.rest.get('/realtime.js')).status, 200);
+		assert.equal((await daemon.rest.get('/documents/nope', { Accept: 'text/html' })).json.code, 'not_found');
 		const root = await daemon.rest.get('/', { Accept: 'text/html, */*' });
 		assert.equal(root.status, 200);
 		assert.equal(root.json.server, 'syncdoc');

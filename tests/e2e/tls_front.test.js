@@ -35,6 +35,30 @@ const descriptors = daemon => fs.readdirSync(`/proc/${daemon.workers()[0].pid}/f
 const allGone = daemon =>
 	until(async () => (await value(daemon, 'tls_connections')) === 0, DEADLINE_MS, 'all TLS connections are gone');
 
+// Bytes that the kernel holds for clients of that port.
+function heldByKernel(port) {
+	const hex = port.toString(16).toUpperCase().padStart(4, '0');
+	let held = 0;
+	for (const line of fs.readFileSync('/proc/net/tcp', 'latin1').trim().split('\n').slice(1)) {
+		const [, local, remote, , queues] = line.trim().split(/\s+/);
+		const [toSend, toRead] = queues.split(':').map(digits => parseInt(digits, 16));
+		if (local.endsWith(`:${hex}`)) held += toSend;
+		else if (remote.endsWith(`:${hex}`)) held += toRead;
+	}
+	return held;
+}
+
+// Resolves to how much that is, when it has taken what it takes of a client that does not read.
+function kernelIsFull(port) {
+	let before = 0;
+	return until(() => {
+		const held = heldByKernel(port);
+		if (held > 500_000 && held === before) return held;
+		before = held;
+		return undefined;
+	}, DEADLINE_MS, 'the kernel is full');
+}
+
 // Answers as they follow each other on one connection.
 function splitAnswers(bytes) {
 	const answers = [];
@@ -76,7 +100,7 @@ const connected = { until: text => /Verify return code|---\s*$/.test(text) && /C
 
 describe('a TLS connection', () => {
 	let daemon;
-	const settings = { 'documents.max_size': '4MiB', 'ring.size': '128MiB', 'history.max': 0, 'limits.per_address': 0, 'limits.request_timeout': 20 };
+	const settings = { 'documents.max_size': '4MiB', 'ring.size': '128MiB', 'history.max': 0, 'redis.timeout': 30, 'limits.per_address': 0, 'limits.request_timeout': 20 };
 	const large = JSON.stringify({ data: { text: 'x'.repeat(4_000_000) } });
 	before(async () => {
 		daemon = await startTlsDaemon({ redis, settings });
@@ -165,20 +189,20 @@ describe('a TLS connection', () => {
 	});
 
 	test('a WebSocket: what MHD could not send before its 101 is not lost, nor is its order', async () => {
-		const peer = await TlsPeer.connect(daemon.port);
-		peer.socket.pause();
+		const relay = await Relay.start(daemon.port);
+		const peer = await TlsPeer.connect(relay.port);
 		const asked = 5;
+		relay.pairs[0].far.pause();
 		peer.write(get(documentPath('s', 'large')).repeat(asked) + get(documentPath('s', 'small')));
 		peer.write(Buffer.concat([Buffer.from(handshake(daemon.port)), frame(TEXT, '{"type":"ping","id":7}')]));
-		// As much as fits has been sent by then; most of it waits.
-		await until(async () => (await value(daemon, 'http_connections')) >= 2);
-		peer.socket.resume();
+		await kernelIsFull(daemon.port);
+		relay.pairs[0].far.resume();
 		await peer.until(() => peer.text.includes('"pong","id":7'));
 		const answers = splitAnswers(peer.bytes);
 		assert.deepEqual(answers.map(answer => answer.status), [...Array(asked).fill(200), 200, 101]);
 		for (const answer of answers.slice(0, asked)) assert.equal(JSON.parse(String(answer.body)).data.text.length, 4_000_000);
 		assert.match(answers.rest.toString('latin1'), /^..?.?.?\{"type":"welcome"/s);
-		peer.close();
+		await relay.stop();
 		await allGone(daemon);
 	});
 
@@ -428,21 +452,8 @@ test('a drain does not wait for handshakes, and answers what is under way', asyn
 	assert.ok(idle.finished && !idle.error, 'with a word of farewell');
 });
 
-// Bytes that the kernel holds for a client of that port.
-function heldByKernel(port) {
-	const hex = port.toString(16).toUpperCase().padStart(4, '0');
-	let held = 0;
-	for (const line of fs.readFileSync('/proc/net/tcp', 'latin1').trim().split('\n').slice(1)) {
-		const [, local, remote, , queues] = line.trim().split(/\s+/);
-		const [toSend, toRead] = queues.split(':').map(digits => parseInt(digits, 16));
-		if (local.endsWith(`:${hex}`)) held += toSend;
-		else if (remote.endsWith(`:${hex}`)) held += toRead;
-	}
-	return held;
-}
-
 test('what is left when libmicrohttpd is done with it must be read, too', async () => {
-	const limits = { 'documents.max_size': '8MiB', 'ring.size': '256MiB', 'history.max': 0, 'limits.per_address': 0 };
+	const limits = { 'documents.max_size': '8MiB', 'ring.size': '256MiB', 'history.max': 0, 'redis.timeout': 30, 'limits.per_address': 0 };
 	const daemon = await startTlsDaemon({ redis, settings: limits });
 	const relays = [];
 	const ask = async size => {
@@ -456,12 +467,7 @@ test('what is left when libmicrohttpd is done with it must be read, too', async 
 	try {
 		// Of this one MHD keeps some itself. What the kernel takes of it is about what it takes of any.
 		await ask(7_500_000);
-		let held = 0;
-		await until(() => {
-			const before = held;
-			held = heldByKernel(daemon.port);
-			return held > 500_000 && held === before;
-		}, DEADLINE_MS, 'the kernel has taken what it takes');
+		const held = await kernelIsFull(daemon.port);
 		// Of some of these it has all in the pair of sockets, and is done with them.
 		for (let more = -200_000; more <= 200_000; more += 40_000) await ask(held + more);
 		await until(async () => (await value(daemon, 'tls_cut_slow_total')) >= 1, 60000, 'the cut');

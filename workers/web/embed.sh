@@ -5,6 +5,7 @@
 #
 #     client/realtime.js, client/realtime/x.js     /realtime.js, /realtime/x.js
 #     admin/documents.html, inspect.html, status.html    /documents, /documents/inspect, /status
+#     admin/not_found.html                         /admin/not_found, and for browsers in place of pages that are not there
 #     admin/x.js|css|svg                           /admin/x.js
 set -eu
 
@@ -24,6 +25,7 @@ path_of() {
 	admin/documents.html) echo /documents ;;
 	admin/inspect.html) echo /documents/inspect ;;
 	admin/status.html) echo /status ;;
+	admin/not_found.html) echo /admin/not_found ;;
 	admin/*.html) refuse "$1: a page needs a path of its own here" ;;
 	admin/*) echo "/$1" ;;
 	*) refuse "$1: neither in client/ nor in admin/" ;;

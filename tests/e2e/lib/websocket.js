@@ -24,8 +24,8 @@ export class WebSocketClient {
 		});
 	}
 
-	static async connect(url, { protocols = [], headers, welcome = true, createConnection } = {}) {
-		const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: false, createConnection });
+	static async connect(url, { protocols = [], headers, welcome = true, createConnection, deflate = false } = {}) {
+		const socket = new WebSocket(url, protocols, { headers, perMessageDeflate: deflate, createConnection });
 		const client = new WebSocketClient(socket);
 		const open = new Promise((resolve, reject) => {
 			socket.once('open', resolve);

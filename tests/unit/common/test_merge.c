@@ -1,7 +1,6 @@
 /* test_merge.c — JSON Merge Patch: the RFC's table, exact bytes, and a naive implementation to
  * compare with. */
 #include "merge.h"
-#include "json_tree.h"
 #include "random_json.h"
 #include <criterion/criterion.h>
 
@@ -125,38 +124,56 @@ Test(merge, names_are_compared_decoded)
 }
 
 /* RFC 7396, section 2, line by line. */
-static struct json_object *naive_merge(struct json_object *target, struct json_object *patch)
+static void naive_merge(const struct json *target, uint32_t t, const struct json *patch, uint32_t p,
+			struct buffer *ret)
 {
-	if (!json_object_is_type(patch, json_type_object))
-		return json_tree_copy(patch);
-	struct json_object *result = json_object_is_type(target, json_type_object)
-					     ? json_tree_copy(target)
-					     : json_object_new_object();
-	json_object_object_foreach(patch, name, value)
-	{
-		struct json_object *old = NULL;
-		json_object_object_get_ex(result, name, &old);
-		if (value)
-			json_object_object_add(result, name, naive_merge(old, value));
-		else
-			json_object_object_del(result, name);
+	static const struct json_token empty_object = {.len = 2, .next = 1, .type = JSON_OBJECT};
+	static const struct json nothing = {.tokens = (struct json_token *)(uintptr_t)&empty_object,
+					    .count = 1};
+	const char *comma = "";
+
+	if (patch->tokens[p].type != JSON_OBJECT) {
+		buffer_append_span(ret, json_raw(patch, p));
+		return;
 	}
-	return result;
+	if (target->tokens[t].type != JSON_OBJECT) {
+		target = &nothing;
+		t = 0;
+	}
+	buffer_append_char(ret, '{');
+	for (uint32_t i = t + 1; i < target->tokens[t].next; i = target->tokens[i + 1].next) {
+		struct buffer CLEANUP(buffer_fini) name = {0};
+		json_string(target, i, &name);
+		uint32_t value = json_member(patch, p, buffer_span(&name));
+		if (value && patch->tokens[value].type == JSON_NULL)
+			continue;
+		buffer_printf(ret, "%s%.*s:", comma, SPAN_ARGS(json_raw(target, i)));
+		comma = ",";
+		if (value)
+			naive_merge(target, i + 1, patch, value, ret);
+		else
+			buffer_append_span(ret, json_raw(target, i + 1));
+	}
+	for (uint32_t i = p + 1; i < patch->tokens[p].next; i = patch->tokens[i + 1].next) {
+		struct buffer CLEANUP(buffer_fini) name = {0};
+		json_string(patch, i, &name);
+		if (patch->tokens[i + 1].type == JSON_NULL ||
+		    json_member(target, t, buffer_span(&name)))
+			continue;
+		buffer_printf(ret, "%s%.*s:", comma, SPAN_ARGS(json_raw(patch, i)));
+		comma = ",";
+		naive_merge(&nothing, 0, patch, i + 1, ret);
+	}
+	buffer_append_char(ret, '}');
 }
 
 static struct buffer naively_merged(struct span target, struct span patch)
 {
 	struct json CLEANUP(json_fini) target_doc = random_json_parse(target);
 	struct json CLEANUP(json_fini) patch_doc = random_json_parse(patch);
-	struct json_object *target_tree = json_tree_create(&target_doc, 0);
-	struct json_object *patch_tree = json_tree_create(&patch_doc, 0);
-	struct json_object *result = naive_merge(target_tree, patch_tree);
 	struct buffer ret = {0};
 
-	json_tree_format(result, &ret);
-	json_object_put(target_tree);
-	json_object_put(patch_tree);
-	json_object_put(result);
+	naive_merge(&target_doc, 0, &patch_doc, 0, &ret);
 	return ret;
 }
 

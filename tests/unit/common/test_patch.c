@@ -311,7 +311,7 @@ Test(patch, test_compares_values_and_not_spellings)
 		      "{\"a\":{\"x\":1,\"y\":[2]}}"),
 		HOLDS("{\"a\":\"\\u00e9\"}",
 		      "[{\"op\":\"test\",\"path\":\"/a\",\"value\":\"\xc3\xa9\"}]",
-		      "{\"a\":\"\xc3\xa9\"}"),
+		      "{\"a\":\"\\u00e9\"}"),
 		HOLDS("{\"a\":18446744073709551615}",
 		      "[{\"op\":\"test\",\"path\":\"/a\",\"value\":18446744073709551615}]",
 		      "{\"a\":18446744073709551615}"),
@@ -417,6 +417,31 @@ Test(patch, details_tell_what_is_wrong_and_are_cut_at_characters)
 		cr_expect_eq(apply(SPAN("{}"), buffer_span(&operations), SIZE_ANY, &result, &fault),
 			     -ENOENT);
 		cr_expect(fault_is_sound(&fault), "%s", fault.detail);
+	}
+}
+
+Test(patch, what_looks_at_values_is_known_before_it_is_done)
+{
+	static const struct {
+		const char *operations;
+		int first; /* -1: none */
+	} rows[] = {
+		{"[]", -1},
+		{"{\"op\":\"test\"}", -1},
+		{"[1,{},{\"op\":7},{\"op\":\"Test\"}]", -1},
+		{"[{\"op\":\"add\"},{\"op\":\"remove\"},{\"op\":\"replace\",\"from\":\"/a\"}]", -1},
+		{"[{\"path\":\"/a\",\"op\":\"te\\u0073t\"}]", 0},
+		{"[{\"op\":\"add\"},{\"op\":\"copy\"},{\"op\":\"move\"}]", 1},
+		{"[null,{\"op\":\"add\"},{\"op\":\"move\"}]", 2},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct json CLEANUP(json_fini) doc =
+			random_json_parse(span_string(rows[i].operations));
+		uint32_t first = 99;
+		cr_expect_eq(patch_reads(&doc, 0, &first), rows[i].first >= 0, "%s",
+			     rows[i].operations);
+		cr_expect_eq(first, rows[i].first >= 0 ? (uint32_t)rows[i].first : 99);
 	}
 }
 

@@ -155,6 +155,12 @@ Test(static_files, html_is_for_those_who_name_it)
 	cr_expect(!media_type_html_is_named("text/*"));
 	cr_expect(!media_type_html_is_named("application/json"));
 	cr_expect(!media_type_html_is_named("text/html;q=0"));
+	cr_expect(media_type_html_is_preferred("text/html,application/xml;q=0.9,*/*;q=0.8"));
+	cr_expect(media_type_html_is_preferred("text/html,application/json;q=0"));
+	cr_expect(!media_type_html_is_preferred("application/json, text/html;q=0.1"));
+	cr_expect(!media_type_html_is_preferred("text/html, application/problem+json"));
+	cr_expect(!media_type_html_is_preferred("*/*"));
+	cr_expect(!media_type_html_is_preferred(NULL));
 }
 
 Test(static_files, router_hands_them_to_one_route_of_get_and_head)
