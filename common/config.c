@@ -87,6 +87,9 @@ const struct config_key config_keys[] = {
 	CHOICE("redis.encoding", redis_encoding, "auto", encodings),
 	TIME("redis.timeout", redis_timeout_ms, "2", 100, 60 * SECONDS),
 	STRING("redis.password_file", redis_password_file, "", config_check_path_or_none, RESTART),
+	STRING("redis.sentinel_user", redis_sentinel_user, "", config_check_sentinel_user, RESTART),
+	STRING("redis.sentinel_password_file", redis_sentinel_password_file, "",
+	       config_check_path_or_none, RESTART),
 	FLAG("redis.cluster", redis_cluster, "no"),
 	COUNT("redis.wait_replicas", redis_wait_replicas, "0", 1, 16, ZERO("none")),
 

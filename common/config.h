@@ -47,6 +47,7 @@ struct config {
 	enum config_encoding redis_encoding;
 	int64_t redis_timeout_ms;
 	char *redis_password_file;
+	char *redis_sentinel_user, *redis_sentinel_password_file;
 	bool redis_cluster;
 	unsigned redis_wait_replicas;
 

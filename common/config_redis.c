@@ -127,6 +127,15 @@ static int scheme_refuse(const char *text, struct buffer *ret_reason)
 		      "must be embedded, " TCP_FORM ", " UNIX_FORM " or " SENTINEL_FORM);
 }
 
+/* No user of an ACL has any. */
+int config_check_sentinel_user(const char *text, struct buffer *ret_reason)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text <= ' ' || *text == 0x7f)
+			return refuse(ret_reason, "must not have blanks or control characters");
+	return 0;
+}
+
 int config_check_redis_url(const char *text, struct buffer *ret_reason)
 {
 	if (strcmp(text, "embedded") == 0)

@@ -91,6 +91,7 @@ int config_check_host(const char *text, struct buffer *ret_reason);
 int config_check_proxy(const char *text, struct buffer *ret_reason);
 int config_check_origin(const char *text, struct buffer *ret_reason);
 int config_check_redis_url(const char *text, struct buffer *ret_reason);
+int config_check_sentinel_user(const char *text, struct buffer *ret_reason);
 int config_check_auth_key(const char *text, struct buffer *ret_reason);
 int config_check_auth_algorithm(const char *text, struct buffer *ret_reason);
 

@@ -82,6 +82,10 @@ enum event_record_kind {
 };
 
 #define EVENT_CONTROL_MAX 4096
+/* What begins so is this host's supervisor's own word to its workers; the relay lets none through
+ * from Redis. Behind PRIMARY: port and host of the Redis to go to. */
+#define EVENT_CONTROL_LOCAL '!'
+#define EVENT_CONTROL_PRIMARY "!primary "
 
 /* A record as a worker sees it after ring_read(); spans point into the copied record. */
 struct event_record {

@@ -9,6 +9,8 @@
 #define STALL_TIMEOUTS 2 /* a reply later than this many timeouts: the connection is given up */
 /* A server that refuses writes is left at most this often: it may be the only one there is. */
 #define REPLICA_PATIENCE_MS 1000
+/* For what is under way to a server that is to be left: it may hang. */
+#define LEAVE_PATIENCE_MS 250
 
 int64_t redis_clock_ms(void)
 {
@@ -113,7 +115,7 @@ void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span
 
 static bool can_send(const struct redis *redis)
 {
-	return redis->state == REDIS_READY && !redis->is_replica;
+	return redis->state == REDIS_READY && !redis->leaving;
 }
 
 int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
@@ -147,29 +149,45 @@ void commands_flush_waiting(struct redis *redis)
 	}
 }
 
-/* Redis 6.2 wraps what a command inside a script answers: `ERR Error running script …: -READONLY
- * …`. */
-static bool is_refused_by_replica(const struct redisReply *reply)
+/* Why a server that answers so is no primary any more, or not now; NULL: it is fine. Redis 6.2
+ * wraps what a command inside a script answers: `ERR Error running script …: -READONLY …`. */
+static const char *reason_to_leave(const struct redisReply *reply)
 {
-	return reply->type == REDIS_REPLY_ERROR &&
-	       (strncmp(reply->str, "READONLY", 8) == 0 || strstr(reply->str, ": -READONLY"));
+	if (reply->type != REDIS_REPLY_ERROR)
+		return NULL;
+	if (strncmp(reply->str, "READONLY", 8) == 0 || strstr(reply->str, ": -READONLY"))
+		return "it has become a replica (READONLY)";
+	if (strncmp(reply->str, "MASTERDOWN", 10) == 0)
+		return "it has become a replica (MASTERDOWN)";
+	if (strncmp(reply->str, "LOADING", 7) == 0)
+		return "it has begun to load its data anew (LOADING)";
+	return NULL;
 }
 
 /* The primary was demoted, but the connection to it stands: the name we connected to (a proxy, a
  * moving address) may lead to the new one. What is under way gets its answers first: cut off, each
  * write would have an unknown outcome. */
-static void leave_replica(struct redis *redis)
+static void leave_if_answered(struct redis *redis)
 {
-	if (redis->is_replica && !redis->sent.head)
-		link_drop(redis, "it has become a replica (READONLY)");
+	if (redis->leaving && !redis->sent.head)
+		link_drop(redis, redis->leaving);
+}
+
+void commands_leave(struct redis *redis, const char *reason)
+{
+	redis->leaving = reason;
+	redis->leave_by_ms = redis_clock_ms() + LEAVE_PATIENCE_MS;
+	ev_timer_stop(redis->loop, &redis->deadline);
+	deadline_arm(redis);
+	leave_if_answered(redis);
 }
 
 void commands_answer_next(struct redis *redis, const struct redisReply *reply)
 {
 	MUST(redis->sent.head);
-	if (is_refused_by_replica(reply) &&
+	if (redis->state == REDIS_READY && !redis->leaving &&
 	    redis_clock_ms() - redis->ready_ms >= REPLICA_PATIENCE_MS)
-		redis->is_replica = true;
+		redis->leaving = reason_to_leave(reply);
 	struct command *command = list_shift(&redis->sent);
 	redis_reply_fn fn = command->fn;
 	void *arg = command->arg;
@@ -178,7 +196,7 @@ void commands_answer_next(struct redis *redis, const struct redisReply *reply)
 	free(command);
 	if (fn)
 		command_answer(redis, fn, arg, reply, 0);
-	leave_replica(redis);
+	leave_if_answered(redis);
 }
 
 static void list_fail(struct redis *redis, struct command_list *list, int error)
@@ -233,6 +251,8 @@ static int64_t deadline_next(const struct redis *redis, int64_t now)
 	int64_t next = now + redis->timeout_ms;
 	if (redis->connect_by_ms)
 		next = sooner(next, redis->connect_by_ms);
+	if (redis->leave_by_ms)
+		next = sooner(next, redis->leave_by_ms);
 	if (redis->due)
 		next = sooner(next, redis->due->issued_ms + redis->timeout_ms);
 	if (redis->waiting.head)
@@ -246,7 +266,8 @@ void deadline_arm(struct redis *redis)
 {
 	if (ev_is_active(&redis->deadline))
 		return;
-	if (!redis->connect_by_ms && !redis->sent.head && !redis->waiting.head)
+	if (!redis->connect_by_ms && !redis->leave_by_ms && !redis->sent.head &&
+	    !redis->waiting.head)
 		return;
 	int64_t now = redis_clock_ms(), next = deadline_next(redis, now);
 	/* One millisecond more: not to wake just before it and turn idle. */
@@ -261,10 +282,20 @@ static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
 	int64_t now = redis_clock_ms();
 	if (redis->connect_by_ms && redis->connect_by_ms <= now)
 		link_drop(redis, "connecting timed out");
+	if (redis->leave_by_ms && redis->leave_by_ms <= now)
+		link_drop(redis, redis->leaving);
 	deadline_answer_late(redis, now);
 	if (deadline_is_stalled(redis, now))
 		link_drop(redis, "no reply for two timeouts");
 	deadline_arm(redis);
+}
+
+/* NULL where there is nothing. */
+static char *copy(const char *text)
+{
+	char *copied = text && *text ? strdup(text) : NULL;
+	MUST(copied || !text || !*text);
+	return copied;
 }
 
 struct redis *redis_create(struct ev_loop *loop, const struct redis_options *options,
@@ -278,10 +309,12 @@ struct redis *redis_create(struct ev_loop *loop, const struct redis_options *opt
 	redis->on_state = on_state;
 	redis->state_arg = arg;
 	redis->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 1;
-	if (options->password_file && *options->password_file)
-		MUST(redis->password_file = strdup(options->password_file));
-	if (options->name && *options->name)
-		MUST(redis->name = strdup(options->name));
+	redis->password_file = copy(options->password_file);
+	redis->password_key = options->password_key ? options->password_key : "redis.password_file";
+	redis->sentinel_user = copy(options->sentinel_user);
+	redis->sentinel_password_file = copy(options->sentinel_password_file);
+	redis->name = copy(options->name);
+	redis->name_servers = copy(options->name_servers);
 	ev_timer_init(&redis->deadline, on_deadline, 0., 0.);
 	redis->deadline.data = redis;
 	link_init(redis);
@@ -301,8 +334,12 @@ void redis_destroy(struct redis *redis)
 	list_fail(redis, &redis->waiting, -ECANCELED);
 	redis_url_fini(&redis->url);
 	free(redis->primary.name);
+	free(redis->told.name);
 	free(redis->password_file);
+	free(redis->sentinel_user);
+	free(redis->sentinel_password_file);
 	free(redis->name);
+	free(redis->name_servers);
 	buffer_fini(&redis->scratch);
 	buffer_fini(&redis->subscribe[0]);
 	buffer_fini(&redis->subscribe[1]);
@@ -325,6 +362,11 @@ void redis_format_primary(const struct redis *redis, char *ret, size_t len)
 void redis_set_timeout(struct redis *redis, int64_t timeout_ms)
 {
 	redis->timeout_ms = timeout_ms > 0 ? timeout_ms : 1;
+}
+
+bool redis_was_demoted(const struct redis *redis)
+{
+	return redis->was_demoted;
 }
 
 uint64_t redis_reconnects(const struct redis *redis)

@@ -15,17 +15,27 @@ struct redis_options {
 		url; /* redis://[user[:password]@]host[:port][/db], redis://:password@host,
 			unix:///path[?db=N], sentinel://[user[:password]@]host[:port],…/name[/db] */
 	const char *password_file; /* "" or NULL: none; first line, read at every connect */
-	int64_t timeout_ms;        /* per command, and for connecting */
-	const char *name;          /* for CLIENT SETNAME and the log */
+	const char *password_key;  /* what the configuration calls it, static; NULL:
+				      redis.password_file */
+	/* Who we are to Sentinels; "" or NULL: nobody. User without file: one without password. */
+	const char *sentinel_user, *sentinel_password_file;
+	int64_t timeout_ms;       /* per command, and for connecting */
+	const char *name;         /* for CLIENT SETNAME and the log */
+	const char *name_servers; /* as in name_lookup.h; NULL but for tests */
 };
 
+/* CLOCK_MONOTONIC. */
+int64_t redis_clock_ms(void);
 /* -EINVAL and a static reason in *ret_reason when the URL is not of that form. */
 int redis_url_check(const char *url, const char **ret_reason);
 
 enum redis_state { REDIS_CONNECTING, REDIS_READY, REDIS_LOST };
 /* READY: authenticated, database selected; commands given from inside the callback go out first.
  * LOST: `reason` says why and `retry_ms` when the next attempt comes. May be called for every
- * failed attempt. */
+ * failed attempt.
+ * CONNECTING: it is there, but still loads its data: `reason` says so, and `retry_ms` for how
+ * long it has been waited for. At first, and then every REDIS_LOADING_TELL_MS. */
+#define REDIS_LOADING_TELL_MS 60000
 typedef void (*redis_state_fn)(struct redis *redis, enum redis_state state, const char *reason,
 			       int64_t retry_ms, void *arg);
 
@@ -38,6 +48,12 @@ void redis_destroy(struct redis *redis);
 enum redis_state redis_state_of(const struct redis *redis);
 /* Drops the connection (heartbeat missed) and starts over; pending commands get -ECONNRESET. */
 void redis_reconnect(struct redis *redis, const char *reason);
+/* The last connection was given up because its server is no primary any more: others to the same
+ * server should be, too. */
+bool redis_was_demoted(const struct redis *redis);
+/* sentinel://: the primary is there now. What is under way to another server is answered first, for
+ * a moment at most; then the connection goes there without asking a Sentinel. Copied. */
+void redis_move(struct redis *redis, const char *host, unsigned port);
 /* sentinel://: where the primary of the last attempt is, "host:port"; else "". */
 void redis_format_primary(const struct redis *redis, char *ret, size_t len);
 /* For what is sent from here on. */

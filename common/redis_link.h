@@ -1,10 +1,12 @@
-/* redis_link.h — the two halves of redis.h: redis_link.c makes and loses the connection, redis.c
- * keeps the commands. Nobody else includes this. */
+/* redis_link.h — the parts of redis.h: redis_dial.c finds the server, redis_sentinel.c asks who it
+ * is, redis_setup.c logs in, redis_link.c makes and loses the connection, redis.c keeps the
+ * commands. Nobody else includes this. */
 #ifndef SYNCDOC_REDIS_LINK_H
 #define SYNCDOC_REDIS_LINK_H
 
 #include "buffer.h"
 #include "redis.h"
+#include "redis_dial.h"
 #include "redis_url.h"
 
 struct redisAsyncContext;
@@ -34,24 +36,34 @@ struct redis {
 	unsigned sentinel;         /* of url.hosts: the one that was asked last */
 	struct redis_host primary; /* owned: what it said last; name NULL: none asked yet */
 	char *password_file;       /* owned; NULL: none */
-	char *name;                /* owned; NULL: none */
+	const char *password_key;  /* static: what the configuration calls that */
+	char *sentinel_user, *sentinel_password_file; /* owned; NULL: none */
+	char *name;                                   /* owned; NULL: none */
+	char *name_servers;                           /* owned; NULL: those of the system */
 	int64_t timeout_ms;
 
 	enum redis_state state;
-	unsigned depth;     /* callbacks of ours on the stack */
-	bool is_destroying; /* takes no more commands */
+	unsigned depth;         /* callbacks of ours on the stack */
+	bool is_destroying;     /* takes no more commands */
+	struct redis_dial dial; /* how it gets its context */
 	struct redisAsyncContext
 		*context;      /* hiredis frees it; its `data` is us, or NULL once we gave it up */
-	int64_t connect_by_ms; /* 0: not connecting */
+	int64_t connect_by_ms; /* 0: not connecting, or the address is still being looked up */
 	unsigned setup_stage;
-	char *password;    /* owned; only between connecting and AUTH */
+	char *password;    /* owned; only between connecting and AUTH, to whom is asked now */
 	unsigned attempts; /* failed in a row */
 	bool was_ready;
-	int64_t ready_ms; /* when it became so last */
-	bool is_replica;  /* takes no writes: left as soon as all sent commands are answered */
+	int64_t ready_ms;    /* when it became so last */
+	const char *leaving; /* static: why this server gets nothing more, and is left as soon as
+				all that was sent is answered; NULL: it is not */
+	int64_t leave_by_ms; /* at the latest, told by redis_move(); 0: told by its own answers */
+	bool was_demoted;    /* the last loss was for its own answers */
+	struct redis_host told; /* owned; sentinel://: where the next attempt goes without asking */
 	uint64_t reconnects;
-	char reason[192]; /* of the last loss */
+	char reason[320]; /* of the last loss */
 	ev_timer retry;
+	ev_timer reload; /* until the server is asked again whether it has loaded its data */
+	int64_t loading_ms, loading_told_ms; /* since when, and when that was told last; 0: never */
 
 	ev_timer deadline;           /* runs while anything waits or is unanswered */
 	struct command_list sent;    /* in the order of their replies */
@@ -65,8 +77,6 @@ struct redis {
 	redis_push_fn on_push;      /* set: this connection is a subscription */
 	void *push_arg;
 };
-
-int64_t redis_clock_ms(void);
 
 /* redis.c */
 void commands_flush_waiting(struct redis *redis);
@@ -82,6 +92,9 @@ void command_format(struct buffer *ret, int argc, const char *const *argv, const
 /* Makes sure that the deadline timer runs. */
 void deadline_arm(struct redis *redis);
 
+/* Gives the connection up when what was sent is answered, or at once if there is none. */
+void commands_leave(struct redis *redis, const char *reason);
+
 /* redis_link.c */
 void link_init(struct redis *redis);
 void link_start(struct redis *redis); /* from the next turn of the loop */
@@ -95,5 +108,13 @@ void link_close(struct redis *redis); /* for good */
 /* False: hiredis takes nothing more; the loss will be told soon. */
 bool link_write(struct redis *redis, struct span text);
 void link_subscribe(struct redis *redis);
+void link_tell_state(struct redis *redis, const char *reason, int64_t retry_ms);
+/* The connection may be used. */
+void link_ready(struct redis *redis);
+
+/* redis_setup.c */
+void setup_init(struct redis *redis);
+/* The context is connected: goes on to link_ready(), or link_drop(). */
+void setup_begin(struct redis *redis);
 
 #endif

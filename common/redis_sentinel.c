@@ -2,10 +2,11 @@
  * to come (redis->context): whoever gives an attempt up gives up the asking, too. */
 #include "redis_sentinel.h"
 
-#include <hiredis/adapters/libev.h>
+#include "redis_password.h"
+
 #include <hiredis/async.h>
 
-#define FAULT_MAX 192
+#define FAULT_MAX 320
 
 int sentinel_parse_address(const struct redisReply *reply, const char **ret_host,
 			   unsigned *ret_port)
@@ -25,6 +26,37 @@ int sentinel_parse_address(const struct redisReply *reply, const char **ret_host
 	return 0;
 }
 
+int sentinel_parse_switch(struct span message, const char *primary, struct span *ret_host,
+			  unsigned *ret_port)
+{
+	struct span words[5], name = span_string(primary);
+	size_t count = 0;
+	/* The name first: it may have blanks. */
+	if (message.len <= name.len || !span_starts_with(message, name) ||
+	    message.at[name.len] != ' ')
+		return -ENOENT;
+	const char *at = message.at + name.len, *end = message.at + message.len;
+	while (at < end && count < ARRAY_LEN(words)) {
+		const char *from = ++at;
+		at = memchr(from, ' ', (size_t)(end - from));
+		at = at ? at : end;
+		words[count++] = span_of(from, (size_t)(at - from));
+	}
+	if (count != 4 || !words[2].len || words[3].len > 5)
+		return -EBADMSG;
+	unsigned port = 0;
+	for (size_t i = 0; i < words[3].len; i++) {
+		if (words[3].at[i] < '0' || words[3].at[i] > '9')
+			return -EBADMSG;
+		port = port * 10 + (unsigned)(words[3].at[i] - '0');
+	}
+	if (port < 1 || port > 65535)
+		return -EBADMSG;
+	*ret_host = words[2];
+	*ret_port = port;
+	return 0;
+}
+
 bool sentinel_role_fits(const struct redisReply *reply)
 {
 	if (reply->type != REDIS_REPLY_ARRAY || !reply->elements ||
@@ -36,7 +68,7 @@ bool sentinel_role_fits(const struct redisReply *reply)
 static void format_fault(const struct redis *redis, const char *what, char ret[FAULT_MAX])
 {
 	const struct redis_host *host = &redis->url.hosts[redis->sentinel];
-	snprintf(ret, FAULT_MAX, "sentinel %.80s:%u: %.80s", host->name, host->port, what);
+	snprintf(ret, FAULT_MAX, "sentinel %.80s:%u: %.200s", host->name, host->port, what);
 }
 
 static void refuse(struct redis *redis, const char *what)
@@ -46,13 +78,31 @@ static void refuse(struct redis *redis, const char *what)
 	link_drop(redis, reason);
 }
 
+static void fail(struct redis *redis, const char *what)
+{
+	char reason[FAULT_MAX];
+	format_fault(redis, what, reason);
+	link_lost(redis, reason);
+}
+
 /* hiredis frees the context itself, behind the callback. */
 static void lose(struct redis *redis, redisAsyncContext *context, const char *what)
 {
-	char reason[FAULT_MAX];
 	context->data = NULL;
-	format_fault(redis, what, reason);
-	link_lost(redis, reason);
+	fail(redis, what);
+}
+
+static void on_auth(redisAsyncContext *context, void *answer, void *unused)
+{
+	struct redis *redis = context->data;
+	const redisReply *reply = answer;
+	char what[FAULT_MAX];
+	(void)unused;
+	/* A loss is told by on_address(), which comes right behind. */
+	if (!redis || !reply || reply->type != REDIS_REPLY_ERROR)
+		return;
+	snprintf(what, sizeof(what), "AUTH refused: %.160s", reply->str);
+	refuse(redis, what);
 }
 
 static void on_address(redisAsyncContext *context, void *answer, void *unused)
@@ -84,19 +134,31 @@ static void on_address(redisAsyncContext *context, void *answer, void *unused)
 	link_connect_primary(redis);
 }
 
-static void on_connect(const redisAsyncContext *context, int status)
-{
-	struct redis *redis = context->data;
-	if (!redis || status == REDIS_OK)
-		return;
-	lose(redis, (redisAsyncContext *)context, context->c.errstr);
-}
-
 static void on_disconnect(const redisAsyncContext *context, int status)
 {
 	(void)status;
 	if (context->data)
 		lose(context->data, (redisAsyncContext *)context, "connection closed");
+}
+
+static void authenticate(struct redis *redis)
+{
+	const char *password = redis->password ? redis->password : "";
+	if (redis->sentinel_user)
+		redisAsyncCommand(redis->context, on_auth, NULL, "AUTH %s %s", redis->sentinel_user,
+				  password);
+	else if (*password)
+		redisAsyncCommand(redis->context, on_auth, NULL, "AUTH %s", password);
+	redis_password_wipe(&redis->password);
+}
+
+/* hiredis 0.14: nothing here may free the context. */
+static void on_connected(struct redis *redis)
+{
+	redisAsyncSetDisconnectCallback(redis->context, on_disconnect);
+	authenticate(redis);
+	redisAsyncCommand(redis->context, on_address, NULL, "SENTINEL get-master-addr-by-name %s",
+			  redis->url.primary);
 }
 
 void sentinel_ask(struct redis *redis)
@@ -105,19 +167,11 @@ void sentinel_ask(struct redis *redis)
 	 * primary. */
 	redis->sentinel = (redis->sentinel + 1) % redis->url.host_count;
 	const struct redis_host *host = &redis->url.hosts[redis->sentinel];
-	redisAsyncContext *context = redisAsyncConnect(host->name, (int)host->port);
-	MUST(context);
-	if (context->err || redisLibevAttach(redis->loop, context) != REDIS_OK) {
-		lose(redis, context, context->errstr);
-		redisAsyncFree(context);
-		return;
-	}
-	context->data = redis;
-	redis->context = context;
-	redis->connect_by_ms = redis_clock_ms() + redis->timeout_ms;
-	redisAsyncSetDisconnectCallback(context, on_disconnect);
-	redisAsyncSetConnectCallback(context, on_connect);
-	redisAsyncCommand(context, on_address, NULL, "SENTINEL get-master-addr-by-name %s",
-			  redis->url.primary);
-	deadline_arm(redis);
+	redis_password_wipe(&redis->password);
+	if (redis->sentinel_password_file &&
+	    redis_password_read("redis.sentinel_password_file", redis->sentinel_password_file,
+				&redis->password, redis->reason, sizeof(redis->reason)))
+		link_lost(redis, redis->reason);
+	else
+		dial_host(redis, host->name, host->port, on_connected, fail);
 }

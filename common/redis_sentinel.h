@@ -15,6 +15,10 @@ void sentinel_ask(struct redis *redis);
 struct redisReply;
 int sentinel_parse_address(const struct redisReply *reply, const char **ret_host,
 			   unsigned *ret_port);
+/* A message on +switch-master, `name former-host port host port`, about `primary`: *ret_host lies
+ * in it. -ENOENT: about another one. -EBADMSG. Pure. */
+int sentinel_parse_switch(struct span message, const char *primary, struct span *ret_host,
+			  unsigned *ret_port);
 /* The answer of ROLE says that it is a primary, or nothing about it (an ACL may forbid to ask).
  * Pure. */
 bool sentinel_role_fits(const struct redisReply *reply);

@@ -2,6 +2,7 @@
  * sentinel://[user[:password]@]host[:port],…/name[/db]. */
 #define _GNU_SOURCE
 #include "redis_url.h"
+#include "buffer.h"
 #include "redis.h"
 
 #define DATABASE_MAX 1000000
@@ -216,6 +217,33 @@ int redis_url_parse(const char *text, struct redis_url *ret, const char **ret_re
 	else
 		*ret = url;
 	return error;
+}
+
+static void encode(struct buffer *ret, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    strchr("-._", c))
+			buffer_append_char(ret, (char)c);
+		else
+			buffer_printf(ret, "%%%02X", c);
+	}
+}
+
+void redis_url_format_sentinel(const struct redis_url *url, unsigned index, const char *user,
+			       struct buffer *ret)
+{
+	const struct redis_host *host = &url->hosts[index];
+
+	buffer_append_string(ret, "redis://");
+	if (user) {
+		encode(ret, user);
+		buffer_append_char(ret, '@');
+	}
+	buffer_append_char(ret, '[');
+	encode(ret, host->name);
+	buffer_printf(ret, "]:%u", host->port);
 }
 
 void redis_url_fini(struct redis_url *url)

@@ -30,6 +30,11 @@ struct redis_url {
 
 /* -EINVAL with a static reason. On success the caller calls redis_url_fini(). */
 int redis_url_parse(const char *text, struct redis_url *ret, const char **ret_reason);
+/* sentinel://: a redis:// URL of Sentinel `index` itself, for `user` (NULL: nobody), behind what
+ * the buffer holds. */
+struct buffer;
+void redis_url_format_sentinel(const struct redis_url *url, unsigned index, const char *user,
+			       struct buffer *ret);
 /* Wipes the password. */
 void redis_url_fini(struct redis_url *url);
 

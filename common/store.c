@@ -61,7 +61,10 @@ static void on_state(struct redis *redis, enum redis_state state, const char *re
 	}
 	lane->is_encoding_known = false; /* another server may come back */
 	snprintf(lane->store->lost_reason, sizeof(lane->store->lost_reason), "%s", reason);
-	if (log_allow(&lost))
+	if (state == REDIS_CONNECTING)
+		log_debug("store: redis connection %zu: %s", (size_t)(lane - lane->store->lanes),
+			  reason);
+	else if (log_allow(&lost))
 		log_warning("store: redis connection %zu lost: %s, retrying in %lld ms",
 			    (size_t)(lane - lane->store->lanes), reason, (long long)retry_ms);
 }
@@ -86,6 +89,8 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 	struct redis_options options = {
 		.url = url,
 		.password_file = config->redis_password_file,
+		.sentinel_user = config->redis_sentinel_user,
+		.sentinel_password_file = config->redis_sentinel_password_file,
 		.timeout_ms = config->redis_timeout_ms,
 		.name = "syncdoc-store",
 	};
@@ -102,6 +107,7 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 	store->deferred_last = &store->deferred;
 	ev_timer_init(&store->defer_timer, on_defer_timer, 0., 0.);
 	store->defer_timer.data = store;
+	store_list_open(store);
 	store->lane_count = 1 + (store->wait_replicas ? DOCUMENT_LANES_WAITING : DOCUMENT_LANES);
 	for (size_t i = 0; i < store->lane_count; i++) {
 		struct store_lane *lane = &store->lanes[i];
@@ -118,6 +124,7 @@ void store_destroy(struct store *store)
 	store->is_closing = true;
 	for (size_t i = 0; i < store->lane_count; i++)
 		redis_destroy(store->lanes[i].redis);
+	list_gate_close(&store->lists);
 	/* What a callback asks for is deferred again, so this goes on until none asks. */
 	while (store->deferred) {
 		struct store_request *request = store->deferred, *next;
@@ -136,6 +143,12 @@ void store_destroy(struct store *store)
 	free(store);
 }
 
+void store_move(struct store *store, const char *host, unsigned port)
+{
+	for (size_t i = 0; i < store->lane_count; i++)
+		redis_move(store->lanes[i].redis, host, port);
+}
+
 bool store_is_ready(const struct store *store)
 {
 	for (size_t i = 0; i < store->lane_count; i++)
@@ -148,6 +161,16 @@ bool store_is_ready(const struct store *store)
 const char *store_lost_reason(const struct store *store)
 {
 	return store->lost_reason;
+}
+
+uint64_t store_list_waits(const struct store *store)
+{
+	return store->lists.waits;
+}
+
+uint64_t store_list_refusals(const struct store *store)
+{
+	return store->lists.refusals;
 }
 
 uint64_t store_reconnects(const struct store *store)

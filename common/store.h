@@ -24,10 +24,15 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 			   uint64_t hash_seed);
 void store_destroy(
 	struct store *store); /* all callbacks are called with -ECANCELED; NULL is fine */
+/* As redis_move(), all its connections. */
+void store_move(struct store *store, const char *host, unsigned port);
 bool store_is_ready(const struct store *store); /* connected and the encoding is known */
 /* Why it is not ready, for people; "" while nothing was ever lost. Lives until the loop turns. */
 const char *store_lost_reason(const struct store *store);
 uint64_t store_reconnects(const struct store *store);
+/* Lists that had to wait for others to be read, and those that could not wait any longer. */
+uint64_t store_list_waits(const struct store *store);
+uint64_t store_list_refusals(const struct store *store);
 
 /* Read one document. envelope.len 0: there is none. */
 typedef void (*store_read_fn)(int error, struct span envelope, void *arg);

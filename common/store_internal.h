@@ -3,6 +3,7 @@
 #define SYNCDOC_STORE_INTERNAL_H
 
 #include "keys.h"
+#include "list_gate.h"
 #include "redis.h"
 #include "script_call.h"
 #include "store.h"
@@ -51,7 +52,7 @@ struct store {
 	size_t history_max_bytes;
 	int64_t tombstone_ttl_ms;
 
-	char lost_reason[128]; /* of the last connection that was lost */
+	char lost_reason[320]; /* of the last connection that was lost */
 	bool is_closing; /* connections are going: whatever a callback still asks for is cancelled
 			  */
 	struct store_lane lanes[STORE_LANES_MAX];
@@ -60,6 +61,8 @@ struct store {
 	struct store_request *deferred; /* finished in the next turn of the loop */
 	struct store_request **deferred_last;
 	ev_timer defer_timer;
+
+	struct list_gate lists;
 
 	struct store_sum *sums; /* owned; STORE_SUMS, by hash */
 
@@ -73,6 +76,9 @@ const char *store_encoding(const struct store_lane *lane);
 uint64_t store_hash(const struct store *store, struct span service, struct span id);
 struct store_lane *store_lane_of(struct store *store, struct span service, struct span id);
 struct store_lane *store_lane_of_lists(struct store *store);
+
+/* store_list.c */
+void store_list_open(struct store *store);
 
 /* As redis_command() and script_call(); -ECANCELED while the store is being destroyed. */
 int store_command(struct store_lane *lane, redis_reply_fn fn, void *arg, int argc,

@@ -16,6 +16,7 @@ struct cursor {
 
 struct list_request {
 	struct store_request base;
+	struct list_turn turn;
 	store_list_fn fn;
 	void *arg;
 
@@ -194,7 +195,7 @@ static bool list_reply_is_valid(const struct redisReply *reply)
 	return is_end || store_number(reply->element[1]) > 0;
 }
 
-static void list_send(struct list_request *request);
+static void list_ask(struct list_request *request);
 
 /* --- ranges. What lies between two of them is not for the asker's eyes, and neither may a token
  * name it; so lists in the order of ids go from range to range. --- */
@@ -273,12 +274,13 @@ static void list_proceed(struct list_request *request, const struct redisReply *
 	else if (request->looked >= LIST_LOOK_MAX)
 		list_answer(request, &request->last_looked);
 	else
-		list_send(request);
+		list_ask(request);
 }
 
 static void on_list(const struct redisReply *reply, int error, void *arg)
 {
 	struct list_request *request = arg;
+	list_gate_leave(&request->base.store->lists, &request->turn, !error);
 	error = store_error(reply, error, false, "list.lua");
 	if (!error && !list_reply_is_valid(reply))
 		error = -EIO;
@@ -297,14 +299,20 @@ static unsigned list_piece(const struct list_request *request)
 	return piece < LIST_PIECE_MAX ? piece : LIST_PIECE_MAX;
 }
 
-static void list_send(struct list_request *request)
+/* What still fits into the page. */
+static size_t list_room(const struct list_request *request)
 {
+	return request->items.len < LIST_BYTES_MAX ? LIST_BYTES_MAX - request->items.len : 0;
+}
+
+static bool list_send(struct list_turn *turn)
+{
+	struct list_request *request = CONTAINER_OF(turn, struct list_request, turn);
 	const struct store_list_query *query = &request->query;
 	bool by_id = query->order == STORE_ORDER_ID;
 	struct span prefix = list_prefix(request), cursor = cursor_span(&request->last_looked);
 	const struct rights_pattern *pattern = list_pattern(request);
 	char zset[KEY_MAX], data[KEY_MAX], wanted[16], look[16], bytes[24], last_byte[16];
-	request->piece = list_piece(request);
 	/* A prefix in the order of writes is looked for among all ids; else every id is an item. */
 	unsigned ids = prefix.len && !by_id ? LIST_PIECE_MAX : request->piece;
 	if (by_id && pattern && !pattern->is_prefix)
@@ -313,8 +321,7 @@ static void list_send(struct list_request *request)
 		cursor = SPAN_NONE; /* of the range before */
 	if (ids > LIST_LOOK_MAX - request->looked)
 		ids = LIST_LOOK_MAX - request->looked;
-	size_t room = LIST_BYTES_MAX -
-		      (request->items.len < LIST_BYTES_MAX ? request->items.len : LIST_BYTES_MAX);
+	size_t room = list_room(request);
 	snprintf(wanted, sizeof(wanted), "%u", request->piece);
 	snprintf(look, sizeof(look), "%u", ids);
 	snprintf(bytes, sizeof(bytes), "%zu", query->data ? room : (size_t)LIST_BYTES_MAX);
@@ -339,8 +346,28 @@ static void list_send(struct list_request *request)
 		len[i] = arguments[i].len;
 	}
 	if (store_script(store_lane_of_lists(request->base.store), &script_list, on_list, request,
-			 1, ARRAY_LEN(arguments), argv, len))
-		store_defer(&request->base, -EAGAIN);
+			 1, ARRAY_LEN(arguments), argv, len) == 0)
+		return true;
+	store_defer(&request->base, -EAGAIN);
+	return false;
+}
+
+static void list_refuse(struct list_turn *turn, int error)
+{
+	store_defer(&CONTAINER_OF(turn, struct list_request, turn)->base, error);
+}
+
+static void list_ask(struct list_request *request)
+{
+	request->piece = list_piece(request);
+	list_gate_enter(&request->base.store->lists, &request->turn,
+			request->query.data ? list_room(request)
+					    : (size_t)request->piece * DOCUMENT_HEAD_MAX);
+}
+
+void store_list_open(struct store *store)
+{
+	list_gate_init(&store->lists, store->loop, store->timeout_ms, list_send, list_refuse);
 }
 
 static struct span keep(char *memory, struct span span)
@@ -377,6 +404,6 @@ void store_list(struct store *store, const struct store_list_query *query, store
 	else if (!can_match || !list_find_range(request))
 		store_defer(&request->base, 0);
 	else
-		list_send(request);
+		list_ask(request);
 	request->query.page_token = SPAN_NONE; /* borrowed only until here */
 }

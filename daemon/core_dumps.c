@@ -12,7 +12,8 @@ static bool has_secrets(const struct config *config)
 	 * redis.password_file. */
 	const char *at = strrchr(config->redis_url, '@');
 
-	return CONFIG_AUTH_IS_ON(config) || at || *config->redis_password_file || *config->tls_key;
+	return CONFIG_AUTH_IS_ON(config) || at || *config->redis_password_file ||
+	       *config->redis_sentinel_password_file || *config->tls_key;
 }
 
 void core_dumps_forbid(const struct config *config)

@@ -59,6 +59,7 @@ static void tell_subscription(struct figures *figures)
 	count(figures, SUPERVISOR_catchup_retries, catchup->retries);
 	count(figures, SUPERVISOR_control_messages, source->relay->control_messages);
 	count(figures, SUPERVISOR_control_oversized, source->relay->control_oversized);
+	count(figures, SUPERVISOR_control_forged, source->relay->control_forged);
 	count(figures, SUPERVISOR_marks, marks->past_count);
 	count(figures, SUPERVISOR_marks_malformed, marks->malformed);
 	/* relaxed: a figure. */
@@ -79,6 +80,8 @@ static void tell_redis(struct figures *figures)
 	count(figures, SUPERVISOR_reconnects_commands, redis_reconnects(commands));
 	if (store)
 		count(figures, SUPERVISOR_reconnects_store, store_reconnects(store));
+	level(figures, SUPERVISOR_sentinels_heard, sentinel_watch_listening(*source->sentinels));
+	count(figures, SUPERVISOR_primary_switches, sentinel_watch_switches(*source->sentinels));
 	if (source->embedded)
 		count(figures, SUPERVISOR_embedded_starts, embedded_redis_starts(source->embedded));
 }

@@ -11,6 +11,7 @@
 #include "presence_reaper.h"
 #include "purge.h"
 #include "relay.h"
+#include "sentinel_watch.h"
 
 #define FIGURES_INTERVAL_MS 250
 
@@ -20,6 +21,7 @@ struct figures_source {
 	const struct children *children;
 	const struct embedded_redis *embedded; /* NULL: Redis is somebody else's */
 	const struct upstream *commands;
+	struct sentinel_watch *const *sentinels; /* *sentinels NULL: there are none */
 	const struct relay *relay;
 	const struct mark_timer *mark_timer;
 	const struct presence_reaper *presence_reaper;

@@ -17,7 +17,8 @@ static void on_script(const redisReply *reply, int error, void *arg)
 		return;
 	if (reply->type != REDIS_REPLY_ERROR)
 		marks_answered(timer->marks);
-	else if (log_allow(&limit))
+	/* A server that has begun to load anew is left, and waited for; see redis.c. */
+	else if (strncmp(reply->str, "LOADING", 7) != 0 && log_allow(&limit))
 		log_error("marks: redis refuses the script: %s; trying on", reply->str);
 }
 
@@ -40,7 +41,7 @@ static void on_info(const redisReply *reply, int error, void *arg)
 	bool refused = reply->type == REDIS_REPLY_ERROR;
 	struct span text = reply->str ? span_of(reply->str, (size_t)reply->len) : SPAN_NONE;
 	if (refused || marks_parse_run_id(text, run_id)) {
-		if (log_allow(&limit))
+		if (strncmp(text.len ? text.at : "", "LOADING", 7) != 0 && log_allow(&limit))
 			log_error("marks: no run_id from INFO server: %s; trying on",
 				  refused ? reply->str : "not in the answer");
 		return;

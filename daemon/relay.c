@@ -17,7 +17,14 @@ static void publish_control(struct relay *relay, struct span message)
 
 static void receive_control(struct relay *relay, struct span message)
 {
-	static struct log_limit limit;
+	static struct log_limit limit, forged;
+	if (message.len && message.at[0] == EVENT_CONTROL_LOCAL) {
+		relay->control_forged++;
+		if (log_allow(&forged))
+			log_warning("relay: a message on " KEY_CONTROL " looks like an order of "
+				    "this host's own, ignored; does another program use it?");
+		return;
+	}
 	if (message.len <= EVENT_CONTROL_MAX) {
 		relay->control_messages++;
 		publish_control(relay, message);
@@ -169,9 +176,18 @@ void relay_set_store(struct relay *relay, struct store *store)
 	catchup_set_store(&relay->catchup, store);
 }
 
-void relay_reconnect(struct relay *relay)
+void relay_move(struct relay *relay, const char *host, unsigned port)
+{
+	CLEANUP(buffer_fini) struct buffer message = {0};
+	buffer_printf(&message, EVENT_CONTROL_PRIMARY "%u %s", port, host);
+	if (message.len <= EVENT_CONTROL_MAX)
+		publish_control(relay, buffer_span(&message));
+	redis_move(relay->upstream.redis, host, port);
+}
+
+void relay_reconnect(struct relay *relay, const char *reason)
 {
 	/* Not left to the callback alone, which need not come for a loss that we ordered. */
 	on_lost(relay);
-	redis_reconnect(relay->upstream.redis, "no mark came through though redis answers");
+	redis_reconnect(relay->upstream.redis, reason);
 }

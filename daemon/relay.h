@@ -17,7 +17,7 @@ struct relay {
 	char mark_channel[KEY_MAX];
 	/* Of this connection's subscriptions. */
 	bool pattern_confirmed, marks_confirmed, control_confirmed;
-	uint64_t control_messages, control_oversized; /* oversized: dropped */
+	uint64_t control_messages, control_oversized, control_forged; /* the last two: dropped */
 	struct presence_feed presence;
 	bool primary_asked; /* the gap begins when it is known who answers now */
 	void (*on_confirmed)(
@@ -35,7 +35,10 @@ void relay_close(struct relay *relay);
 void relay_set_store(struct relay *relay, struct store *store);
 /* marks know the primary's run id. */
 void relay_primary_known(struct relay *relay);
-/* The subscription does not deliver though it stands: makes it anew. */
-void relay_reconnect(struct relay *relay);
+/* Makes the subscription anew though it stands: it does not deliver, or its server is the wrong
+ * one. */
+void relay_reconnect(struct relay *relay, const char *reason);
+/* As redis_move(), and all workers of this host are told to go there, too. */
+void relay_move(struct relay *relay, const char *host, unsigned port);
 
 #endif

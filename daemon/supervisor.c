@@ -135,6 +135,7 @@ static void start_figures(struct supervisor *supervisor)
 		.publisher = &supervisor->publisher,
 		.children = supervisor->children,
 		.embedded = supervisor->embedded,
+		.sentinels = &supervisor->sentinels,
 		.commands = &supervisor->commands,
 		.relay = &supervisor->relay,
 		.mark_timer = &supervisor->mark_timer,

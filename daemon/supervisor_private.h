@@ -20,6 +20,7 @@
 #include "presence_reaper.h"
 #include "purge.h"
 #include "relay.h"
+#include "sentinel_watch.h"
 
 enum phase {
 	PHASE_RUNNING,
@@ -42,6 +43,7 @@ struct supervisor {
 	struct embedded_redis *embedded; /* owned; NULL: Redis is somebody else's */
 	char *redis_url; /* owned: as in force; outlives the config, which a reload replaces */
 	struct upstream commands;
+	struct sentinel_watch *sentinels; /* owned; NULL: there are none */
 	uint64_t hash_seed;
 	struct store *store; /* owned; made anew by a reload */
 	struct expiry expiry;

@@ -113,12 +113,15 @@ static void on_commands_lost(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	mark_timer_lost(&supervisor->mark_timer);
+	/* A subscription is refused nothing and would stay with a server that is no primary. */
+	if (redis_was_demoted(supervisor->commands.redis))
+		relay_reconnect(&supervisor->relay, "its server is not the primary any more");
 }
 
 static void on_deaf(void *arg)
 {
 	struct supervisor *supervisor = arg;
-	relay_reconnect(&supervisor->relay);
+	relay_reconnect(&supervisor->relay, "no mark came through though redis answers");
 }
 
 static void on_confirmed(void *arg)
@@ -131,6 +134,28 @@ static void on_run_id(void *arg)
 {
 	struct supervisor *supervisor = arg;
 	relay_primary_known(&supervisor->relay);
+}
+
+static void on_switch(const char *host, unsigned port, void *arg)
+{
+	struct supervisor *supervisor = arg;
+	relay_move(&supervisor->relay, host, port);
+	redis_move(supervisor->commands.redis, host, port);
+	if (supervisor->store)
+		store_move(supervisor->store, host, port);
+}
+
+static void watch_sentinels(struct supervisor *supervisor)
+{
+	const struct redis_options options = {
+		.url = supervisor->redis_url,
+		.sentinel_user = supervisor->config->redis_sentinel_user,
+		.sentinel_password_file = supervisor->config->redis_sentinel_password_file,
+		.timeout_ms = supervisor->config->redis_timeout_ms,
+		.name = "syncdoc-watch",
+	};
+	supervisor->sentinels =
+		sentinel_watch_create(supervisor->loop, &options, on_switch, supervisor);
 }
 
 void supervisor_open_redis(struct supervisor *supervisor)
@@ -152,10 +177,13 @@ void supervisor_open_redis(struct supervisor *supervisor)
 		   on_confirmed, supervisor);
 	arc4random_buf(&supervisor->hash_seed, sizeof(supervisor->hash_seed));
 	supervisor_start_store(supervisor);
+	watch_sentinels(supervisor);
 }
 
 void supervisor_close_redis(struct supervisor *supervisor)
 {
+	sentinel_watch_destroy(supervisor->sentinels);
+	supervisor->sentinels = NULL;
 	supervisor_stop_store(supervisor);
 	mark_timer_stop(&supervisor->mark_timer);
 	relay_close(&supervisor->relay);

@@ -33,12 +33,28 @@ static void log_ready(const struct upstream *upstream)
 		 upstream->was_lost ? " again" : "", *primary ? ", the primary is " : "", primary);
 }
 
+/* Once for all connections of the process; a fault only when it takes unusually long. */
+static void log_loading(const struct upstream *upstream, int64_t waited_ms)
+{
+	static struct log_limit begins, lasts;
+	if (upstream->quiet)
+		return;
+	if (waited_ms < REDIS_LOADING_TELL_MS && log_allow(&begins))
+		log_info("%s: redis %s: waiting for Redis to load its data", upstream->name,
+			 upstream->place);
+	else if (waited_ms >= REDIS_LOADING_TELL_MS && log_allow(&lasts))
+		log_error("%s: redis %s: still loading its data after %" PRId64 " s, still waiting",
+			  upstream->name, upstream->place, waited_ms / 1000);
+}
+
 static void on_state(struct redis *redis, enum redis_state state, const char *reason,
 		     int64_t retry_ms, void *arg)
 {
 	(void)redis;
 	struct upstream *upstream = arg;
-	if (state == REDIS_READY) {
+	if (state == REDIS_CONNECTING) {
+		log_loading(upstream, retry_ms);
+	} else if (state == REDIS_READY) {
 		log_ready(upstream);
 		/* The next loss is news, however soon it comes. */
 		upstream->lost_limit.next_ms = 0;
@@ -60,6 +76,8 @@ void upstream_open(struct upstream *upstream, struct ev_loop *loop, const struct
 	struct redis_options options = {
 		.url = url,
 		.password_file = config->redis_password_file,
+		.sentinel_user = config->redis_sentinel_user,
+		.sentinel_password_file = config->redis_sentinel_password_file,
 		.timeout_ms = config->redis_timeout_ms,
 		.name = upstream->name,
 	};

@@ -17,6 +17,7 @@ packages_table() {
 	build    command:ninja                 ninja-build              ninja-build
 	build    command:pkg-config            pkg-config               pkgconf-pkg-config
 	build    header:ev.h                   libev-dev                libev-devel
+	build    module:libcares:1.18          libc-ares-dev            c-ares-devel
 	build    module:gnutls                 libgnutls28-dev          gnutls-devel
 	build    module:hiredis                libhiredis-dev           hiredis-devel
 	build    module:libbsd                 libbsd-dev               libbsd-devel

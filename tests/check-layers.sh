@@ -105,7 +105,7 @@ BEGIN {
 	      "sys/mman.h sys/stat.h dirent.h signal.h pthread.h sched.h sys/prctl.h", words)
 	for (i in words)
 		library[words[i]] = "os"
-	library["ev.h"] = library["hiredis/"] = "redis"
+	library["ev.h"] = library["hiredis/"] = library["ares.h"] = "redis"
 	library["microhttpd"] = library["jwt.h"] = "process"
 	rank["process"] = 4
 	for (i = 1; i < ARGC; i++)

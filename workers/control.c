@@ -113,10 +113,25 @@ static bool take_close(struct control_message *message)
 	return true;
 }
 
+/* From this host's supervisor, which listens to Sentinels and lets nobody else say so. */
+static bool take_primary(struct worker *worker, struct span text)
+{
+	char order[EVENT_CONTROL_MAX + 1], host[EVENT_CONTROL_MAX + 1];
+	unsigned port;
+
+	snprintf(order, sizeof(order), "%.*s", SPAN_ARGS(text));
+	if (sscanf(order, EVENT_CONTROL_PRIMARY "%u %s", &port, host) != 2)
+		return false;
+	store_move(worker->store, host, port);
+	return true;
+}
+
 static bool take_message(struct control_message *message, struct span text)
 {
 	struct json_fault fault;
 
+	if (span_starts_with(text, SPAN(EVENT_CONTROL_PRIMARY)))
+		return take_primary(message->worker, text);
 	if (json_parse(&message->json, text, DEPTH_MAX, &fault))
 		return false;
 	uint32_t type = json_member(&message->json, 0, SPAN("type"));

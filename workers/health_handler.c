@@ -61,6 +61,12 @@ struct readiness {
 	double supervisor_age_s;
 };
 
+/* The conditions as they are put together. */
+struct report {
+	struct buffer *body;
+	bool has_reasons; /* they name hosts, files, errors: not for everybody */
+};
+
 static struct readiness judge(const struct worker *worker)
 {
 	/* relaxed: a figure; 0: it has not begun, and nothing waits for it. */
@@ -80,25 +86,31 @@ static struct readiness judge(const struct worker *worker)
 	};
 }
 
-static void append_condition(struct buffer *ret, const char *name, bool ok, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+static void append_condition(const struct report *report, const char *name, bool ok,
+			     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void append_condition(struct buffer *ret, const char *name, bool ok, const char *format, ...)
+static void append_condition(const struct report *report, const char *name, bool ok,
+			     const char *format, ...)
 {
-	char reason[256];
+	struct buffer *body = report->body;
+	char reason[400];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
-	if (ret->at[ret->len - 1] != '[')
-		buffer_append_char(ret, ',');
-	buffer_printf(ret, "{\"name\":\"%s\",\"ok\":%s,\"reason\":", name, ok ? "true" : "false");
-	buffer_append_json(ret, span_string(reason));
-	buffer_append_char(ret, '}');
+	if (body->at[body->len - 1] != '[')
+		buffer_append_char(body, ',');
+	buffer_printf(body, "{\"name\":\"%s\",\"ok\":%s", name, ok ? "true" : "false");
+	if (report->has_reasons) {
+		buffer_append_string(body, ",\"reason\":");
+		buffer_append_json(body, span_string(reason));
+	}
+	buffer_append_char(body, '}');
 }
 
-static void append_subscription(struct buffer *ret, const struct supervisor_page *page, bool active)
+static void append_subscription(const struct report *report, const struct supervisor_page *page,
+				bool active)
 {
 	bool catching_up = supervisor_page_get(page, SUPERVISOR_catching_up);
 	uint64_t held = supervisor_page_get(page, SUPERVISOR_held_bytes);
@@ -112,34 +124,34 @@ static void append_subscription(struct buffer *ret, const struct supervisor_page
 				     ? "redis has not said which primary it is"
 				     : "no mark has come through it";
 
-	append_condition(ret, "subscription", active, "%s", reason);
-	append_condition(ret, "catchup", !catching_up,
+	append_condition(report, "subscription", active, "%s", reason);
+	append_condition(report, "catchup", !catching_up,
 			 catching_up ? "what was missed is being read, %llu bytes of events wait"
 				     : "nothing is missing",
 			 (unsigned long long)held);
 	if (age_s < 0)
-		append_condition(ret, "marks", active, "none has come yet");
+		append_condition(report, "marks", active, "none has come yet");
 	else
-		append_condition(ret, "marks", active, "the last one came %.1f s ago", age_s);
+		append_condition(report, "marks", active, "the last one came %.1f s ago", age_s);
 }
 
-static void append_conditions(struct buffer *ret, const struct worker *worker,
+static void append_conditions(const struct report *report, const struct worker *worker,
 			      const struct readiness *readiness)
 {
 	const char *lost = store_lost_reason(worker->store);
 
-	buffer_append_string(ret, ",\"conditions\":[");
-	append_condition(ret, "redis", readiness->redis, "%s",
+	buffer_append_string(report->body, ",\"conditions\":[");
+	append_condition(report, "redis", readiness->redis, "%s",
 			 readiness->redis ? "connected"
 			 : *lost          ? lost
 					  : "connecting");
-	append_subscription(ret, worker->page, readiness->subscription);
-	append_condition(ret, "supervisor", readiness->supervisor, "its last sign is %.1f s old",
+	append_subscription(report, worker->page, readiness->subscription);
+	append_condition(report, "supervisor", readiness->supervisor, "its last sign is %.1f s old",
 			 readiness->supervisor_age_s);
-	append_condition(ret, "draining", !readiness->draining, "%s",
+	append_condition(report, "draining", !readiness->draining, "%s",
 			 readiness->draining ? "this process sends its clients elsewhere"
 					     : "takes new clients");
-	buffer_append_char(ret, ']');
+	buffer_append_char(report->body, ']');
 }
 
 void health_handle_ready(struct request *request)
@@ -154,8 +166,10 @@ void health_handle_ready(struct request *request)
 		      ready ? "ok" : "unavailable", readiness.redis ? "true" : "false",
 		      readiness.subscription ? "true" : "false",
 		      readiness.draining ? "true" : "false");
-	if (request_query(request, "verbose"))
-		append_conditions(&body, worker, &readiness);
+	if (request_query(request, "verbose")) {
+		struct report report = {&body, request_may_look_inside(request)};
+		append_conditions(&report, worker, &readiness);
+	}
 	buffer_append_char(&body, '}');
 	request_answer_owned(request, ready ? 200 : 503, MEDIA_JSON, &body);
 }

@@ -85,6 +85,9 @@ void request_give_place(struct request *request);
 /* From a client on this machine: over loopback or a unix socket, and not on behalf of somebody
  * else. */
 bool request_is_local(const struct request *request);
+/* On an open route: the client may see what is not for everybody, being local or an administrator.
+ * A token that is none counts as no token. */
+bool request_may_look_inside(struct request *request);
 /* Of an upgraded request over TLS: what its WebSocket goes on with, without MHD, whose socket is
  * `mhd_fd`. False: it is plain, or its client has gone. */
 struct tls_taken;

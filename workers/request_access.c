@@ -144,6 +144,18 @@ static int check_rights(struct request *request, const struct route *route,
 			      ret_refusal);
 }
 
+bool request_may_look_inside(struct request *request)
+{
+	static const struct route no_stream = {.pattern = ""};
+	struct outcome unused;
+
+	if (request_is_local(request))
+		return true;
+	if (!request->principal && identify(request, &no_stream, &unused))
+		return false;
+	return principal_is_admin(request->principal);
+}
+
 int request_authenticate(struct request *request, const struct route *route,
 			 struct outcome *ret_refusal)
 {

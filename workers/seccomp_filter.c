@@ -189,8 +189,9 @@ static int add_memory(scmp_filter_ctx filter)
 
 static int add_socket(scmp_filter_ctx filter)
 {
-	/* Netlink: getaddrinfo() asks which addresses this host has. */
-	static const int families[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK};
+	/* Not netlink: only getaddrinfo() would ask which addresses this host has, and names are
+	 * looked up by c-ares, which tries. */
+	static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
 
 	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
 		int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,

@@ -99,7 +99,7 @@ describe('trusted_proxies', () => {
 	});
 });
 
-describe('/metrics is open to clients of this host only', () => {
+describe('/metrics and the reasons of /readyz are open to clients of this host only', () => {
 	let pair, directory;
 	before(async () => {
 		directory = fs.mkdtempSync(path.join(os.tmpdir(), 'syncdoc-proxy-'));
@@ -132,7 +132,30 @@ describe('/metrics is open to clients of this host only', () => {
 		test(`${name}: ${status}`, async () => {
 			const answer = await ask(pair.daemon.port, '/metrics', options);
 			assert.equal(answer.status, status, answer.text.slice(0, 300));
+			const readiness = await ask(pair.daemon.port, '/readyz?verbose', options);
+			assert.equal(readiness.status, 200);
+			const { conditions } = JSON.parse(readiness.text);
+			assert.equal(conditions.length, 6);
+			for (const { name, ok, reason } of conditions) {
+				assert.equal(ok, true, name);
+				assert.equal(typeof reason, status === 200 ? 'string' : 'undefined', name);
+			}
 		});
+
+	test('from elsewhere /readyz says why to an administrator only', async () => {
+		const reasonsFor = async headers => {
+			const answer = await ask(pair.daemon.port, '/readyz?verbose', { headers: { ...through('192.0.2.7'), ...headers } });
+			assert.equal(answer.status, 200, answer.text);
+			return JSON.parse(answer.text).conditions.every(({ reason }) => reason !== undefined);
+		};
+		const bearer = (claims, with_ = key) => ({ Authorization: `Bearer ${token(claims, with_)}` });
+		assert.equal(await reasonsFor(bearer({ '*': 'a' })), true);
+		assert.equal(await reasonsFor(bearer({ '*': 'rwp' })), false);
+		assert.equal(await reasonsFor(bearer({ session: 'a' })), false);
+		assert.equal(await reasonsFor(bearer({ '*': 'a' }, 'another key, long enough for HS256 tokens')), false);
+		assert.equal(await reasonsFor({ Authorization: 'Basic YTpi' }), false);
+		assert.equal(await reasonsFor({}), false);
+	});
 
 	test('over the unix socket, which is trusted here: by the client that is named', async () => {
 		const rest = new Rest(pair.daemon.url, { socketPath: pair.daemon.socket });

@@ -1,6 +1,7 @@
 // sentinel.test.js: redis.url = sentinel://…: supervisor and workers follow a failover, also past a Sentinel that is dead, and
-// one that hangs.
+// one that hangs. The Sentinels want a login of their own.
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -18,9 +19,13 @@ import {
 
 const NAME = 'syncdoc-test';
 const FAILOVER_MS = 60000;
+const SENTINEL_PASSWORD = 'among Sentinels',
+	USER = 'sync@doc',
+	USER_PASSWORD = 'p@ss word';
 
 class Server {
 	async start(args = [], config) {
+		this.password = config && SENTINEL_PASSWORD;
 		this.directory ??= makeDirectory('sentinel');
 		this.port ??= await freePort();
 		const common = [
@@ -44,7 +49,7 @@ class Server {
 
 	// A connection each time: Sentinels cut those to a server whose role they change.
 	async command(...words) {
-		const client = await RedisClient.connect({ host: '127.0.0.1', port: this.port });
+		const client = await RedisClient.connect({ host: '127.0.0.1', port: this.port }, this.password);
 		try {
 			return await client.command(...words);
 		} finally {
@@ -60,7 +65,7 @@ class Server {
 
 const servers = [];
 const sentinels = [];
-let daemon;
+let daemon, settings;
 
 // A write may meet the time without a primary: then it is refused, surely undone or of unknown outcome.
 async function writeUntilTaken(rest, id, data) {
@@ -89,6 +94,9 @@ describe('Sentinel', () => {
 			`sentinel monitor ${NAME} 127.0.0.1 ${servers[0].port} 2`,
 			`sentinel down-after-milliseconds ${NAME} 1000`,
 			`sentinel failover-timeout ${NAME} 5000`,
+			`requirepass "${SENTINEL_PASSWORD}"`,
+			`sentinel sentinel-pass "${SENTINEL_PASSWORD}"`,
+			`user ${USER} on #${crypto.createHash('sha256').update(USER_PASSWORD).digest('hex')} allchannels +@all`,
 		].join('\n');
 		for (let i = 0; i < 3; i++) sentinels.push(await new Server().start([], watch));
 		for (const sentinel of sentinels)
@@ -106,9 +114,14 @@ describe('Sentinel', () => {
 		await until(async () => /state=online/.test(String(await servers[0].command('INFO', 'replication'))));
 		const dead = await freePort();
 		const hosts = [dead, ...sentinels.map(({ port }) => port)].map(port => `127.0.0.1:${port}`).join(',');
-		daemon = await Daemon.start({
-			settings: { workers: 2, 'redis.url': `sentinel://${hosts}/${NAME}`, 'redis.timeout': 1 },
-		});
+		const passwordFile = path.join(makeDirectory('sentinel'), 'password');
+		fs.writeFileSync(passwordFile, `${USER_PASSWORD}\n`, { mode: 0o600 });
+		settings = {
+			'redis.url': `sentinel://${hosts}/${NAME}`,
+			'redis.sentinel_user': USER,
+			'redis.sentinel_password_file': passwordFile,
+		};
+		daemon = await Daemon.start({ settings: { ...settings, workers: 2, 'redis.timeout': 1 } });
 	});
 	after(async () => {
 		await daemon?.stop();
@@ -144,10 +157,18 @@ describe('Sentinel', () => {
 				undefined,
 				() => `${place} in ${daemon.stderr}`,
 			);
-			const seen = await scrape(daemon.rest);
-			assert.ok(seen.value('syncdoc_supervisor_redis_reconnects_total') > 0);
+			await until(async () => {
+				const seen = await scrape(daemon.rest);
+				return (
+					seen.value('syncdoc_supervisor_redis_reconnects_total', { connection: 'relay' }) > 0 &&
+					seen.value('syncdoc_primary_switches_total') > 0
+				);
+			});
 			socket.close();
 		});
+
+	test('it listens to all Sentinels that are there', () =>
+		until(async () => (await scrape(daemon.rest)).value('syncdoc_sentinels_listened_to') === sentinels.length));
 
 	failover('the primary is killed', () => servers[0].kill(), 1);
 
@@ -170,12 +191,50 @@ describe('Sentinel', () => {
 		0,
 	);
 
-	test('a name that no Sentinel knows, and what is no Sentinel, are told', async () => {
-		for (const [url, told] of [
-			[`sentinel://127.0.0.1:${sentinels[0].port}/nobody`, /sentinel 127\.0\.0\.1:\d+: it does not know this primary/],
-			[`sentinel://127.0.0.1:${servers[0].port}/${NAME}`, /sentinel 127\.0\.0\.1:\d+: ERR unknown command/],
+	// With so long a timeout nothing else would tell so soon that the former primary hangs.
+	test('a failover is followed as soon as the Sentinels tell of it', async () => {
+		sentinels[2].process.kill('SIGCONT');
+		const [former, next] = String(await roleOf(servers[0])) === 'master' ? servers : [...servers].reverse();
+		await until(async () => /state=online/.test(String(await former.command('INFO', 'replication'))), FAILOVER_MS);
+		const patient = await Daemon.start({ settings: { ...settings, 'redis.timeout': 60 } });
+		const socket = await patient.connect();
+		await socket.subscribe({ topic: 'sync.f.*' });
+		await until(async () => (await scrape(patient.rest)).value('syncdoc_sentinels_listened_to') === sentinels.length);
+		former.process.kill('SIGSTOP');
+		try {
+			await untilPrimary(next);
+			await until(() => /relay: redis sentinel:\S+ lost: a Sentinel says that another server/.test(patient.stderr));
+			await writeUntilTaken(patient.rest, 'doc_patient', { n: 1 });
+			await socket.next(({ payload }) => payload?.documentId === 'doc_patient');
+			assert.equal(String(await next.command('EXISTS', 'syncdoc:data:f:doc_patient')), '1');
+		} finally {
+			former.process.kill('SIGCONT');
+			await patient.stop();
+		}
+	});
+
+	test('a name that no Sentinel knows, what is no Sentinel, and a wrong login are told', async () => {
+		const wrongFile = path.join(makeDirectory('sentinel'), 'wrong');
+		fs.writeFileSync(wrongFile, 'wrong', { mode: 0o600 });
+		const first = `sentinel://127.0.0.1:${sentinels[0].port}`;
+		const nobody = { 'redis.sentinel_user': '', 'redis.sentinel_password_file': '' };
+		for (const [own, told] of [
+			[{ 'redis.url': `${first}/nobody` }, /sentinel 127\.0\.0\.1:\d+: it does not know this primary/],
+			[
+				{ ...nobody, 'redis.url': `sentinel://127.0.0.1:${servers[0].port}/${NAME}` },
+				/sentinel 127\.0\.0\.1:\d+: ERR unknown command/,
+			],
+			[{ ...nobody, 'redis.url': `${first}/${NAME}` }, /sentinel 127\.0\.0\.1:\d+: NOAUTH/],
+			[
+				{ 'redis.url': `${first}/${NAME}`, 'redis.sentinel_password_file': wrongFile },
+				/sentinel 127\.0\.0\.1:\d+: AUTH refused: WRONGPASS/,
+			],
+			[
+				{ 'redis.url': `${first}/${NAME}`, 'redis.sentinel_password_file': '/nowhere' },
+				/redis\.sentinel_password_file: \/nowhere: No such file/,
+			],
 		]) {
-			const lost = await Daemon.start({ settings: { 'redis.url': url }, wait: false });
+			const lost = await Daemon.start({ settings: { ...settings, ...own }, wait: false });
 			try {
 				await until(() => told.test(lost.stderr));
 				const answer = await until(async () => (await lost.readiness()).status === 503);

@@ -65,7 +65,7 @@ static void server_exec(const struct redis_fixture *fixture, const char *const *
 	_exit(127);
 }
 
-/* Answers anything, if only that it wants a password. */
+/* Answers anything, if only that it wants a password or still loads its data. */
 static bool server_answers(struct redis_fixture *fixture)
 {
 	redisContext *context = redisConnectUnix(fixture->socket);
@@ -74,7 +74,8 @@ static bool server_answers(struct redis_fixture *fixture)
 		return false;
 	}
 	redisReply *reply = redisCommand(context, "PING");
-	bool is_up = reply && (reply->type == REDIS_REPLY_STATUS || strstr(reply->str, "NOAUTH"));
+	bool is_up = reply && (reply->type == REDIS_REPLY_STATUS || strstr(reply->str, "NOAUTH") ||
+			       strstr(reply->str, "LOADING"));
 	freeReplyObject(reply);
 	if (is_up)
 		fixture->direct = context;

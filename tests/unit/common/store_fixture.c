@@ -28,6 +28,8 @@ void store_fixture_open(struct store_fixture *fixture, enum config_encoding enco
 		.redis_encoding = encoding,
 		.redis_timeout_ms = 2000,
 		.redis_password_file = (char *)"",
+		.redis_sentinel_user = (char *)"",
+		.redis_sentinel_password_file = (char *)"",
 		.documents_tombstone_ttl_ms = INT64_C(7) * 24 * 3600 * 1000,
 		.history_max = 100,
 		.history_max_bytes = 1024 * 1024,

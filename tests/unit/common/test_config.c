@@ -74,6 +74,8 @@ static void expect_default_texts(const struct config *config)
 	EXPECT_TEXT(pid_file, "");
 	EXPECT_TEXT(redis_url, "embedded");
 	EXPECT_TEXT(redis_password_file, "");
+	EXPECT_TEXT(redis_sentinel_user, "");
+	EXPECT_TEXT(redis_sentinel_password_file, "");
 	EXPECT_TEXT(auth_algorithm, "");
 	EXPECT_TEXT(auth_audience, "");
 	EXPECT_TEXT(auth_issuer, "");
@@ -156,6 +158,8 @@ static const struct setting settings[] = {
 	{"redis", "encoding", "string", "string"},
 	{"redis", "timeout", "1.5", "1.5"},
 	{"redis", "password_file", "\"/etc/pw\"", "/etc/pw"},
+	{"redis", "sentinel_user", "\"watcher@1\"", "watcher@1"},
+	{"redis", "sentinel_password_file", "\"/etc/pw2\"", "/etc/pw2"},
 	{"redis", "cluster", "off", "off"},
 	{"redis", "wait_replicas", "2", "2"},
 	{"documents", "max_size", "2MiB", "2MiB"},
@@ -208,6 +212,8 @@ static void expect_set_texts(const struct config *config)
 	EXPECT_TEXT(node, "node-1.example");
 	EXPECT_TEXT(redis_url, "redis://u:p@db.example:6380/3");
 	EXPECT_TEXT(redis_password_file, "/etc/pw");
+	EXPECT_TEXT(redis_sentinel_user, "watcher@1");
+	EXPECT_TEXT(redis_sentinel_password_file, "/etc/pw2");
 	EXPECT_TEXT(log_target, "/var/log/s");
 }
 

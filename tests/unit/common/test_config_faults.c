@@ -267,6 +267,10 @@ Test(config_faults, redis_urls_are_checked_by_their_form_and_never_shown)
 		 "FILE:1: redis.url: must have two hex digits behind each %, and not %00"},
 		{"redis { url = \"redis://h /1\" }\n",
 		 "FILE:1: redis.url: must not have spaces, write %20"},
+		{"redis { sentinel_user = \"a b\" }\n",
+		 "FILE:1: redis.sentinel_user: must not have blanks or control characters"},
+		{"redis { sentinel_password_file = \"pw\" }\n",
+		 "FILE:1: redis.sentinel_password_file: \"pw\" is not an absolute path"},
 	};
 	REFUSE_ALL(faults);
 }

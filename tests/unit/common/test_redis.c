@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(redis, .timeout = 40);
@@ -16,8 +17,8 @@ TestSuite(redis, .timeout = 40);
 struct seen {
 	struct redis_fixture fixture;
 	struct redis *redis;
-	int ready, lost, answered, pushed;
-	char reason[200];
+	int ready, lost, answered, pushed, loading;
+	char reason[320];
 	int64_t retry_ms;
 	int error;            /* of the last answer */
 	char reply[256];      /* of the last answer or push */
@@ -62,6 +63,9 @@ static void on_state(struct redis *redis, enum redis_state state, const char *re
 		seen->ready++;
 		if (seen->asks_when_ready)
 			ask(seen, "ECHO", "0", NULL);
+	} else if (state == REDIS_CONNECTING) {
+		cr_assert_str_eq(reason, "waiting for Redis to load its data");
+		seen->loading++;
 	} else {
 		cr_assert_eq(state, REDIS_LOST);
 		seen->lost++;
@@ -165,6 +169,7 @@ static void password_write(const struct seen *seen, char path[128], const char *
 	cr_assert(file);
 	fputs(text, file);
 	fclose(file);
+	cr_assert(chmod(path, 0640) == 0);
 }
 
 Test(redis, a_password_file_logs_in_and_is_read_again_at_every_attempt)
@@ -213,6 +218,42 @@ Test(redis, a_missing_password_file_or_password_is_told)
 	fixture_run_until(&seen.fixture, &seen.lost, 1);
 	cr_assert(strstr(seen.reason, "NOAUTH"), "%s", seen.reason);
 	close_all(&seen);
+}
+
+Test(redis, what_should_be_a_password_file_and_is_none_is_told_without_waiting_for_it)
+{
+	static const char *const extra[] = {"--requirepass", "right", NULL};
+	static const struct {
+		const char *what, *text, *told;
+		mode_t mode; /* 0: as it is made */
+	} table[] = {
+		{"a FIFO", NULL, "is no regular file", 0},
+		{"a directory", NULL, "is no regular file", 0},
+		{"one that all may read", "right", "may not be open to others", 0644},
+		{"one that the group may write", "right", "nor writable by its group", 0660},
+		{"an empty one", "", "it is empty", 0600},
+		{"an empty line", "\nright", "its first line is empty", 0600},
+	};
+	struct seen seen = {0};
+	char path[128];
+	fixture_open(&seen.fixture, extra);
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		snprintf(path, sizeof(path), "%s/password%zu", seen.fixture.directory, i);
+		if (table[i].text) {
+			password_write(&seen, path, table[i].text);
+			cr_assert_eq(chmod(path, table[i].mode), 0);
+		} else {
+			cr_assert_eq(i ? mkdir(path, 0700) : mkfifo(path, 0600), 0);
+		}
+		seen.lost = 0;
+		connect_with(&seen, seen.fixture.url, path, TIMEOUT_MS);
+		fixture_run_until(&seen.fixture, &seen.lost, 1);
+		cr_expect(strstr(seen.reason, "redis.password_file: ") &&
+				  strstr(seen.reason, table[i].told),
+			  "%s: %s", table[i].what, seen.reason);
+		redis_destroy(seen.redis);
+	}
+	fixture_close(&seen.fixture);
 }
 
 Test(redis, commands_given_before_it_is_ready_go_out_in_order_behind_those_of_the_ready_callback)
@@ -448,6 +489,34 @@ Test(redis, a_primary_that_became_a_replica_is_left_when_all_is_answered_but_not
 	until_answered(&seen, answers);
 	cr_assert_str_eq(seen.reply, "OK");
 	cr_assert_eq(redis_reconnects(seen.redis), 1);
+	close_all(&seen);
+}
+
+Test(redis, while_the_server_loads_its_data_it_is_waited_for_and_not_left)
+{
+	static const char *const slow[] = {"--key-load-delay", "1000",
+					   "--loading-process-events-interval-bytes", "1024", NULL};
+	struct seen seen = {0};
+	fixture_open(&seen.fixture, NULL);
+	fixture_ask(&seen.fixture, "EVAL %s 0",
+		    "for i = 1, 20000 do redis.call('SET', 'key:' .. i, 'value:' .. i) end");
+	cr_assert_str_eq(fixture_ask(&seen.fixture, "SAVE"), "OK");
+	fixture_kill(&seen.fixture);
+	fixture_start(&seen.fixture, slow);
+	connect_with(&seen, seen.fixture.url, NULL, SHORT_MS);
+	fixture_run_until(&seen.fixture, &seen.loading, 1);
+	ask(&seen, "GET", "key:1", NULL);
+	until_answered(&seen, 1);
+	cr_assert_eq(seen.error, -ENOTCONN, "surely not done");
+	fixture_run_for(&seen.fixture, 3 * SHORT_MS);
+	cr_assert_eq(seen.ready, 0);
+	cr_assert_str_eq(fixture_ask(&seen.fixture, "CONFIG SET key-load-delay 0"), "OK");
+	until_ready(&seen, 1);
+	cr_assert_eq(seen.lost, 0, "%s", seen.reason);
+	cr_assert_eq(seen.loading, 1, "told once");
+	ask(&seen, "GET", "key:1", NULL);
+	until_answered(&seen, 2);
+	cr_assert_str_eq(seen.reply, "value:1");
 	close_all(&seen);
 }
 

@@ -1,5 +1,6 @@
 /* test_redis_url.c — addresses of Redis and of Sentinels, and what a Sentinel and a server say of
  * themselves. */
+#include "buffer.h"
 #include "redis_sentinel.h"
 #include "redis_url.h"
 
@@ -169,5 +170,36 @@ Test(redis_url, bad_urls_are_refused_with_a_reason)
 		const char *reason = NULL;
 		cr_assert_eq(redis_url_check(bad[i], &reason), -EINVAL, "%s", bad[i]);
 		cr_assert(reason && *reason, "%s", bad[i]);
+	}
+}
+
+Test(redis_url, the_url_of_a_sentinel_itself_leads_to_it)
+{
+	static const struct {
+		const char *url, *user, *formatted, *host;
+		unsigned index, port;
+	} table[] = {
+		{"sentinel://a,b:7/m", NULL, "redis://[b]:7", "b", 1, 7},
+		{"sentinel://u:p@redis-1.lan/m/2", NULL, "redis://[redis-1.lan]:26379",
+		 "redis-1.lan", 0, 26379},
+		{"sentinel://[fe80::1%25eth0]:1/m", "sync@doc:/",
+		 "redis://sync%40doc%3A%2F@[fe80%3A%3A1%25eth0]:1", "fe80::1%eth0", 0, 1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct redis_url url, own;
+		const char *reason;
+		CLEANUP(buffer_fini) struct buffer text = {0};
+		cr_assert_eq(redis_url_parse(table[i].url, &url, &reason), 0, "%s", reason);
+		redis_url_format_sentinel(&url, table[i].index, table[i].user, &text);
+		buffer_append_char(&text, '\0');
+		cr_assert_str_eq(text.at, table[i].formatted);
+		cr_assert_eq(redis_url_parse(text.at, &own, &reason), 0, "%s", reason);
+		cr_assert_str_eq(own.host, table[i].host);
+		cr_assert_eq(own.port, table[i].port);
+		cr_assert_eq(own.user == NULL, table[i].user == NULL);
+		if (own.user)
+			cr_assert_str_eq(own.user, table[i].user);
+		redis_url_fini(&own);
+		redis_url_fini(&url);
 	}
 }

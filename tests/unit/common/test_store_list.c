@@ -1,6 +1,7 @@
 #include "store_fixture.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 
 TestSuite(store_list, .timeout = 40);
 
@@ -300,4 +301,94 @@ STORE_TEST(store_list, services_are_counted_newest_first)
 	fixture_ask(&f->redis, "ZADD syncdoc:names:board 0 x");
 	cr_assert_str_eq(services(f), "[{\"service\":\"board\",\"documents\":1},"
 				      "{\"service\":\"session\",\"documents\":2}]");
+}
+
+/* --- many at once --- */
+
+struct crowd {
+	struct store_fixture *f;
+	int calls, good, refused;
+	bool asks_again; /* from inside each refusal, once */
+};
+
+static void crowd_ask(struct crowd *crowd);
+
+static void on_crowd(int error, struct span items, struct span next_page_token, void *arg)
+{
+	struct crowd *crowd = arg;
+	(void)next_page_token;
+	crowd->calls++;
+	if (!error)
+		crowd->good += items.len > 2;
+	else if (error == -EAGAIN)
+		crowd->refused++;
+	if (error && crowd->asks_again) {
+		crowd->asks_again = false;
+		crowd_ask(crowd);
+	}
+}
+
+static void crowd_ask(struct crowd *crowd)
+{
+	struct store_list_query query = newest;
+	query.service = SERVICE;
+	query.now_ms = crowd->f->now_ms;
+	query.page_size = 1000;
+	query.data = true;
+	store_list(crowd->f->store, &query, on_crowd, crowd);
+}
+
+static void crowd_ask_many(struct crowd *crowd, int count)
+{
+	for (int i = 0; i < count; i++)
+		crowd_ask(crowd);
+}
+
+static long scripts_called(struct store_fixture *f)
+{
+	const char *at = strstr(ASK("INFO commandstats"), "cmdstat_evalsha:calls=");
+	return at ? strtol(at + strlen("cmdstat_evalsha:calls="), NULL, 10) : 0;
+}
+
+STORE_TEST(store_list, pages_with_data_are_read_one_after_the_other)
+{
+	struct crowd crowd = {.f = f};
+	create_all(f, five, 5);
+	crowd_ask_many(&crowd, 20);
+	cr_assert_eq(store_list_waits(f->store), 19);
+	fixture_run_until(&f->redis, &crowd.calls, 20);
+	cr_assert_eq(crowd.good, 20);
+	cr_assert_eq(store_list_refusals(f->store), 0);
+}
+
+STORE_TEST(store_list,
+	   those_in_line_behind_one_that_gets_no_answer_are_refused_with_it_and_never_asked_for)
+{
+	struct crowd crowd = {.f = f};
+	create_all(f, five, 5);
+	crowd_ask(&crowd);
+	fixture_run_until(&f->redis, &crowd.calls, 1);
+	long before = scripts_called(f);
+	fixture_signal(&f->redis, SIGSTOP);
+	crowd.asks_again = true;
+	crowd_ask_many(&crowd, 5);
+	fixture_run_until(&f->redis, &crowd.calls, 7);
+	fixture_signal(&f->redis, SIGCONT);
+	cr_assert_eq(crowd.refused, 6);
+	cr_assert_geq(store_list_refusals(f->store), 4);
+	cr_assert_leq(scripts_called(f) - before, 2, "of six questions");
+}
+
+STORE_TEST(store_list, more_than_may_wait_are_refused_at_once_and_all_are_answered_at_the_end)
+{
+	struct crowd crowd = {.f = f};
+	fixture_signal(&f->redis, SIGSTOP);
+	crowd_ask_many(&crowd, 1010);
+	cr_assert_eq(crowd.calls, 0, "not from inside the call");
+	cr_assert_eq(store_list_refusals(f->store), 9);
+	fixture_run_until(&f->redis, &crowd.calls, 9);
+	store_destroy(f->store);
+	f->store = NULL;
+	cr_assert_eq(crowd.calls, 1010);
+	fixture_signal(&f->redis, SIGCONT);
 }

@@ -2,10 +2,11 @@
  * the filter is put on; built without sanitizers, which ask for more. */
 #include <criterion/criterion.h>
 
+#include "name_lookup.h"
 #include "seccomp_filter.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -86,6 +87,11 @@ static int open_packet_socket(void)
 	return code(socket(AF_PACKET, SOCK_RAW, 0));
 }
 
+static int open_netlink_socket(void)
+{
+	return code(socket(AF_NETLINK, SOCK_RAW, 0));
+}
+
 static int fork_again(void)
 {
 	return code(fork());
@@ -130,6 +136,7 @@ Test(seccomp_filter, what_a_worker_does_not_need_fails)
 		{"to map code", map_code},
 		{"to make code of data", make_code},
 		{"a packet socket", open_packet_socket},
+		{"a netlink socket", open_netlink_socket},
 		{"to fork", fork_again},
 		{"to signal others", kill_parent},
 		{"to remove a file", remove_file},
@@ -203,7 +210,6 @@ Test(seccomp_filter, our_own_assertions_still_end_it_as_they_should)
 /* What libraries do in a worker that serves; returns which of it failed. */
 static int serve(void)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
 	struct rlimit limit;
 	struct stat status;
 	struct timespec now;
@@ -218,9 +224,6 @@ static int serve(void)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (fd < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		return 2;
-	if (getaddrinfo("localhost", "80", &hints, &found))
-		return 3;
-	freeaddrinfo(found);
 	int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (file < 0 || read(file, &byte, 1) != 1 || stat("/proc/self/fd", &status) < 0)
 		return 4;
@@ -231,6 +234,85 @@ static int serve(void)
 	if (fcntl(fd, F_DUPFD_CLOEXEC, 3) < 0 || shutdown(fd, SHUT_RDWR) == 0)
 		return 7; /* it is not connected: ENOTCONN, not EPERM */
 	return errno == ENOTCONN ? 0 : 8;
+}
+
+static void on_addresses(const struct name_addresses *addresses, const char *reason, void *arg)
+{
+	(void)reason;
+	*(int *)arg = addresses ? (int)addresses->count : -1;
+}
+
+static int look_up(const char *name, const char *servers)
+{
+	const struct name_lookup_options options = {
+		.name = name, .timeout_ms = 1000, .servers = servers};
+	struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+	int found = 0;
+
+	name_lookup_start(loop, &options, on_addresses, &found);
+	for (int turns = 0; !found && turns < 1000; turns++)
+		ev_run(loop, EVRUN_ONCE);
+	ev_loop_destroy(loop);
+	return found;
+}
+
+/* /etc/hosts, and the configuration of the resolver. */
+static int look_up_locally(void)
+{
+	return look_up("localhost", NULL) > 0 ? 0 : 1;
+}
+
+/* Answers one question in a child, which has no filter. */
+static int answer_one(char servers[32])
+{
+	static const unsigned char record[] = {0xc0, 12, 0, 1, 0,   1, 0, 0,
+					       0,    60, 0, 4, 192, 0, 2, 1};
+	struct sockaddr_in address = {.sin_family = AF_INET}, from;
+	socklen_t len = sizeof(address), from_len = sizeof(from);
+	unsigned char packet[600];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert(fd >= 0 && !bind(fd, (struct sockaddr *)&address, len) &&
+		  !getsockname(fd, (struct sockaddr *)&address, &len));
+	snprintf(servers, 32, "127.0.0.1:%u", ntohs(address.sin_port));
+	pid_t pid = fork();
+	cr_assert_geq(pid, 0);
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (ssize_t got; pid == 0;) {
+		got = recvfrom(fd, packet, 512, 0, (void *)&from, &from_len);
+		size_t end = 12;
+		while (got > 12 && end < (size_t)got && packet[end])
+			end += packet[end] + 1u;
+		end += 5;
+		bool is_v4 = packet[end - 3] == 1;
+		packet[2] = 0x81;
+		packet[3] = 0x80;
+		memset(packet + 6, 0, 6);
+		packet[7] = is_v4;
+		memcpy(packet + end, record, sizeof(record));
+		sendto(fd, packet, end + (is_v4 ? sizeof(record) : 0), 0, (void *)&from, from_len);
+	}
+	close(fd);
+	return pid;
+}
+
+static char name_servers[32];
+
+static int look_up_by_server(void)
+{
+	return look_up("one.test", name_servers) == 1 ? 0 : 1;
+}
+
+Test(seccomp_filter, names_are_looked_up)
+{
+	int pid = answer_one(name_servers);
+
+	cr_expect_eq(behind_filter(look_up_locally), 0);
+	cr_expect_eq(behind_filter(look_up_by_server), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 Test(seccomp_filter, what_a_worker_does_is_allowed)

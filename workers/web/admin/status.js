@@ -79,6 +79,9 @@ const WORDS = {
 	server: 'Server',
 };
 
+// Reasons are for administrators, and for clients on the server's own host.
+const WITHOUT_REASON = 'why, a token with the right a shows';
+
 // Servers before /readyz?verbose tell the conditions as members only.
 const conditionsOf = ({ conditions, redis, subscription, draining }) =>
 	conditions ?? [
@@ -116,7 +119,7 @@ function showHealth(readiness) {
 				{ class: 'condition' },
 				h('strong', {}, WORDS[name] ?? name),
 				h('span', { class: 'visually-hidden' }, ok ? ' (fine): ' : ' (not fine): '),
-				h('span', { class: 'muted small' }, reason),
+				h('span', { class: 'muted small' }, reason ?? (ok ? '' : WITHOUT_REASON)),
 			),
 		),
 	);
