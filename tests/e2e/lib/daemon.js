@@ -14,6 +14,8 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const build = path.resolve(path.join(here, '..'), process.env.SYNCDOC_BUILD ?? '../../build');
 export const SYNCDOCD = path.join(build, 'daemon/syncdocd');
 
+// All servers with it; fanout_io_uring.test.js says whether it is to be had.
+const IO_URING = process.env.SYNCDOC_TEST_IO_URING === '1';
 const START_MS = 30000;
 const STOP_MS = 30000;
 const REPORTS = /.*(?:ERROR|WARNING): \w*Sanitizer|.*runtime error:|.*: must hold: |.*Assertion .* failed/g;
@@ -135,6 +137,7 @@ export class Daemon {
 			drain_timeout: 10,
 			listen: [`127.0.0.1:${this.port}`, ...(this.socket ? [`unix:${this.socket}`] : [])].join(','),
 			...(SECURE && tlsSettings()),
+			...(IO_URING && { 'fanout.io_uring': 'yes' }),
 			...settings,
 		};
 		const args = ['-f'];
