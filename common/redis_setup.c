@@ -4,6 +4,8 @@
 #include <hiredis/hiredis.h>
 
 #define RELOAD_MS 200
+#define OLDEST_MAJOR 6 /* of Redis */
+#define OLDEST_MINOR 2
 
 enum setup {
 	SETUP_AUTH,
@@ -44,10 +46,27 @@ static void on_reload(struct ev_loop *loop, ev_timer *timer, int revents)
 	deadline_arm(redis);
 }
 
-/* Its scripts would be refused one by one, and not say why. An ACL may forbid to ask. */
-static bool is_cluster(const struct redisReply *reply)
+/* Whether INFO says that this server cannot do what our scripts need: they would fail one by one,
+ * and not say why. An ACL may forbid to ask; Valkey says which Redis it is like. */
+static bool is_unfit(const struct redisReply *reply, char *ret_reason, size_t len)
 {
-	return reply->type == REDIS_REPLY_STRING && strstr(reply->str, "redis_mode:cluster");
+	const char *version;
+	unsigned major, minor;
+	if (reply->type != REDIS_REPLY_STRING)
+		return false;
+	if (strstr(reply->str, "redis_mode:cluster")) {
+		snprintf(ret_reason, len,
+			 "it belongs to a Redis Cluster, which is not supported: redis.url has to "
+			 "name a single server or Sentinels");
+		return true;
+	}
+	version = strstr(reply->str, "redis_version:");
+	if (!version || sscanf(version, "redis_version:%3u.%3u", &major, &minor) != 2 ||
+	    major > OLDEST_MAJOR || (major == OLDEST_MAJOR && minor >= OLDEST_MINOR))
+		return false;
+	snprintf(ret_reason, len, "it is Redis %u.%u, and %d.%d or newer is needed", major, minor,
+		 OLDEST_MAJOR, OLDEST_MINOR);
+	return true;
 }
 
 static bool setup_is_optional(enum setup stage)
@@ -67,9 +86,9 @@ static void on_setup(const struct redisReply *reply, int error, void *arg)
 		link_drop(redis, "it is not the primary; its Sentinel may not know yet");
 		return;
 	}
-	if (redis->setup_stage == SETUP_MODE && is_cluster(reply)) {
-		link_drop(redis, "it belongs to a Redis Cluster, which is not supported: "
-				 "redis.url has to name a single server or Sentinels");
+	char unfit[sizeof(redis->reason)];
+	if (redis->setup_stage == SETUP_MODE && is_unfit(reply, unfit, sizeof(unfit))) {
+		link_drop(redis, unfit);
 		return;
 	}
 	bool is_refused = reply->type == REDIS_REPLY_ERROR;

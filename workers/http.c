@@ -285,13 +285,21 @@ static void find_limits(struct http *http)
 	http->connection_max = (unsigned)http->descriptor_max;
 }
 
+/* To MHD 1.0 a daemon may belong to several threads, unless told: then what is added waits in a
+ * list until it runs, and the next one is judged by limits that do not count it yet. */
+#if MHD_VERSION >= 0x00097707
+#define ONE_THREAD MHD_USE_NO_THREAD_SAFETY
+#else
+#define ONE_THREAD 0u
+#endif
+
 static int start_daemon(struct http *http)
 {
 	MHD_set_panic_func(on_panic, NULL);
 	/* The logger first, or what goes wrong at the start is printed to stderr. */
 	http->mhd = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG,
+			MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | ONE_THREAD,
 		0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, http_connection_changed, http,

@@ -42,7 +42,7 @@ struct outcome outcome_of_store_error(int error)
 	case -ECANCELED:
 	case -ETIMEDOUT:
 		outcome = outcome_refusal(503, "redis_unavailable",
-					  "Redis does not answer; nothing was changed");
+					  "Redis does not answer, or refuses; nothing was changed");
 		outcome.retry_after_s = 1;
 		return outcome;
 	case -EBADMSG:

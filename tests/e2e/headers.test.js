@@ -29,7 +29,7 @@ before(async () => {
 			'auth.key': writeFile(path.join(directory, 'key'), key),
 			cors_origins: APP,
 			hosts: 'sync.example.org',
-			'limits.request_timeout': 1,
+			'limits.request_timeout': 4, // the test of 408 waits for it, all others must be within it
 		},
 	});
 	({ port } = pair.daemon);
@@ -79,7 +79,7 @@ describe('every answer', () => {
 		[400, 'GET', '/v1/services?page=7'],
 		[400, 'PUT', documentPath('h', 'x'), { body: '{"data":' }],
 		[400, 'GET', '/v1/realtime'],
-		[400, 'GET', '/v1/services', { headers: { 'X-Folded': 'a\r\n b' } }],
+		[400, 'GET', '/v1/services', { headers: { 'X[1]': 'a' } }], // a folded header, for one, libmicrohttpd 1.0 answers itself
 		[401, 'GET', '/v1/services', { headers: { Authorization: undefined } }],
 		[403, 'GET', documentPath('other', 'x')],
 		[404, 'GET', documentPath('h', 'nobody')],

@@ -157,6 +157,8 @@ describe('alerts and dashboard', () => {
 			{ 'syncdoc_worker_exits_total{instance="a",reason="crashed"}': '0 0 0 0 0 0 0 0 1 1 1' },
 			['SyncdocWorkerCrashes'],
 		],
+		['Redis without room', { 'syncdoc_presence_lease{instance="a"}': '1 1 1 1 1 1 1 0 0 0 0' }, ['SyncdocNoLease']],
+		['a log without room', { 'syncdoc_log_lines_lost_total{instance="a",worker="0"}': '0 0 0 0 0 0 0 0 5 9 9' }, ['SyncdocLogLost']],
 		['drained', { 'syncdoc_worker_exits_total{instance="a",reason="drained"}': '0 0 0 0 0 0 0 0 1 1 1' }, []],
 	];
 

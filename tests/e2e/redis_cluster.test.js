@@ -1,4 +1,4 @@
-// redis_cluster.test.js: a node of a Redis Cluster in redis.url: refused with the reason, instead of scripts that fail one by one.
+// redis_cluster.test.js: a node of a Redis Cluster, or a Redis that is too old, in redis.url: refused with the reason, instead of scripts that fail one by one.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -6,13 +6,11 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { assertProblem, documentPath, makeDirectory, until, withDaemon } from './harness.js';
 
-const REASON = /belongs to a Redis Cluster, which is not supported: redis\.url has to name/;
-
-// As such a node answers: who it is, and to all that has a key that another one has it.
-function answerOf(words) {
+// As such a server answers: who it is, and to all that has a key that another one has it.
+function answerOf(words, version, mode) {
 	const verb = words[0].toUpperCase();
 	if (verb === 'INFO') {
-		const text = '# Server\r\nredis_version:7.0.15\r\nredis_mode:cluster\r\nrun_id:0123456789abcdef0123456789abcdef01234567\r\n';
+		const text = `# Server\r\nredis_version:${version}\r\nredis_mode:${mode}\r\nrun_id:0123456789abcdef0123456789abcdef01234567\r\n`;
 		return `$${text.length}\r\n${text}\r\n`;
 	}
 	if (verb === 'PING') return '+PONG\r\n';
@@ -20,7 +18,7 @@ function answerOf(words) {
 	return '-MOVED 3999 127.0.0.1:6381\r\n';
 }
 
-function startNode(socket) {
+function startServer(socket, version, mode) {
 	const asked = [];
 	const server = net.createServer(connection => {
 		let text = '';
@@ -32,26 +30,30 @@ function startNode(socket) {
 				if (words.length < Number(whole[1])) return;
 				text = text.slice(words.at(-1).index + words.at(-1)[0].length);
 				asked.push(words[0][1].toUpperCase());
-				connection.write(answerOf(words.map(([, word]) => word)));
+				connection.write(answerOf(words.map(([, word]) => word), version, mode));
 			}
 		});
 	});
 	return new Promise(resolve => server.listen(socket, () => resolve({ server, asked })));
 }
 
-test('a node of a Redis Cluster is refused, and says why', async () => {
+for (const [name, version, mode, expected] of [
+	['a node of a Redis Cluster', '7.0.15', 'cluster', /belongs to a Redis Cluster, which is not supported: redis\.url has to name/],
+	['a Redis that is too old', '6.0.16', 'standalone', /it is Redis 6\.0, and 6\.2 or newer is needed/],
+])
+test(`${name} is refused, and it is said why`, async () => {
 	const directory = makeDirectory('cluster'), socket = path.join(directory, 'redis.sock');
-	const { server, asked } = await startNode(socket);
+	const { server, asked } = await startServer(socket, version, mode);
 	try {
 		await withDaemon({ redis: { url: `unix://${socket}` }, settings: { workers: 1, 'redis.timeout': 1 }, wait: false }, async daemon => {
-			await until(() => REASON.test(daemon.stderr), undefined, 'the reason in the log');
+			await until(() => expected.test(daemon.stderr), undefined, 'the reason in the log');
 			await until(async () => (await daemon.readiness()).status === 503, undefined, 'it serves, and is not ready');
 			// The worker's own connections may come later than the supervisor's.
 			await until(async () => {
 				const { json } = await daemon.rest.get('/readyz?verbose');
 				const { ok, reason } = json.conditions.find(({ name }) => name === 'redis');
 				assert.equal(ok, false);
-				return REASON.test(reason);
+				return expected.test(reason);
 			});
 			assertProblem(await daemon.rest.put(documentPath('cluster', 'x'), { data: {} }), 503, 'redis_unavailable');
 		});

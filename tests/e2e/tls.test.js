@@ -94,7 +94,7 @@ async function start(settings = {}, options = {}) {
 			assert.ok(!daemon.process.end, daemon.stderr);
 			return (await request(daemon, 'GET', '/readyz', { ca: options.ca }).catch(() => null))?.status === 200;
 		},
-		30000,
+		undefined,
 		() => daemon.stderr.slice(-2000),
 	);
 	return daemon;

@@ -374,6 +374,12 @@ test('handshakes that do not end count for the limits, and meet their deadline',
 		peer.write(get('/livez', CLOSE));
 		await peer.until(() => peer.ended);
 		assert.equal(splitAnswers(peer.bytes)[0].status, 200);
+		// A request that does not arrive is answered past libmicrohttpd, but not past TLS.
+		const half = await TlsPeer.connect(daemon.port);
+		half.write(`PUT ${documentPath('s', 'half')} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{`);
+		await half.until(() => half.ended);
+		assert.equal(splitAnswers(half.bytes)[0]?.status, 408, `${half.error}`);
+		assert.ok(half.finished && !half.error);
 	} finally {
 		await daemon.stop();
 	}

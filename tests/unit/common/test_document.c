@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(document, .timeout = 10);
+TestSuite(document, .timeout = 100);
 
 #define PLAIN                                                                                      \
 	"{\"revision\":7,\"updatedAt\":1700000000123,\"createdAt\":1600000000000,"                 \

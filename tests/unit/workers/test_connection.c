@@ -9,7 +9,7 @@
 #define PONG_FRAME 0x8a
 #define SMALL_SNDBUF 1 /* the kernel takes its least: some KiB */
 
-TestSuite(connection, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+TestSuite(connection, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {

@@ -2,7 +2,7 @@
 
 #include "outcome.h"
 
-TestSuite(outcome, .timeout = 20);
+TestSuite(outcome, .timeout = 100);
 
 static void expect_members(const struct outcome *outcome, bool with_document, const char *expected)
 {

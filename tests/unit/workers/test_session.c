@@ -7,7 +7,7 @@
 
 #define PING_FRAME 0x89
 
-TestSuite(session, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+TestSuite(session, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {

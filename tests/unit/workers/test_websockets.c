@@ -11,7 +11,7 @@
 #define PEERS 12
 #define STEPS 6000
 
-TestSuite(websockets, .init = fixture_init, .fini = fixture_fini, .timeout = 60);
+TestSuite(websockets, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {
