@@ -67,6 +67,8 @@ struct connection {
 	char id[CONNECTION_ID_LEN];
 };
 
+_Static_assert(sizeof(struct connection) <= 240, "what an idle connection costs");
+
 enum connection_flag {
 	CONNECTION_PAUSED = 1,      /* not read until tokens are back */
 	CONNECTION_GOAWAY = 2,      /* has been told to go */

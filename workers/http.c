@@ -17,6 +17,7 @@
 	(24u << 10)            /* half of it takes the head of a request: 8 KiB of headers pass */
 #define IDLE_TIMEOUT_S 75u     /* without any byte; suspended requests do not count */
 #define RUNS_MAX 16            /* MHD_run() calls before the rest of the loop has its turn */
+#define WAITING_MS 5           /* without a run: those whose answers wait are looked at */
 #define DESCRIPTOR_HEADROOM 64 /* for Redis, files and what libraries open */
 
 /* --- the loop -------------------------------------------------------------- */
@@ -61,7 +62,7 @@ static void run(struct http *http)
 	}
 	http->running = true;
 	http->run_soon = true;
-	for (int i = 0; i < RUNS_MAX && (http->run_soon || (wish && !ms)); i++) {
+	for (int i = 0; i < RUNS_MAX && (http->run_soon || (wish && !ms && !http->waiting)); i++) {
 		http->run_soon = false;
 		MHD_run(http->mhd);
 		wish = next_run(http, &ms);
@@ -69,6 +70,8 @@ static void run(struct http *http)
 	http->running = false;
 	if (http->run_soon)
 		set_timer(http, 0);
+	else if (http->waiting) /* of them MHD says 0 */
+		set_timer(http, WAITING_MS);
 	else if (wish)
 		set_timer(http, ms);
 }
@@ -205,6 +208,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)arg;
 	(void)connection;
 	(void)url;
+	if (request && request_ask(request))
+		return MHD_YES;
 	/* MHD runs once more while the worker ends, with whatever stands in its sockets. */
 	if (!request || request->given_up || request->http->worker->stopping)
 		return MHD_NO;

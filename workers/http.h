@@ -1,7 +1,8 @@
 /* http.h — libmicrohttpd inside the worker's loop: requests in, answers out. One request is
  * answered exactly once.
  *
- * While a handler waits for Redis the connection is suspended; request_answer() resumes it.
+ * While a handler waits for Redis MHD asks for the answer a few times, then the connection is
+ * suspended and request_answer() resumes it.
  * Handlers see struct request only, so they can be tested without sockets. */
 #ifndef SYNCDOC_HTTP_H
 #define SYNCDOC_HTTP_H
@@ -45,6 +46,7 @@ struct request; /* private to http.c, request.c; handlers use what follows */
 struct worker *request_worker(const struct request *request);
 enum http_method
 request_method(const struct request *request); /* HEAD is seen as GET by handlers of GET */
+bool request_is_head(const struct request *request);
 struct span request_body(const struct request *request);
 /* Percent-decoded path parameter of the route, "" where the route has none; always valid UTF-8
  * without NUL. */
@@ -107,12 +109,15 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
  * HEAD gets the headers only. Only inside the handler. */
 void request_answer_stream(struct request *request, struct MHD_Response *response);
 /* limits.request_timeout does not end this request any more: the handler has a deadline of its
- * own. */
+ * own, and takes its time. Inside the handler. */
 void request_drop_deadline(struct request *request);
 /* Answers; body is copied (or, `_owned`, taken over). content_type NULL: no body. HEAD sends the
  * headers only. */
 void request_answer(struct request *request, int status, const char *content_type,
 		    struct span body);
+/* Of an answer that has no body by its nature, to HEAD or with status 304: how long it would be. */
+void request_answer_without_body(struct request *request, int status, const char *content_type,
+				 size_t body_len);
 /* The same for a body that never changes or goes away: it is not copied. */
 void request_answer_constant(struct request *request, int status, const char *content_type,
 			     struct span body);

@@ -63,8 +63,9 @@ struct http {
 	/* The loop around MHD_run(). */
 	ev_timer timer;
 	ev_prepare prepare;
-	bool running;  /* inside MHD_run() */
-	bool run_soon; /* there is work that no descriptor tells of */
+	bool running;   /* inside MHD_run() */
+	bool run_soon;  /* there is work that no descriptor tells of */
+	size_t waiting; /* requests that MHD will ask for their answers; request_wait.c */
 
 	struct listener listeners[INHERIT_LISTENERS_MAX];
 	unsigned listener_count;

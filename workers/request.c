@@ -76,6 +76,7 @@ void request_complete(struct request *request)
 		stat_add(http->worker->slot, STAT_http_connections_broken, 1);
 	deadline_stop(&request->deadline);
 	request_leave(request);
+	request_wait_no_more(request);
 	request->client->request = NULL;
 	request->client->answered++;
 	http_client_wait(http, request->client);
@@ -88,6 +89,7 @@ void request_complete(struct request *request)
 void request_drop_deadline(struct request *request)
 {
 	deadline_stop(&request->deadline);
+	request->is_patient = true;
 }
 
 void request_set_answered(struct request *request)
@@ -202,6 +204,9 @@ void request_check_headers(struct request *request, const char *method, const ch
 
 void request_take_body(struct request *request, struct span bytes)
 {
+	/* While others wait MHD cannot say that it has more to read. */
+	if (request->http->waiting)
+		request->http->run_soon = true;
 	request->body_seen += bytes.len;
 	if (!request->body_dropped && request->body_seen <= body_max(request)) {
 		buffer_append_span(&request->body, bytes);
@@ -225,10 +230,8 @@ void request_run(struct request *request)
 	} else {
 		router_dispatch(request);
 	}
-	if (request->state != REQUEST_HANDLING)
-		return;
-	request->state = REQUEST_SUSPENDED;
-	MHD_suspend_connection(request->connection);
+	if (request->state == REQUEST_HANDLING)
+		request_wait(request);
 }
 
 void request_meet_deadline(struct deadline *deadline)
@@ -236,7 +239,7 @@ void request_meet_deadline(struct deadline *deadline)
 	struct request *request = CONTAINER_OF(deadline, struct request, deadline);
 
 	stat_add(request->http->worker->slot, STAT_requests_timed_out, 1);
-	if (request->state == REQUEST_SUSPENDED) {
+	if (request->state == REQUEST_SUSPENDED || request->state == REQUEST_WAITING) {
 		request_answer_timeout(request);
 		return;
 	}
@@ -274,6 +277,11 @@ struct MHD_Connection *request_connection(const struct request *request)
 enum http_method request_method(const struct request *request)
 {
 	return request->method == HTTP_HEAD ? HTTP_GET : request->method;
+}
+
+bool request_is_head(const struct request *request)
+{
+	return request->method == HTTP_HEAD;
 }
 
 bool request_changes_something(const struct request *request)
