@@ -179,12 +179,9 @@ Test(send_ring, it_takes_nothing_but_sends_and_no_registration)
 		const char *what;
 		int operation;
 	} table[] = {
-		{"to open a file", IORING_OP_OPENAT},
-		{"to read", IORING_OP_READ},
-		{"to write", IORING_OP_WRITE},
-		{"to connect", IORING_OP_CONNECT},
-		{"to make a socket", 45},
-		{"nothing at all", IORING_OP_NOP},
+		{"to open a file", IORING_OP_OPENAT},   {"to read", IORING_OP_READ},
+		{"to write", IORING_OP_WRITE},          {"to connect", IORING_OP_CONNECT},
+		{"to make a socket", IORING_OP_SOCKET}, {"nothing at all", IORING_OP_NOP},
 	};
 
 	start();
