@@ -2,10 +2,11 @@
 
 #include "hash.h"
 
-#define QUEUE_WRITES_MAX 4096                 /* per document */
-#define PENDING_BYTES_MAX ((size_t)256 << 20) /* of all documents; but one write may always wait   \
-					       */
-#define WAIT_TIMEOUTS 4                       /* of Redis, in the line of large writes */
+#define QUEUE_WRITES_MAX 4096 /* per document */
+#define PENDING_BYTES_MAX                                                                          \
+	((size_t)256 << 20) /* of all documents; but one write may always wait                     \
+			     */
+#define WAIT_TIMEOUTS 4     /* of Redis, in the line of large writes */
 #define TICK_S 0.1
 
 static void queue_fetch(struct document_queue *queue);
