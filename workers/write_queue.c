@@ -3,10 +3,9 @@
 #include "hash.h"
 
 #define QUEUE_WRITES_MAX 4096 /* per document */
-#define PENDING_BYTES_MAX                                                                          \
-	((size_t)256 << 20) /* of all documents; but one write may always wait                     \
-			     */
-#define WAIT_TIMEOUTS 4     /* of Redis, in the line of large writes */
+/* Data of writes of all documents that are not answered; one of any size is always taken. */
+#define PENDING_BYTES_MAX ((size_t)256 << 20)
+#define WAIT_TIMEOUTS 4 /* of Redis, in the line of large writes */
 #define TICK_S 0.1
 
 static void queue_fetch(struct document_queue *queue);
