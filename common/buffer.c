@@ -141,12 +141,19 @@ void buffer_consume(struct buffer *buffer, size_t len)
 	memmove(buffer->at, buffer->at + len, buffer->len);
 }
 
-struct text *text_create(struct span bytes)
+struct text *text_reserve(size_t room)
 {
-	MUST(bytes.len <= SIZE_MAX - sizeof(struct text));
-	struct text *text = malloc(sizeof(struct text) + bytes.len);
+	MUST(room <= SIZE_MAX - sizeof(struct text));
+	struct text *text = malloc(sizeof(struct text) + room);
 	MUST(text);
 	text->references = 1;
+	text->len = 0;
+	return text;
+}
+
+struct text *text_create(struct span bytes)
+{
+	struct text *text = text_reserve(bytes.len);
 	text->len = bytes.len;
 	if (bytes.len)
 		memcpy(text->at, bytes.at, bytes.len);

@@ -42,8 +42,10 @@ struct text {
 };
 
 struct text *text_create(struct span bytes); /* one reference, owned by the caller */
-struct text *text_get(struct text *text);    /* one more; NULL is fine */
-void text_put(struct text *text);            /* one less; the last frees; NULL is fine */
+/* The same with len 0 and room for `room` bytes, for the caller to fill before it is shared. */
+struct text *text_reserve(size_t room);
+struct text *text_get(struct text *text); /* one more; NULL is fine */
+void text_put(struct text *text);         /* one less; the last frees; NULL is fine */
 
 static inline struct span text_span(const struct text *text)
 {

@@ -67,12 +67,12 @@ static char *put_number(char *at, uint64_t number)
 	return put_bytes(at, first, digits + NUMBER_MAX - first);
 }
 
-void document_format(struct buffer *ret, const struct document *document)
+/* The room is DOCUMENT_HEAD_MAX, the data and a byte. Returns how much was put there. */
+static size_t put_document(char *start, const struct document *document)
 {
 	MUST(document->service.len <= DOCUMENT_SERVICE_MAX && document->id.len <= DOCUMENT_ID_MAX);
 	MUST(document->updated_at_ms >= 0 && document->created_at_ms >= 0 &&
 	     document->expires_at_ms >= 0 && document->data.len >= 2);
-	char *start = buffer_reserve(ret, DOCUMENT_HEAD_MAX + document->data.len + 1);
 	char *at = PUT_TEXT(start, TEXT_REVISION);
 	at = put_number(at, document->revision);
 	at = PUT_TEXT(at, TEXT_UPDATED_AT);
@@ -92,7 +92,20 @@ void document_format(struct buffer *ret, const struct document *document)
 	at = PUT_TEXT(at, TEXT_DATA);
 	at = put_bytes(at, document->data.at, document->data.len);
 	*at++ = '}';
-	ret->len += at - start;
+	return (size_t)(at - start);
+}
+
+void document_format(struct buffer *ret, const struct document *document)
+{
+	char *start = buffer_reserve(ret, DOCUMENT_HEAD_MAX + document->data.len + 1);
+	ret->len += put_document(start, document);
+}
+
+struct text *document_text(const struct document *document)
+{
+	struct text *text = text_reserve(DOCUMENT_HEAD_MAX + document->data.len + 1);
+	text->len = put_document(text->at, document);
+	return text;
 }
 
 /* What is left of a text while its head is read. */

@@ -24,11 +24,19 @@ struct document {
 	struct span data;    /* borrowed; a JSON object */
 };
 
+/* Which revision of a document: what its entity tag says. */
+struct entity_tag {
+	uint64_t revision;
+	int64_t updated_at_ms;
+};
+
 bool document_service_is_valid(struct span service); /* [A-Za-z0-9_-]{1,64} */
 bool document_id_is_valid(struct span id);           /* [A-Za-z0-9_.:@-]{1,128} */
 
 /* Appends the envelope. */
 void document_format(struct buffer *ret, const struct document *document);
+/* The same as a text, of which the caller owns a reference. */
+struct text *document_text(const struct document *document);
 /* Reads the stored form without looking into data; spans point into `text`.
  * 0, or -EBADMSG: not in the stored form. */
 int document_parse(struct span text, struct document *ret);

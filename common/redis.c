@@ -1,10 +1,10 @@
 /* redis.c — the commands of one connection: those that wait, those that are sent, and their
  * deadlines. */
 #include "redis_link.h"
+#include "resp.h"
 #include <hiredis/hiredis.h>
 #include <time.h>
 
-#define DIGITS_MAX 20 /* of a size_t */
 #define WAITING_MAX 10000
 #define STALL_TIMEOUTS 2 /* a reply later than this many timeouts: the connection is given up */
 /* A server that refuses writes is left at most this often: it may be the only one there is. */
@@ -46,6 +46,7 @@ static struct command *command_create(redis_reply_fn fn, void *arg, struct span 
 	MUST(command);
 	command->fn = fn;
 	command->arg = arg;
+	command->rest = NULL;
 	command->text_len = text.len;
 	if (text.len)
 		memcpy(command->text, text.at, text.len);
@@ -61,56 +62,51 @@ static void command_answer(struct redis *redis, redis_reply_fn fn, void *arg,
 	redis->depth--;
 }
 
-static char *put_number(char *at, size_t number)
-{
-	char digits[DIGITS_MAX];
-	size_t first = sizeof(digits);
-
-	do {
-		digits[--first] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	return mempcpy(at, digits + first, sizeof(digits) - first);
-}
-
-/* Room is made once: a write has about thirty arguments, and hiredis's own formatter calls sprintf
- * for each. */
 void command_format(struct buffer *ret, int argc, const char *const *argv, const size_t *len)
 {
-	size_t room = 4 + DIGITS_MAX;
+	size_t room = RESP_AROUND_MAX;
 	for (int i = 0; i < argc; i++)
-		room += (len ? len[i] : strlen(argv[i])) + 5 + DIGITS_MAX;
-	char *at = buffer_reserve(ret, room);
-	*at++ = '*';
-	at = put_number(at, (size_t)argc);
-	for (int i = 0; i < argc; i++) {
-		size_t bytes = len ? len[i] : strlen(argv[i]);
-		at = mempcpy(at, "\r\n$", 3);
-		at = put_number(at, bytes);
-		at = mempcpy(at, "\r\n", 2);
-		if (bytes)
-			at = mempcpy(at, argv[i], bytes);
-	}
-	at = mempcpy(at, "\r\n", 2);
+		room += (len ? len[i] : strlen(argv[i])) + RESP_AROUND_MAX;
+	char *at = resp_put_count(buffer_reserve(ret, room), (size_t)argc);
+	for (int i = 0; i < argc; i++)
+		at = resp_put_item(at, argv[i], len ? len[i] : strlen(argv[i]));
 	ret->len = (size_t)(at - ret->at);
 }
 
-void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
-		  int64_t issued_ms)
+static struct command *sent_append(struct redis *redis, redis_reply_fn fn, void *arg,
+				   int64_t issued_ms)
 {
-	if (!link_write(redis, text)) {
-		struct command *kept = command_create(fn, arg, text);
-		kept->issued_ms = issued_ms;
-		list_append(&redis->waiting, kept);
-		return;
-	}
 	struct command *command = command_create(fn, arg, SPAN_NONE);
 	command->issued_ms = issued_ms;
 	command->sent_ms = redis_clock_ms();
 	list_append(&redis->sent, command);
 	if (!redis->due)
 		redis->due = command;
+	return command;
+}
+
+/* `shared`: has the text already; NULL: it is copied where it must be kept. */
+static void send_text(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+		      struct text *shared, int64_t issued_ms)
+{
+	if (feed_is_due(redis, text.len)) {
+		feed_begin(redis, sent_append(redis, fn, arg, issued_ms),
+			   shared ? text_get(shared) : text_create(text));
+	} else if (link_write(redis, text)) {
+		sent_append(redis, fn, arg, issued_ms);
+	} else {
+		struct command *kept = command_create(fn, arg, text);
+		kept->issued_ms = issued_ms;
+		list_append(&redis->waiting, kept);
+		return;
+	}
 	deadline_arm(redis);
+}
+
+void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+		  int64_t issued_ms)
+{
+	send_text(redis, fn, arg, text, NULL, issued_ms);
 }
 
 static bool can_send(const struct redis *redis)
@@ -118,24 +114,36 @@ static bool can_send(const struct redis *redis)
 	return redis->state == REDIS_READY && !redis->leaving;
 }
 
-int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
-		  const char *const *argv, const size_t *len)
+static int send_or_keep(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
+			struct text *shared)
 {
-	MUST(!redis->on_push && argc > 0);
+	MUST(!redis->on_push);
 	if (redis->is_destroying || (!can_send(redis) && redis->waiting.count >= WAITING_MAX))
 		return -ENOBUFS;
-	redis->scratch.len = 0;
-	command_format(&redis->scratch, argc, argv, len);
 	int64_t now = redis_clock_ms();
 	if (can_send(redis)) {
-		command_send(redis, fn, arg, buffer_span(&redis->scratch), now);
+		send_text(redis, fn, arg, text, shared, now);
 		return 0;
 	}
-	struct command *command = command_create(fn, arg, buffer_span(&redis->scratch));
+	struct command *command = command_create(fn, arg, text);
 	command->issued_ms = now;
 	list_append(&redis->waiting, command);
 	deadline_arm(redis);
 	return 0;
+}
+
+int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
+		  const char *const *argv, const size_t *len)
+{
+	MUST(argc > 0);
+	redis->scratch.len = 0;
+	command_format(&redis->scratch, argc, argv, len);
+	return send_or_keep(redis, fn, arg, buffer_span(&redis->scratch), NULL);
+}
+
+int redis_command_text(struct redis *redis, redis_reply_fn fn, void *arg, struct text *text)
+{
+	return send_or_keep(redis, fn, arg, text_span(text), text);
 }
 
 void commands_flush_waiting(struct redis *redis)
@@ -185,6 +193,10 @@ void commands_leave(struct redis *redis, const char *reason)
 void commands_answer_next(struct redis *redis, const struct redisReply *reply)
 {
 	MUST(redis->sent.head);
+	if (redis->sent.head == redis->feeding) {
+		link_drop(redis, "a reply to a command that was not sent yet");
+		return;
+	}
 	if (redis->state == REDIS_READY && !redis->leaving &&
 	    redis_clock_ms() - redis->ready_ms >= REPLICA_PATIENCE_MS)
 		redis->leaving = reason_to_leave(reply);
@@ -207,6 +219,7 @@ static void list_fail(struct redis *redis, struct command_list *list, int error)
 		struct command *command = list_shift(&failed);
 		if (command->fn)
 			command_answer(redis, command->fn, command->arg, NULL, error);
+		text_put(command->rest);
 		free(command);
 	}
 }
@@ -214,6 +227,7 @@ static void list_fail(struct redis *redis, struct command_list *list, int error)
 void commands_fail_sent(struct redis *redis, int error)
 {
 	redis->due = NULL;
+	redis->feeding = NULL;
 	list_fail(redis, &redis->sent, error);
 }
 

@@ -72,6 +72,10 @@ typedef void (*redis_reply_fn)(const struct redisReply *reply, int error, void *
  * -ENOBUFS: too many wait; the callback is not called. `len` NULL: NUL-terminated arguments. */
 int redis_command(struct redis *redis, redis_reply_fn fn, void *arg, int argc,
 		  const char *const *argv, const size_t *len);
+/* The same of one command that is already in the form of resp.h; of a large one a reference is kept
+ * until all of it is sent. */
+struct text;
+int redis_command_text(struct redis *redis, redis_reply_fn fn, void *arg, struct text *text);
 
 /* Turns this connection into a subscription: (P)SUBSCRIBE commands are sent now and after each
  * reconnect, redis_command() is not for it any more; `fn` gets every push (message, pmessage,

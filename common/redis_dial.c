@@ -134,9 +134,23 @@ static void hook_add_write(void *private)
 		ev_feed_event(redis->loop, &redis->flush, EV_CUSTOM);
 }
 
+/* All is written: the place for the next piece of a large command. */
+static void hook_del_write(void *private)
+{
+	redisLibevEvents *events = private;
+	struct redis *redis = events->context->data;
+	if (redis && redis->feeding) {
+		feed_more(redis);
+		redisLibevAddWrite(private);
+	} else {
+		redisLibevDelWrite(private);
+	}
+}
+
 void dial_hook_writes(struct redis *redis)
 {
 	redis->context->ev.addWrite = hook_add_write;
+	redis->context->ev.delWrite = hook_del_write;
 }
 
 static void dial_begin(struct redis *redis)

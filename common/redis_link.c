@@ -136,6 +136,14 @@ bool link_write(struct redis *redis, struct span text)
 							    text.len) == REDIS_OK;
 }
 
+bool link_write_piece(struct redis *redis, struct span piece, bool is_first)
+{
+	if (is_first)
+		return link_write(redis, piece);
+	return redis->context &&
+	       redisAppendFormattedCommand(&redis->context->c, piece.at, piece.len) == REDIS_OK;
+}
+
 void link_subscribe(struct redis *redis)
 {
 	for (size_t i = 0; i < ARRAY_LEN(redis->subscribe); i++) {

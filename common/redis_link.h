@@ -17,6 +17,8 @@ struct command {
 	void *arg;
 	int64_t issued_ms;
 	int64_t sent_ms;
+	struct text *rest; /* owned reference: redis_feed.c gives it to hiredis; NULL: it has all */
+	size_t fed;        /* bytes of it */
 	size_t text_len;
 	char text[]; /* RESP; only while it waits for a connection */
 };
@@ -68,6 +70,7 @@ struct redis {
 	ev_timer deadline;           /* runs while anything waits or is unanswered */
 	struct command_list sent;    /* in the order of their replies */
 	struct command *due;         /* first in `sent` that is not answered yet */
+	struct command *feeding;     /* first in `sent` that hiredis does not have as a whole */
 	struct command_list waiting; /* for a connection */
 	struct buffer scratch;       /* a command is put together here */
 	ev_prepare flush;            /* writes what the turn of the loop has queued */
@@ -95,6 +98,13 @@ void deadline_arm(struct redis *redis);
 /* Gives the connection up when what was sent is answered, or at once if there is none. */
 void commands_leave(struct redis *redis, const char *reason);
 
+/* redis_feed.c. Must a command of that length take this way? */
+bool feed_is_due(const struct redis *redis, size_t len);
+/* `command` is the last of `sent`; the reference to its text is taken over. */
+void feed_begin(struct redis *redis, struct command *command, struct text *text);
+/* hiredis has written all that it had. */
+void feed_more(struct redis *redis);
+
 /* redis_link.c */
 void link_init(struct redis *redis);
 void link_start(struct redis *redis); /* from the next turn of the loop */
@@ -107,6 +117,8 @@ void link_drop(struct redis *redis, const char *reason);
 void link_close(struct redis *redis); /* for good */
 /* False: hiredis takes nothing more; the loss will be told soon. */
 bool link_write(struct redis *redis, struct span text);
+/* The same with a part of a command; one reply answers them all. */
+bool link_write_piece(struct redis *redis, struct span piece, bool is_first);
 void link_subscribe(struct redis *redis);
 void link_tell_state(struct redis *redis, const char *reason, int64_t retry_ms);
 /* The connection may be used. */

@@ -28,6 +28,7 @@ extern struct script script_presence_remove;
 extern struct script script_missed;
 extern struct script script_purge;
 extern struct script script_read_many;
+extern struct script script_read_unless;
 extern struct script script_revoke;
 extern struct script script_services;
 extern struct script script_write;

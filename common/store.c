@@ -95,7 +95,8 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 		.name = "syncdoc-store",
 	};
 	struct store *store = calloc(1, sizeof(*store));
-	MUST(store && (store->sums = calloc(STORE_SUMS, sizeof(*store->sums))));
+	MUST(store && (store->sums = calloc(STORE_SUMS, sizeof(*store->sums))) &&
+	     (store->lengths = calloc(STORE_LENGTHS, sizeof(*store->lengths))));
 	store->loop = loop;
 	store->hash_seed = hash_seed;
 	store->encoding_wanted = config->redis_encoding;
@@ -137,6 +138,7 @@ void store_destroy(struct store *store)
 	}
 	ev_timer_stop(store->loop, &store->defer_timer);
 	free(store->sums);
+	free(store->lengths);
 	buffer_fini(&store->scratch);
 	buffer_fini(&store->envelope);
 	buffer_fini(&store->arguments);

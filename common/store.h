@@ -39,6 +39,16 @@ typedef void (*store_read_fn)(int error, struct span envelope, void *arg);
 void store_read(struct store *store, struct span service, struct span id, store_read_fn fn,
 		void *arg);
 
+/* The same, but of a document that has one of these entity tags or, with `any`, of whatever there
+ * is, only the head leaves Redis: for answers without a body. whole_len 0: `envelope` is all of it
+ * (len 0: there is none), else what it begins with, at least its head. One round trip, or two for a
+ * document that has none of the tags; one that was seen to be small is read as a whole. */
+#define STORE_TAGS_MAX 16
+typedef void (*store_read_unless_fn)(int error, struct span envelope, size_t whole_len, void *arg);
+void store_read_unless(struct store *store, struct span service, struct span id, bool any,
+		       const struct entity_tag *tags, size_t count, store_read_unless_fn fn,
+		       void *arg);
+
 /* Read up to 100; envelopes[i].len 0: none. `count` may be less than was asked for, but for one at
  * least: behind some 2 MiB the rest is to be asked for again. */
 typedef void (*store_read_many_fn)(int error, const struct span *envelopes, size_t count,
@@ -65,6 +75,7 @@ struct store_batch {
 	int64_t base_expires_at_ms;
 	bool base_deleted;
 	struct document final; /* the last revision, with data */
+	struct span envelope;  /* its stored form; len 0: store_write() makes it */
 	int64_t first_created; /* unused: 0 */
 	const struct store_revision *revisions;
 	size_t count;

@@ -41,6 +41,13 @@ struct store_sum {
 };
 #define STORE_SUMS 4096
 
+/* How long a document was when store_read_unless() met it last: a hint only. */
+struct store_length {
+	uint64_t document; /* hash */
+	size_t len;        /* 0: empty */
+};
+#define STORE_LENGTHS 4096
+
 struct store {
 	struct ev_loop *loop; /* borrowed */
 	uint64_t hash_seed;
@@ -64,7 +71,8 @@ struct store {
 
 	struct list_gate lists;
 
-	struct store_sum *sums; /* owned; STORE_SUMS, by hash */
+	struct store_sum *sums;       /* owned; STORE_SUMS, by hash */
+	struct store_length *lengths; /* owned; STORE_LENGTHS, by hash */
 
 	struct buffer scratch;   /* texts made from replies; lives until the callback returns */
 	struct buffer envelope;  /* of the write being sent */

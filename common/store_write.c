@@ -319,12 +319,16 @@ static int write_send(struct script_write *request, struct store_lane *lane,
 	add(&arguments, SPAN(KEY_SERVICES));
 	add(&arguments, SPAN(KEY_EXPIRY));
 
-	store->envelope.len = 0;
-	document_format(&store->envelope, &batch->final);
+	struct span envelope = batch->envelope;
+	if (!envelope.len) {
+		store->envelope.len = 0;
+		document_format(&store->envelope, &batch->final);
+		envelope = buffer_span(&store->envelope);
+	}
 	add(&arguments, span_string(store_encoding(lane)));
 	add_number(&arguments, batch->base_revision, SPAN_NONE);
 	add_number(&arguments, (uint64_t)batch->base_updated_at_ms, SPAN_NONE);
-	add(&arguments, buffer_span(&store->envelope));
+	add(&arguments, envelope);
 	add(&arguments, service);
 	add(&arguments, id);
 	add(&arguments, span_of(channel, key_channel(channel, service, id)));

@@ -40,6 +40,16 @@ static int check_pair(const struct secret_report *report, const struct tls_files
 	return error < 0 ? secret_fault(report, gnutls_strerror(error)) : 0;
 }
 
+static void make_ticket_key(struct tls_files *files)
+{
+	gnutls_datum_t key;
+
+	MUST(!gnutls_session_ticket_key_generate(&key) && key.size == TLS_TICKET_KEY_LEN);
+	memcpy(files->ticket_key, key.data, key.size);
+	gnutls_memset(key.data, 0, key.size);
+	gnutls_free(key.data);
+}
+
 static int read_pem(const struct secret_report *report, mode_t forbidden, const char *reason,
 		    struct buffer *ret)
 {
@@ -73,11 +83,19 @@ int tls_files_load(const struct config *config, struct tls_files **ret, char *re
 		error = read_end(&cert, files);
 	if (!error)
 		error = check_pair(&key, files);
-	if (error)
+	if (error) {
 		tls_files_destroy(files);
-	else
+	} else {
+		make_ticket_key(files);
 		*ret = files;
+	}
 	return error;
+}
+
+void tls_files_carry_over(struct tls_files *files, const struct tls_files *old)
+{
+	if (files && old)
+		memcpy(files->ticket_key, old->ticket_key, sizeof(files->ticket_key));
 }
 
 void tls_files_destroy(struct tls_files *files)
@@ -86,6 +104,7 @@ void tls_files_destroy(struct tls_files *files)
 		return;
 	if (files->key.at)
 		gnutls_memset(files->key.at, 0, files->key.cap);
+	gnutls_memset(files->ticket_key, 0, sizeof(files->ticket_key));
 	buffer_fini(&files->key);
 	buffer_fini(&files->cert);
 	free(files);

@@ -39,6 +39,7 @@ struct config *reload_config(const struct config *old, const char *path,
 		config_destroy(config);
 		return NULL;
 	}
+	tls_files_carry_over(config->tls_files, old->tls_files);
 	reload_tell_certificate(config);
 	return config;
 }

@@ -11,12 +11,13 @@ cd "$root" || exit 1
 ALL_PARTS="unit stress clang fuzz tsan release bench packages e2e"
 BUILD_MAX_S=900 # a part that takes longer than its maximum is ended and has failed
 UNIT_MAX_S=900
-STRESS_MAX_S=300
+STRESS_MAX_S=600
 STRESS_S=3 # of each stress program under ThreadSanitizer
 FUZZ_S=8   # of each fuzz program, after its seeds
-BENCH_MAX_S=300
+BENCH_MAX_S=600
 PACKAGES_MAX_S=120 # each check
-E2E_MAX_S=1200
+E2E_MAX_S=1800
+E2E_CONCURRENCY=2 # files at once: much of their time is waiting
 CHECKER_S=20     # of tests/e2e/checker.mjs, which checker.test.js runs
 SHOW_LINES=400 # of a failed step's output
 
@@ -425,9 +426,9 @@ tap_count() {
 	sed -n "s/^# $1 \([0-9][0-9]*\)\$/\1/p" "$2" | tail -n 1 | grep . || echo 0
 }
 
-# e2e_step BUILD FILE...
+# e2e_step BUILD TRANSPORT FILE..., TRANSPORT being plain or tls
 e2e_step() {
-	step_begin "end to end, node:test against $1"
+	step_begin "end to end, node:test against $1, $2"
 	tap=$logs/e2e.tap
 	rm -f "$tap"
 	in_session 300 "$step_log" sh -c 'cd tests/e2e && npm ci --no-audit --no-fund' || {
@@ -435,12 +436,17 @@ e2e_step() {
 		return
 	}
 	e2e_build=$1
-	shift
+	[ "$2" = tls ] && e2e_tls=1 || e2e_tls=0
+	shift 2
+	# Node 18 before 18.19 does not know it.
+	concurrency=--test-concurrency=$E2E_CONCURRENCY
+	node "$concurrency" -e '' 2>/dev/null || concurrency=
 	# shellcheck disable=SC2016 # for the inner shell
 	in_session "$E2E_MAX_S" "$step_log" env SYNCDOC_BUILD="$root/$e2e_build" \
-		SYNCDOC_CHECK_SECONDS="$CHECKER_S" sh -c 'cd tests/e2e && tap=$1 && shift && exec node \
-			--test --test-reporter=spec --test-reporter-destination=stdout \
-			--test-reporter=tap --test-reporter-destination="$tap" "$@"' sh "$tap" "$@"
+		SYNCDOC_TEST_TLS="$e2e_tls" \
+		SYNCDOC_CHECK_SECONDS="$CHECKER_S" sh -c 'cd tests/e2e && tap=$1 concurrency=$2 && shift 2 && exec node \
+			--test $concurrency --test-reporter=spec --test-reporter-destination=stdout \
+			--test-reporter=tap --test-reporter-destination="$tap" "$@"' sh "$tap" "$concurrency" "$@"
 	status=$?
 	if [ ! -s "$tap" ]; then
 		step_end 0 1 0
@@ -459,15 +465,21 @@ e2e_step() {
 # Behind the seccomp filter, which sanitizers do not go together with: what makes workers ask the kernel
 # for most.
 E2E_RELEASE='hardening.test.js rest.test.js websocket.test.js stream.test.js presence.test.js auth.test.js
-	redis_away.test.js sentinel.test.js log.test.js reload.test.js processes.test.js'
+	tls.test.js tls_front.test.js redis_away.test.js sentinel.test.js log.test.js reload.test.js processes.test.js'
+
+# Everything that a client does to its connection, once more over TLS.
+E2E_TLS='rest.test.js websocket.test.js connection.test.js session.test.js stream.test.js stream_ends.test.js
+	long_poll.test.js slow.test.js slow_reader.test.js deflate.test.js hostile.test.js proxy.test.js'
 
 part_e2e() {
 	build_san || return
 	# shellcheck disable=SC2046 # our file names have no blanks
-	e2e_step build-san $(cd tests/e2e && ls -- *.test.js)
+	e2e_step build-san plain $(cd tests/e2e && ls -- *.test.js)
+	# shellcheck disable=SC2086
+	e2e_step build-san tls $E2E_TLS
 	build_release || return
 	# shellcheck disable=SC2086
-	e2e_step build-release $E2E_RELEASE
+	e2e_step build-release plain $E2E_RELEASE
 }
 
 # ---- all of it ----

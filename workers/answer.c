@@ -72,22 +72,10 @@ static void set_common_headers(struct request *request)
 	request_set_header(request, "X-Request-Id", request->id);
 }
 
-static void refused_by_mhd(struct request *request, int status)
-{
-	static struct log_limit limit;
-
-	/* MHD has said why. Without an answer the connection is of no use. */
-	if (log_allow(&limit))
-		log_error("http: an answer with status %d was refused, closing the connection",
-			  status);
-	shutdown(request->client->fd, SHUT_RDWR);
-}
-
 /* Takes the response, whose body has `body_len` bytes, as far as is known. */
 static void queue_answer(struct request *request, int status, struct MHD_Response *response,
 			 size_t body_len)
 {
-	bool suspended = request->state == REQUEST_SUSPENDED;
 	const char *name = NULL, *value = NULL;
 
 	MUST(response);
@@ -96,19 +84,13 @@ static void queue_answer(struct request *request, int status, struct MHD_Respons
 		MHD_add_response_header(response, name, value);
 	if (request->http->worker->draining && status != MHD_HTTP_SWITCHING_PROTOCOLS)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	if (MHD_queue_response(request->connection, (unsigned)status, response) != MHD_YES)
-		refused_by_mhd(request, status);
-	MHD_destroy_response(response);
+	request_give(request, status, response);
 	request_set_answered(request);
 	/* Headers alone always find room. Streams have a length of 0 here, and a rule of their own.
 	 */
 	if (body_len)
 		slow_reader_watch(request);
 	count_answer(request, status, body_len);
-	if (suspended) {
-		MHD_resume_connection(request->connection);
-		http_run_soon(request->http);
-	}
 }
 
 static struct MHD_Response *create_response(const char *content_type, struct span body,
@@ -146,6 +128,51 @@ void request_answer(struct request *request, int status, const char *content_typ
 		queue_answer(request, status,
 			     create_response(content_type, body.len ? body : SPAN(""), mode),
 			     body.len);
+	}
+	request_put(request);
+}
+
+static ssize_t read_nothing(void *arg, uint64_t at, char *room, size_t len)
+{
+	(void)arg, (void)at, (void)room, (void)len;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void put_text(void *text)
+{
+	text_put(text);
+}
+
+/* The body is not copied: MHD lets go of its reference when all of it is sent. */
+static void answer_text(struct request *request, int status, const char *content_type,
+			struct text *text)
+{
+	if (end_handler(request)) {
+		struct MHD_Response *response =
+			MHD_create_response_from_buffer_with_free_callback_cls(
+				text->len, text->at, put_text, text_get(text));
+
+		MUST(response);
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+		queue_answer(request, status, response, text->len);
+	}
+	request_put(request);
+}
+
+/* MHD says the length of the body, and never asks for it. */
+void request_answer_without_body(struct request *request, int status, const char *content_type,
+				 size_t body_len)
+{
+	MUST(request->method == HTTP_HEAD || status == MHD_HTTP_NOT_MODIFIED);
+	if (end_handler(request)) {
+		struct MHD_Response *response =
+			MHD_create_response_from_callback(body_len, 1, read_nothing, NULL, NULL);
+
+		MUST(response);
+		if (content_type)
+			MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+						content_type);
+		queue_answer(request, status, response, 0);
 	}
 	request_put(request);
 }
@@ -257,8 +284,6 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
 	}
 	MUST(request->state == REQUEST_HANDLING && end_handler(request));
 	request->client->upgraded = true;
-	if (request->client->tls)
-		request_outlive(request);
 	queue_answer(request, MHD_HTTP_SWITCHING_PROTOCOLS, response, 0);
 	request_put(request);
 }
@@ -344,7 +369,12 @@ static void answer_document(struct request *request, const struct outcome *outco
 	}
 	if (outcome->idempotent_replay)
 		request_set_header(request, "Idempotent-Replay", "true");
-	if (outcome->status == MHD_HTTP_NOT_MODIFIED) {
+	if (outcome->unread_len) {
+		request_answer_without_body(request, outcome->status,
+					    outcome->status == MHD_HTTP_NOT_MODIFIED ? NULL
+										     : MEDIA_JSON,
+					    outcome->unread_len);
+	} else if (outcome->status == MHD_HTTP_NOT_MODIFIED) {
 		/* Its Content-Length is that of the 200 that it stands for; MHD sends no body. */
 		request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, outcome->envelope);
 	} else if (request->prefer_minimal) {
@@ -353,6 +383,8 @@ static void answer_document(struct request *request, const struct outcome *outco
 			       outcome->status == MHD_HTTP_OK ? MHD_HTTP_NO_CONTENT
 							      : outcome->status,
 			       NULL, SPAN_NONE);
+	} else if (outcome->text) {
+		answer_text(request, outcome->status, MEDIA_JSON, outcome->text);
 	} else {
 		request_answer(request, outcome->status, MEDIA_JSON, outcome->envelope);
 	}

@@ -43,11 +43,20 @@ bool client_address_may_connect(const struct http *http, const struct sockaddr *
 				      http->worker->config->limits_per_address);
 }
 
+bool client_address_add(struct http *http, const struct sockaddr *peer, struct in6_addr *ret)
+{
+	address_of_peer(peer, ret);
+	if (is_proxy(http, ret))
+		return false;
+	address_count_add(http->worker->addresses, ret);
+	return true;
+}
+
 void client_address_come(struct client *client, const struct sockaddr *peer)
 {
 	address_of_peer(peer, &client->address);
 	client->is_proxy = is_proxy(client->http, &client->address);
-	client->counts = !client->is_proxy;
+	client->counts = !client->is_proxy && !client->front;
 	if (client->counts)
 		address_count_add(client->http->worker->addresses, &client->address);
 }

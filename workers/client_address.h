@@ -15,7 +15,10 @@ void client_address_stop(struct http *http);
 
 /* limits.per_address: may this peer have one connection more? */
 bool client_address_may_connect(const struct http *http, const struct sockaddr *peer);
-/* A connection has come or is gone. Fills in the client's address. */
+/* It has one more, as `ret`. False: it is a proxy, whose connections do not count. */
+bool client_address_add(struct http *http, const struct sockaddr *peer, struct in6_addr *ret);
+/* A connection has come or is gone. Fills in the client's address. One with a front counts there,
+ * from its handshake to its last byte. */
 void client_address_come(struct client *client, const struct sockaddr *peer);
 void client_address_go(struct client *client);
 

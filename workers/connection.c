@@ -3,7 +3,6 @@
  * is lost, and nothing is done for free. */
 #include "connection_private.h"
 
-#include "http.h"
 #include "log.h"
 #include "ws_deflate.h"
 #include <sys/socket.h>
@@ -28,11 +27,17 @@ bool connection_takes_input(const struct connection *connection)
 	       connection_queue_bytes(connection) <= config->ws_queue;
 }
 
+/* Only its session knows: no descriptor tells of it. */
+static bool has_unseen_end(const struct connection *connection)
+{
+	return connection->tls && tls_session_has_pending_input(connection->tls);
+}
+
 void connection_watch(struct connection *connection)
 {
 	struct ev_loop *loop = connection->websockets->worker->loop;
 	bool reads = connection_takes_input(connection);
-	int events = (reads ? EV_READ : 0) | (connection->queue ? EV_WRITE : 0);
+	int events = (reads ? EV_READ : 0) | (connection_is_flushed(connection) ? 0 : EV_WRITE);
 
 	if (connection->state == CONNECTION_DEAD)
 		return;
@@ -44,7 +49,7 @@ void connection_watch(struct connection *connection)
 			ev_io_start(loop, &connection->io);
 	}
 	/* Not handled here: the caller may stand in the middle of a message. */
-	if (reads && connection->held)
+	if (reads && (connection->held || has_unseen_end(connection)))
 		ev_feed_event(loop, &connection->io, EV_READ);
 }
 
@@ -56,7 +61,7 @@ static void on_peer_close(struct connection *connection, uint16_t code)
 {
 	connection->flags |= CONNECTION_PEER_CLOSE;
 	connection_close(connection, code, "", true);
-	if (connection->state == CONNECTION_CLOSING && !connection->queue)
+	if (connection->state == CONNECTION_CLOSING && connection_is_flushed(connection))
 		websockets_mark_dead(connection);
 }
 
@@ -162,6 +167,17 @@ static void feed_held(struct connection *connection)
 
 /* --- the socket -------------------------------------------------------------- */
 
+/* As recv(); -EAGAIN, or another -errno. */
+static ssize_t receive(struct connection *connection, char *to, size_t len)
+{
+	if (connection->tls)
+		return tls_session_recv(connection->tls, to, len);
+	ssize_t got = recv(connection->io.fd, to, len, MSG_DONTWAIT);
+	if (got < 0)
+		return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
+	return got;
+}
+
 static void on_readable(struct connection *connection)
 {
 	char *input = connection->websockets->input;
@@ -172,9 +188,9 @@ static void on_readable(struct connection *connection)
 		if (connection->state == CONNECTION_DEAD || connection->held ||
 		    !connection_takes_input(connection))
 			return;
-		ssize_t got = recv(connection->io.fd, input, INPUT_LEN, MSG_DONTWAIT);
+		ssize_t got = receive(connection, input, INPUT_LEN);
 
-		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		if (got == -EAGAIN)
 			return;
 		if (got <= 0) {
 			websockets_mark_dead(connection);
@@ -182,9 +198,10 @@ static void on_readable(struct connection *connection)
 		}
 		connection->pings_missed = 0;
 		feed_or_hold(connection, input, (size_t)got);
-		if (got < INPUT_LEN)
+		if (got < INPUT_LEN && !has_unseen_end(connection))
 			return;
 	}
+	connection_watch(connection); /* an unseen end has to wait for the next turn */
 }
 
 static void on_io(struct ev_loop *loop, ev_io *watcher, int events)
@@ -198,30 +215,32 @@ static void on_io(struct ev_loop *loop, ev_io *watcher, int events)
 		on_readable(connection);
 }
 
-void connection_start(struct connection *connection, int fd, struct span extra)
+void connection_start(struct connection *connection, const struct connection_socket *socket)
 {
-	ev_io_init(&connection->io, on_io, fd, EV_READ);
-	connection_watch(connection);
+	connection->tls = socket->tls;
+	ev_io_init(&connection->io, on_io, socket->fd, EV_READ);
+	if (socket->unsent.len)
+		connection_send_bytes(connection, socket->unsent);
 	session_start(connection);
-	if (extra.len) {
-		char *copy = malloc(extra.len);
+	if (socket->unread.len) {
+		char *copy = malloc(socket->unread.len);
 
 		MUST(copy);
-		memcpy(copy, extra.at, extra.len);
-		feed_or_hold(connection, copy, extra.len);
+		memcpy(copy, socket->unread.at, socket->unread.len);
+		feed_or_hold(connection, copy, socket->unread.len);
 		free(copy);
 	}
+	connection_watch(connection);
 }
 
-/* MHD sends what it still has, ends the TLS session and closes both. */
 static void close_socket(struct connection *connection)
 {
-	if (!connection->tls) {
-		close(connection->io.fd);
-		return;
+	if (connection->tls) {
+		tls_session_bye(connection->tls); /* as far as the socket takes it */
+		tls_session_destroy(connection->tls);
+		connection->tls = NULL;
 	}
-	http_tls_close(connection->tls);
-	connection->tls = NULL;
+	close(connection->io.fd);
 }
 
 void connection_fini(struct connection *connection)

@@ -20,6 +20,15 @@ struct principal;
 struct auth_timer; /* session_auth.c */
 struct replays;    /* replay.c */
 struct held_input; /* private to connection.c */
+struct tls_session;
+
+/* What a connection begins with. */
+struct connection_socket {
+	int fd;                  /* taken over */
+	struct tls_session *tls; /* taken over; NULL: it is plain */
+	struct span unsent;      /* bytes that go out before all others; borrowed */
+	struct span unread;      /* bytes that came with the handshake; borrowed */
+};
 
 enum connection_state {
 	CONNECTION_OPEN,
@@ -33,7 +42,7 @@ struct connection {
 	ev_io io;
 	struct ws_reader reader;
 	struct websockets *websockets;
-	struct client *tls; /* http.c has the socket, because MHD encrypts; NULL: it is ours */
+	struct tls_session *tls;  /* owned; NULL: the socket is plain */
 	struct send_queue *queue; /* owned; NULL: nothing waits */
 	struct held_input *held;  /* owned; input that came while none may be handled, or NULL */
 	struct replays *replays;  /* owned; NULL: no replay */
@@ -58,6 +67,8 @@ struct connection {
 	char id[CONNECTION_ID_LEN];
 };
 
+_Static_assert(sizeof(struct connection) <= 240, "what an idle connection costs");
+
 enum connection_flag {
 	CONNECTION_PAUSED = 1,     /* not read until tokens are back */
 	CONNECTION_GOAWAY = 2,     /* has been told to go */
@@ -80,8 +91,8 @@ void connection_close(struct connection *connection, uint16_t code, const char *
 		      bool drop_queue);
 /* Closes 1013: `why` is for the log and the peer. */
 void connection_close_overloaded(struct connection *connection, const char *why);
-/* Watches the socket; feeds `extra`, bytes that came with the handshake. */
-void connection_start(struct connection *connection, int fd, struct span extra);
+/* Watches the socket, and handles what came with the handshake. */
+void connection_start(struct connection *connection, const struct connection_socket *socket);
 /* Whether its messages may be handled now: tokens are there, and neither its answers nor its
  * operations pile up. */
 bool connection_takes_input(const struct connection *connection);

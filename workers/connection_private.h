@@ -2,6 +2,7 @@
 #ifndef SYNCDOC_CONNECTION_PRIVATE_H
 #define SYNCDOC_CONNECTION_PRIVATE_H
 
+#include "tls_session.h"
 #include "websockets_private.h"
 
 static inline struct slot *connection_slot(const struct connection *connection)
@@ -12,6 +13,15 @@ static inline struct slot *connection_slot(const struct connection *connection)
 /* The socket takes bytes again. */
 void connection_flush(struct connection *connection);
 void connection_queue_free(struct connection *connection);
+/* The very first bytes, which are no frames. */
+void connection_send_bytes(struct connection *connection, struct span bytes);
+
+/* Nothing that was sent is still in this process. */
+static inline bool connection_is_flushed(const struct connection *connection)
+{
+	return !connection->queue &&
+	       !(connection->tls && tls_session_has_pending_output(connection->tls));
+}
 
 /* connection_conflate.c. A batch that does not fit behind what waits, or for a connection that has
  * events to be told of before: it is remembered, not queued. The connection has a queue. */

@@ -11,25 +11,55 @@
  * costs. Events are from WS_DEFLATE_MIN, once for all. */
 #define ANSWER_DEFLATE_MIN 1024
 
-/* Bytes the socket took; -1: it is dead, and marked so. */
-static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsigned count)
+/* One piece, as nearly all events are, goes without the kernel's copying and checking a list. */
+static ssize_t send_pieces(int fd, struct iovec *iov, unsigned count)
 {
 	struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
-	struct slot *slot = connection_slot(connection);
-	ssize_t sent;
 
-	do
-		sent = sendmsg(connection->io.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (sent < 0 && errno == EINTR);
+	if (count == 1)
+		return send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Bytes that were taken; -1: the socket is dead, and marked so. */
+static ssize_t count_sent(struct connection *connection, ssize_t sent)
+{
+	struct slot *slot = connection_slot(connection);
+
 	stat_add(slot, STAT_sends_total, 1);
 	if (sent >= 0) {
 		stat_add(slot, STAT_sent_bytes, (uint64_t)sent);
 		return sent;
 	}
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return 0;
 	websockets_mark_dead(connection);
 	return -1;
+}
+
+/* What the session keeps for the socket counts as taken; but the socket must be watched for it. Out
+ * of the way of plain sockets: inlined it costs each of their deliveries registers. */
+__attribute__((noinline)) static ssize_t send_tls(struct connection *connection,
+						  const struct iovec *iov, unsigned count)
+{
+	ssize_t sent = tls_session_send(connection->tls, iov, count);
+
+	if (tls_session_has_pending_output(connection->tls))
+		connection_watch(connection);
+	return count_sent(connection, sent);
+}
+
+/* Bytes the socket took; -1: it is dead, and marked so. */
+static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsigned count)
+{
+	ssize_t sent;
+
+	if (connection->tls)
+		return send_tls(connection, iov, count);
+	do
+		sent = send_pieces(connection->io.fd, iov, count);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		sent = 0;
+	return count_sent(connection, sent);
 }
 
 static size_t iovec_len(const struct iovec *iov, unsigned count)
@@ -118,10 +148,24 @@ static void drain_conflated(struct connection *connection)
 	count_queue(connection, before);
 }
 
+/* What the session has kept for the socket. False: there is still some, or the socket is dead. */
+static bool flush_session(struct connection *connection, bool *ret_moved)
+{
+	bool pending = connection->tls && tls_session_has_pending_output(connection->tls);
+	int error = pending ? tls_session_flush(connection->tls) : 0;
+
+	*ret_moved = pending;
+	if (error && error != -EAGAIN)
+		websockets_mark_dead(connection);
+	return !error;
+}
+
 void connection_flush(struct connection *connection)
 {
-	bool more = true, moved = false;
+	bool more = true, moved;
 
+	if (!flush_session(connection, &moved))
+		return;
 	while (more && connection->queue && connection->queue->bytes) {
 		more = false;
 		ssize_t sent = flush_some(connection, &more);
@@ -138,7 +182,7 @@ void connection_flush(struct connection *connection)
 	connection_watch(connection);
 	if (connection->replays)
 		replay_go_on(connection);
-	if (!connection->queue && connection->state == CONNECTION_CLOSING &&
+	if (connection_is_flushed(connection) && connection->state == CONNECTION_CLOSING &&
 	    connection->flags & CONNECTION_PEER_CLOSE)
 		websockets_mark_dead(connection);
 }
@@ -254,6 +298,20 @@ void connection_send_text(struct connection *connection, struct span text)
 	stat_add(connection_slot(connection), STAT_answers_compressed, 1);
 	struct iovec part = {(void *)frame.at, frame.len};
 	send_frame_parts(connection, &part, 1);
+}
+
+/* Never dropped: whatever comes later follows it. */
+void connection_send_bytes(struct connection *connection, struct span bytes)
+{
+	struct iovec part = {(void *)bytes.at, bytes.len};
+	ssize_t sent = send_iovec(connection, &part, 1);
+
+	if (sent < 0 || (size_t)sent == bytes.len)
+		return;
+	part = (struct iovec){(char *)bytes.at + sent, bytes.len - (size_t)sent};
+	send_queue_add_bytes(queue_need(connection), &part, 1, true);
+	count_queue(connection, 0);
+	check_bounds(connection);
 }
 
 /* --- close ------------------------------------------------------------------- */

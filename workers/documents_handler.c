@@ -212,7 +212,8 @@ static int read_document(struct request *request, struct outcome *fault)
 {
 	static const char *const known[] = {"deleted", "revision", "wait", NULL};
 	struct read_request read = {.service = request_path_service(request),
-				    .id = request_path_id(request)};
+				    .id = request_path_id(request),
+				    .head_only = request_is_head(request)};
 	struct tag_condition if_match;
 
 	if (request_check_query(request, known, fault) ||

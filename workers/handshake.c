@@ -3,6 +3,8 @@
 #include "cors.h"
 #include "http.h"
 #include "log.h"
+#include "tls_front.h"
+#include "tls_session.h"
 #include "websockets_private.h"
 #include "ws_extension.h"
 #include <fcntl.h>
@@ -123,15 +125,16 @@ static void refuse_taken_over(struct worker *worker, const char *why)
 }
 
 /* Between the check of the handshake and its 101 others may have come in. */
-static void add_connection(struct worker *worker, int fd, struct client *tls,
-			   const struct request *request, enum audience_kind kind,
-			   struct span extra)
+static void add_connection(struct worker *worker, struct connection_socket *socket,
+			   const struct request *request, enum audience_kind kind)
 {
 	struct in6_addr address = request_address(request);
 	const char *limit = websockets_limit(worker->websockets, &address);
-	struct connection *connection =
-		websockets_add(worker->websockets, fd, tls, &address, kind,
-			       request_principal(request), limit ? SPAN_NONE : extra);
+
+	if (limit)
+		socket->unread = SPAN_NONE;
+	struct connection *connection = websockets_add(worker->websockets, socket, &address, kind,
+						       request_principal(request));
 
 	if (!limit)
 		return;
@@ -152,27 +155,49 @@ static int duplicate(MHD_socket mhd_fd)
 	return fd;
 }
 
-/* Over TLS it is one end of a socket pair, at whose other end MHD encrypts: it has to keep the
- * connection until http_tls_close() says that it is over. */
+static void take_plain(struct worker *worker, struct request *request, struct span extra,
+		       MHD_socket mhd_fd, enum audience_kind kind)
+{
+	struct connection_socket socket = {.fd = duplicate(mhd_fd), .unread = extra};
+
+	if (socket.fd < 0) {
+		refuse_taken_over(worker, strerror(errno));
+		return;
+	}
+	fcntl(socket.fd, F_SETFL, fcntl(socket.fd, F_GETFL) | O_NONBLOCK);
+	request_give_place(request);
+	add_connection(worker, &socket, request, kind);
+}
+
+static void take_tls(struct worker *worker, struct request *request, struct span extra,
+		     struct tls_taken *taken, enum audience_kind kind)
+{
+	struct buffer unread = {0};
+
+	buffer_append_span(&unread, extra);
+	buffer_append_span(&unread, buffer_span(&taken->unread));
+	struct connection_socket socket = {taken->fd, taken->session, buffer_span(&taken->unsent),
+					   buffer_span(&unread)};
+	request_give_place(request);
+	add_connection(worker, &socket, request, kind);
+	buffer_fini(&unread);
+	buffer_fini(&taken->unread);
+	buffer_fini(&taken->unsent);
+}
+
 static void take_over(struct worker *worker, struct request *request, struct span extra,
 		      MHD_socket mhd_fd, struct MHD_UpgradeResponseHandle *handle,
 		      enum audience_kind kind)
 {
-	bool possible = worker->websockets && request;
-	struct client *tls = request ? request_tls_client(request, handle, mhd_fd) : NULL;
-	int fd = !possible ? -1 : tls ? mhd_fd : duplicate(mhd_fd);
+	struct tls_taken taken;
 
-	if (fd < 0) {
-		refuse_taken_over(worker, possible ? strerror(errno) : "shutting down");
-	} else {
-		request_give_place(request);
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		add_connection(worker, fd, tls, request, kind, extra);
-	}
-	if (fd < 0 && tls)
-		http_tls_close(tls);
-	else if (!tls)
-		MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+	if (!worker->websockets || !request)
+		refuse_taken_over(worker, "shutting down");
+	else if (request_take_tls(request, mhd_fd, &taken))
+		take_tls(worker, request, extra, &taken, kind);
+	else
+		take_plain(worker, request, extra, mhd_fd, kind);
+	MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 	http_run_soon(worker->http);
 }
 

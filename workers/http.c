@@ -7,7 +7,7 @@
 #include "request_private.h"
 #include "slow_reader.h"
 #include "slow_sender.h"
-#include "tls_files.h"
+#include "tls_front.h"
 
 #include <limits.h>
 #include <sys/resource.h>
@@ -16,51 +16,25 @@
 #define CONNECTION_MEMORY                                                                          \
 	(24u << 10)            /* half of it takes the head of a request: 8 KiB of headers pass */
 #define IDLE_TIMEOUT_S 75u     /* without any byte; suspended requests do not count */
-#define TLS_CLOSING_MS 20      /* how often those are looked at that are being closed */
-#define TLS_PATIENCE_MS 5000   /* with them */
 #define RUNS_MAX 16            /* MHD_run() calls before the rest of the loop has its turn */
-#define TLS_DESCRIPTORS 3      /* of a WebSocket over TLS: its own, and MHD's socket pair */
+#define WAITING_MS 5           /* without a run: those whose answers wait are looked at */
 #define DESCRIPTOR_HEADROOM 64 /* for Redis, files and what libraries open */
 
 /* --- the loop -------------------------------------------------------------- */
 
 /* MHD's next wish, in milliseconds. False: it has none. */
-static bool next_run_of(struct MHD_Daemon *daemon, uint64_t *ret_ms)
+static bool next_run(struct http *http, uint64_t *ret_ms)
 {
 #if MHD_VERSION >= 0x00097701
-	return MHD_get_timeout64(daemon, ret_ms) == MHD_YES;
+	return MHD_get_timeout64(http->mhd, ret_ms) == MHD_YES;
 #else
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (MHD_get_timeout(daemon, &ms) != MHD_YES)
+	if (MHD_get_timeout(http->mhd, &ms) != MHD_YES)
 		return false;
 	*ret_ms = ms;
 	return true;
 #endif
-}
-
-static bool next_run(struct http *http, uint64_t *ret_ms)
-{
-	bool wish = false;
-	uint64_t ms;
-
-	for (size_t i = 0; i < HTTP_DAEMON_COUNT; i++) {
-		struct MHD_Daemon *daemon = http->daemons[i].mhd;
-
-		if (!daemon || !next_run_of(daemon, &ms))
-			continue;
-		if (!wish || ms < *ret_ms)
-			*ret_ms = ms;
-		wish = true;
-	}
-	return wish;
-}
-
-static void run_daemons(struct http *http)
-{
-	for (size_t i = 0; i < HTTP_DAEMON_COUNT; i++)
-		if (http->daemons[i].mhd)
-			MHD_run(http->daemons[i].mhd);
 }
 
 /* Only ever moved forwards: an early look is cheap, and most timeouts never come. */
@@ -88,23 +62,16 @@ static void run(struct http *http)
 	}
 	http->running = true;
 	http->run_soon = true;
-	for (int i = 0; i < RUNS_MAX && (http->run_soon || (wish && !ms)); i++) {
+	for (int i = 0; i < RUNS_MAX && (http->run_soon || (wish && !ms && !http->waiting)); i++) {
 		http->run_soon = false;
-		run_daemons(http);
+		MHD_run(http->mhd);
 		wish = next_run(http, &ms);
-	}
-	/* What MHD has ended in there it lets go of in the next run, and says so nowhere. */
-	if (http->tls_closing) {
-		run_daemons(http);
-		wish = next_run(http, &ms);
-		if (http->tls_closing && (!wish || ms > TLS_CLOSING_MS)) {
-			wish = true;
-			ms = TLS_CLOSING_MS;
-		}
 	}
 	http->running = false;
 	if (http->run_soon)
 		set_timer(http, 0);
+	else if (http->waiting) /* of them MHD says 0 */
+		set_timer(http, WAITING_MS);
 	else if (wish)
 		set_timer(http, ms);
 }
@@ -113,7 +80,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	(void)loop;
 	(void)events;
-	run(CONTAINER_OF(watcher, struct http_daemon, watcher)->http);
+	run(CONTAINER_OF(watcher, struct http, watcher));
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
@@ -183,14 +150,16 @@ static void init_deadlines(struct http *http)
 		.limit_ms = limit_ms ? limit_ms : idle_ms, .meet = http_client_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_NEXT] =
 		(struct deadline_list){.limit_ms = idle_ms, .meet = http_client_meet_deadline};
-	http->deadlines[HTTP_DEADLINE_CLOSE] = (struct deadline_list){
-		.limit_ms = TLS_PATIENCE_MS, .meet = http_client_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_ANSWER] =
 		(struct deadline_list){.limit_ms = limit_ms, .meet = request_meet_deadline};
 	http->deadlines[HTTP_DEADLINE_READER] =
 		(struct deadline_list){.limit_ms = SLOW_READER_PERIOD_MS, .meet = slow_reader_meet};
 	http->deadlines[HTTP_DEADLINE_SENDER] =
 		(struct deadline_list){.limit_ms = SLOW_SENDER_PERIOD_MS, .meet = slow_sender_meet};
+	http->deadlines[HTTP_DEADLINE_HANDSHAKE] = (struct deadline_list){
+		.limit_ms = limit_ms ? limit_ms : idle_ms, .meet = tls_front_meet_deadline};
+	http->deadlines[HTTP_DEADLINE_TAIL] = (struct deadline_list){
+		.limit_ms = SLOW_READER_PERIOD_MS, .meet = tls_front_meet_deadline};
 	http->deadline_ms = DEADLINE_NEVER;
 	ev_timer_init(&http->deadline_timer, on_deadline, 0., 0.);
 }
@@ -204,6 +173,11 @@ static struct client *client_of(struct MHD_Connection *connection)
 
 	MUST(info && info->socket_context);
 	return info->socket_context;
+}
+
+int http_connection_socket(struct MHD_Connection *connection)
+{
+	return http_client_socket(client_of(connection));
 }
 
 /* The first line has come, still as it was sent: MHD's own decoding would hide bad escapes and
@@ -234,6 +208,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	(void)arg;
 	(void)connection;
 	(void)url;
+	if (request && request_ask(request))
+		return MHD_YES;
 	/* MHD runs once more while the worker ends, with whatever stands in its sockets. */
 	if (!request || request->given_up || request->http->worker->stopping)
 		return MHD_NO;
@@ -258,7 +234,9 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
 	*context = NULL;
 	if (!request)
 		return;
-	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->body_unread)
+	/* With TLS the front lingers: see tls_front.c. */
+	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && request->body_unread &&
+	    !request->client->front)
 		linger_on(http->lingers, request->client->fd);
 	request_complete(request);
 }
@@ -290,26 +268,26 @@ static void on_panic(void *arg, const char *file, unsigned line, const char *rea
 
 /* --- life ------------------------------------------------------------------ */
 
-static unsigned connection_max(const struct config *config)
+static void find_limits(struct http *http)
 {
+	const struct config *config = http->worker->config;
 	struct rlimit descriptors;
-	unsigned wanted = config->limits_connections ? config->limits_connections : INT_MAX;
 
+	http->connection_max = config->limits_connections ? config->limits_connections : INT_MAX;
+	http->descriptor_max = SIZE_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &descriptors) || descriptors.rlim_cur == RLIM_INFINITY)
-		return wanted;
-	rlim_t possible = descriptors.rlim_cur > 2 * DESCRIPTOR_HEADROOM
-				  ? descriptors.rlim_cur - DESCRIPTOR_HEADROOM
-				  : descriptors.rlim_cur / 2;
-	if (config->tls_files)
-		possible /= TLS_DESCRIPTORS;
-	if (wanted <= possible)
-		return wanted;
+		return;
+	http->descriptor_max = descriptors.rlim_cur > 2 * DESCRIPTOR_HEADROOM
+				       ? descriptors.rlim_cur - DESCRIPTOR_HEADROOM
+				       : descriptors.rlim_cur / 2;
+	if (http->connection_max <= http->descriptor_max)
+		return;
 	if (config->limits_connections)
 		log_warning("http: limits.connections is %u, but only %llu descriptors may be "
-			    "open: taking %llu",
-			    wanted, (unsigned long long)descriptors.rlim_cur,
-			    (unsigned long long)possible);
-	return (unsigned)possible;
+			    "open: taking %zu",
+			    http->connection_max, (unsigned long long)descriptors.rlim_cur,
+			    http->descriptor_max);
+	http->connection_max = (unsigned)http->descriptor_max;
 }
 
 /* To MHD 1.0 a daemon may belong to several threads, unless told: then what is added waits in a
@@ -320,72 +298,42 @@ static unsigned connection_max(const struct config *config)
 #define ONE_THREAD 0u
 #endif
 
-/* TLS 1.2 and what came after it; GnuTLS knows which ciphers are still good. */
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
-
-static struct MHD_Daemon *start_daemon(struct http *http, const struct tls_files *tls)
+static int start_daemon(struct http *http)
 {
-	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-			 MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | ONE_THREAD |
-			 (tls ? MHD_USE_TLS : 0);
-	struct MHD_OptionItem tls_options[] = {
-		{MHD_OPTION_HTTPS_MEM_KEY, 0, tls ? tls->key.at : NULL},
-		{MHD_OPTION_HTTPS_MEM_CERT, 0, tls ? tls->cert.at : NULL},
-		{MHD_OPTION_HTTPS_PRIORITIES, 0, TLS_PRIORITIES},
-		{MHD_OPTION_END, 0, NULL},
-	};
-
 	MHD_set_panic_func(on_panic, NULL);
 	/* The logger first, or what goes wrong at the start is printed to stderr. */
-	return MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+	http->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+			MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG | ONE_THREAD,
+		0, NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, http_connection_changed, http,
 		MHD_OPTION_CONNECTION_LIMIT, http->connection_max, MHD_OPTION_CONNECTION_TIMEOUT,
 		IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-		tls ? tls_options : &tls_options[ARRAY_LEN(tls_options) - 1], MHD_OPTION_END);
-}
-
-static void stop_daemons(struct http *http)
-{
-	for (size_t i = 0; i < HTTP_DAEMON_COUNT; i++)
-		if (http->daemons[i].mhd)
-			MHD_stop_daemon(http->daemons[i].mhd);
-}
-
-static int start_daemons(struct http *http)
-{
-	const struct tls_files *tls = http->worker->config->tls_files;
-
-	http->daemons[HTTP_DAEMON_TCP].mhd = start_daemon(http, tls);
-	if (tls)
-		http->daemons[HTTP_DAEMON_UNIX].mhd = start_daemon(http, NULL);
-	if (http->daemons[HTTP_DAEMON_TCP].mhd && (!tls || http->daemons[HTTP_DAEMON_UNIX].mhd))
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+	if (http->mhd)
 		return 0;
 	log_error("http: libmicrohttpd does not start: %s", strerror(errno));
-	stop_daemons(http);
 	return -EIO;
 }
 
-static void start_watcher(struct http *http, struct http_daemon *daemon)
+static int start_tls(struct http *http)
 {
-	const union MHD_DaemonInfo *info =
-		MHD_get_daemon_info(daemon->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	const struct tls_files *files = http->worker->config->tls_files;
 
-	MUST(info);
-	daemon->http = http;
-	ev_io_init(&daemon->watcher, on_readable, info->epoll_fd, EV_READ);
-	ev_io_start(http->worker->loop, &daemon->watcher);
+	if (files)
+		http->fronts = tls_fronts_create(http, files);
+	return files && !http->fronts ? -EIO : 0;
 }
 
 static void start_watchers(struct http *http)
 {
 	struct ev_loop *loop = http->worker->loop;
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 
-	for (size_t i = 0; i < HTTP_DAEMON_COUNT; i++)
-		if (http->daemons[i].mhd)
-			start_watcher(http, &http->daemons[i]);
+	MUST(info);
+	ev_io_init(&http->watcher, on_readable, info->epoll_fd, EV_READ);
+	ev_io_start(loop, &http->watcher);
 	ev_timer_init(&http->timer, on_timer, 0., 0.);
 	ev_prepare_init(&http->prepare, on_prepare);
 	/* Behind all others that may answer, before the turn is measured. */
@@ -398,9 +346,10 @@ struct http *http_create(struct worker *worker)
 	struct http *http = calloc(1, sizeof(*http));
 	MUST(http);
 	http->worker = worker;
-	http->connection_max = connection_max(worker->config);
+	find_limits(http);
 	stat_set(worker->slot, STAT_connections_max, http->connection_max);
-	if (start_daemons(http)) {
+	if (start_tls(http) || start_daemon(http)) {
+		tls_fronts_destroy(http->fronts);
 		free(http);
 		return NULL;
 	}
@@ -408,7 +357,6 @@ struct http *http_create(struct worker *worker)
 	http->lingers = lingers_create(worker->loop);
 	client_address_start(http);
 	init_deadlines(http);
-	http_tls_init(http);
 	start_watchers(http);
 	http_listen_start(http);
 	return http;
@@ -419,11 +367,8 @@ static void stop_watchers(struct http *http)
 	struct ev_loop *loop = http->worker->loop;
 
 	http_listen_stop(http);
-	http_tls_fini(http);
 	ev_timer_stop(loop, &http->drain_sweep);
-	for (size_t i = 0; i < HTTP_DAEMON_COUNT; i++)
-		if (http->daemons[i].mhd)
-			ev_io_stop(loop, &http->daemons[i].watcher);
+	ev_io_stop(loop, &http->watcher);
 	ev_timer_stop(loop, &http->timer);
 	ev_prepare_stop(loop, &http->prepare);
 }
@@ -437,7 +382,8 @@ void http_destroy(struct http *http)
 	stop_watchers(http);
 	run(http); /* the last answers; what a socket does not take is lost */
 	ev_timer_stop(http->worker->loop, &http->timer);
-	stop_daemons(http);
+	MHD_stop_daemon(http->mhd);
+	tls_fronts_destroy(http->fronts);
 	ev_timer_stop(http->worker->loop, &http->deadline_timer);
 	MUST(!http->client_count && !http->active);
 	lingers_destroy(http->lingers);

@@ -1,7 +1,8 @@
 /* http.h — libmicrohttpd inside the worker's loop: requests in, answers out. One request is
  * answered exactly once.
  *
- * While a handler waits for Redis the connection is suspended; request_answer() resumes it.
+ * While a handler waits for Redis MHD asks for the answer a few times, then the connection is
+ * suspended and request_answer() resumes it.
  * Handlers see struct request only, so they can be tested without sockets. */
 #ifndef SYNCDOC_HTTP_H
 #define SYNCDOC_HTTP_H
@@ -19,7 +20,7 @@ struct http *http_create(struct worker *worker);
 void http_accept_now(struct http *http);
 /* Stops accepting; idle keep-alive connections are closed, answers carry `Connection: close`. */
 void http_drain(struct http *http);
-/* TCP and unix connections that MHD has. */
+/* TCP and unix connections but those of WebSockets. */
 size_t http_connections(const struct http *http);
 /* Requests under way. */
 size_t http_active(const struct http *http);
@@ -45,6 +46,7 @@ struct request; /* private to http.c, request.c; handlers use what follows */
 struct worker *request_worker(const struct request *request);
 enum http_method
 request_method(const struct request *request); /* HEAD is seen as GET by handlers of GET */
+bool request_is_head(const struct request *request);
 struct span request_body(const struct request *request);
 /* Percent-decoded path parameter of the route, "" where the route has none; always valid UTF-8
  * without NUL. */
@@ -65,6 +67,8 @@ int request_check_query_repeated(const struct request *request, const char *cons
 /* The next value of `name` from *place on, which begins at 0; NULL: no more. */
 const char *request_query_next(const struct request *request, const char *name, unsigned *place);
 struct MHD_Connection;
+/* The socket that its client is at; MHD's own may be an end of a pair (tls_front.h). */
+int http_connection_socket(struct MHD_Connection *connection);
 struct MHD_Connection *request_connection(const struct request *request);
 
 /* Who asks; set before the handler is called. NULL: nobody (the route is open, or a WebSocket that
@@ -86,14 +90,10 @@ bool request_is_local(const struct request *request);
 /* On an open route: the client may see what is not for everybody, being local or an administrator.
  * A token that is none counts as no token. */
 bool request_may_look_inside(struct request *request);
-/* Whom the socket of an upgraded request belongs to if MHD encrypts; NULL: it does not. It lives
- * until http_tls_close(). */
-struct client;
-struct MHD_UpgradeResponseHandle;
-struct client *request_tls_client(const struct request *request,
-				  struct MHD_UpgradeResponseHandle *handle, int fd);
-/* What has been written goes out, then the connection ends. */
-void http_tls_close(struct client *client);
+/* Of an upgraded request over TLS: what its WebSocket goes on with, without MHD, whose socket is
+ * `mhd_fd`. False: it is plain, or its client has gone. */
+struct tls_taken;
+bool request_take_tls(struct request *request, int mhd_fd, struct tls_taken *ret);
 
 /* NULL where log.access is off; see access_log.h. */
 struct access_line *request_access_line(const struct request *request);
@@ -109,12 +109,15 @@ void request_answer_upgrade(struct request *request, struct MHD_Response *respon
  * HEAD gets the headers only. Only inside the handler. */
 void request_answer_stream(struct request *request, struct MHD_Response *response);
 /* limits.request_timeout does not end this request any more: the handler has a deadline of its
- * own. */
+ * own, and takes its time. Inside the handler. */
 void request_drop_deadline(struct request *request);
 /* Answers; body is copied (or, `_owned`, taken over). content_type NULL: no body. HEAD sends the
  * headers only. */
 void request_answer(struct request *request, int status, const char *content_type,
 		    struct span body);
+/* Of an answer that has no body by its nature, to HEAD or with status 304: how long it would be. */
+void request_answer_without_body(struct request *request, int status, const char *content_type,
+				 size_t body_len);
 /* The same for a body that never changes or goes away: it is not copied. */
 void request_answer_constant(struct request *request, int status, const char *content_type,
 			     struct span body);

@@ -7,6 +7,7 @@
 #include "client_address.h"
 #include "request_private.h"
 #include "revocations.h"
+#include "tls_front.h"
 #include "websocket.h"
 
 #include <netinet/in.h>
@@ -19,6 +20,7 @@
 #define ACCEPT_PAUSE_S 0.1 /* out of descriptors or memory */
 #define DRAIN_SWEEP_S 0.1
 #define DRAIN_FRESH_MS 1000 /* a new connection may still bring its first request that long */
+#define TLS_DESCRIPTORS 3   /* its own, and the pair to MHD; a WebSocket over TLS has one */
 
 /* --- accept ---------------------------------------------------------------- */
 
@@ -64,27 +66,34 @@ static void count_refused(struct http *http, const char *why)
 		log_warning("http: connection refused: %s", why);
 }
 
+/* Has it no room for one more of that kind? */
+static bool is_full(const struct http *http, bool tls)
+{
+	size_t websockets =
+		http->worker->websockets ? websockets_count(http->worker->websockets) : 0;
+	size_t connections = http_connections(http) + websockets;
+	size_t descriptors = connections + (TLS_DESCRIPTORS - 1) * tls_fronts_count(http->fronts);
+
+	return connections >= http->connection_max ||
+	       descriptors + (tls ? TLS_DESCRIPTORS : 1) > http->descriptor_max;
+}
+
 static void add_connection(struct http *http, int fd, const struct sockaddr_storage *address,
 			   socklen_t len)
 {
-	bool is_unix = address->ss_family == AF_UNIX;
-	struct http_daemon *daemon = &http->daemons[HTTP_DAEMON_TCP];
-	size_t taken_over =
-		http->worker->websockets ? websockets_count(http->worker->websockets) : 0;
+	const struct sockaddr *peer = (const struct sockaddr *)address;
+	bool tls = http->fronts && address->ss_family != AF_UNIX;
 
-	/* Those over TLS are still among the clients. */
-	taken_over -= taken_over < http->tls_upgraded ? taken_over : http->tls_upgraded;
-	if (is_unix && http->daemons[HTTP_DAEMON_UNIX].mhd)
-		daemon = &http->daemons[HTTP_DAEMON_UNIX];
-	if (http->client_count + taken_over >= http->connection_max) {
+	if (is_full(http, tls)) {
 		count_refused(http, "limits.connections, or the limit of descriptors");
 		close(fd);
-	} else if (!client_address_may_connect(http, (const struct sockaddr *)address)) {
+	} else if (!client_address_may_connect(http, peer)) {
 		stat_add(http->worker->slot, STAT_connections_refused_address, 1);
 		count_refused(http, "limits.per_address");
 		close(fd);
-	} else if (MHD_add_connection(daemon->mhd, fd, (const struct sockaddr *)address, len) !=
-		   MHD_YES) {
+	} else if (tls) {
+		tls_fronts_accept(http->fronts, fd, peer, len);
+	} else if (MHD_add_connection(http->mhd, fd, peer, len) != MHD_YES) {
 		/* MHD has closed it. */
 		count_refused(http, "no memory");
 	} else {
@@ -132,8 +141,8 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 	client->fd = info->connect_fd;
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	client->local = !info || !info->client_addr || info->client_addr->sa_family == AF_UNIX;
+	client->front = tls_fronts_join(http->fronts, client, client->fd);
 	client_address_come(client, client->local ? NULL : info->client_addr);
-	client->tls = http->worker->config->tls_files && !client->local;
 	client->since_ms = worker_monotonic_ms();
 	client->next = http->clients;
 	if (client->next)
@@ -146,8 +155,6 @@ static struct client *client_create(struct http *http, struct MHD_Connection *co
 
 void http_client_wait(struct http *http, struct client *client)
 {
-	if (client->closing)
-		return;
 	http_start_deadline(http, client->answered ? HTTP_DEADLINE_NEXT : HTTP_DEADLINE_FIRST,
 			    &client->deadline);
 }
@@ -158,8 +165,7 @@ void http_client_meet_deadline(struct deadline *deadline)
 	struct client *client = CONTAINER_OF(deadline, struct client, deadline);
 
 	client->silent = true;
-	if (!client->closing)
-		stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
+	stat_add(client->http->worker->slot, STAT_http_connections_silent, 1);
 	shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
@@ -181,11 +187,14 @@ static void client_destroy(struct http *http, struct client *client)
 	if (client->next)
 		client->next->previous = client->previous;
 	http->client_count--;
-	if (client->upgraded && client->tls)
-		http->tls_upgraded--;
-	if (client->closing)
-		http->tls_closing--;
+	if (client->front)
+		tls_front_leave(client->front);
 	free(client);
+}
+
+int http_client_socket(const struct client *client)
+{
+	return client->front ? tls_front_socket(client->front) : client->fd;
 }
 
 void http_connection_changed(void *arg, struct MHD_Connection *connection, void **socket_context,
@@ -201,14 +210,20 @@ void http_connection_changed(void *arg, struct MHD_Connection *connection, void 
 	}
 }
 
+static bool is_unread(int fd)
+{
+	int unread = 0;
+
+	return ioctl(fd, FIONREAD, &unread) || unread;
+}
+
 /* Between two requests, and not even the first bytes of the next one are there. */
 static bool is_idle(const struct client *client)
 {
-	int unread = 0;
 	bool fresh = !client->answered && worker_monotonic_ms() - client->since_ms < DRAIN_FRESH_MS;
 
-	return !client->request && !client->upgraded && !fresh &&
-	       ioctl(client->fd, FIONREAD, &unread) == 0 && !unread;
+	return !client->request && !client->upgraded && !fresh && !is_unread(client->fd) &&
+	       !is_unread(http_client_socket(client));
 }
 
 static void on_drain_sweep(struct ev_loop *loop, ev_timer *timer, int events)
@@ -219,7 +234,9 @@ static void on_drain_sweep(struct ev_loop *loop, ev_timer *timer, int events)
 	for (struct client *client = http->clients; client; client = client->next)
 		if (is_idle(client))
 			shutdown(client->fd, SHUT_RDWR); /* MHD sees the end and closes */
-	if (!http->client_count)
+	if (http->fronts)
+		tls_fronts_end_unready(http->fronts, worker_monotonic_ms() - DRAIN_FRESH_MS);
+	if (!http_connections(http))
 		ev_timer_stop(loop, timer);
 }
 
@@ -270,17 +287,17 @@ void http_drain(struct http *http)
 {
 	http_listen_stop(http);
 	on_drain_sweep(http->worker->loop, &http->drain_sweep, 0);
-	if (http->client_count)
+	if (http_connections(http))
 		ev_timer_again(http->worker->loop, &http->drain_sweep);
 }
 
 size_t http_connections(const struct http *http)
 {
-	return http->client_count;
+	return http->client_count + tls_fronts_alone(http->fronts);
 }
 
 /* In a drain a connection counts until it is closed: its request may be on the way. */
 size_t http_active(const struct http *http)
 {
-	return http->worker->draining ? http->client_count : http->active;
+	return http->worker->draining ? http_connections(http) : http->active;
 }

@@ -63,14 +63,19 @@ bool operations_tag_matches(const struct tag_condition *condition, const struct 
 	return false;
 }
 
-static struct outcome judge_read(const struct pending *pending, struct span envelope)
+/* `whole_len`: as store_read_unless_fn has it. */
+static struct outcome judge_read(const struct pending *pending, struct span envelope,
+				 size_t whole_len)
 {
-	struct outcome outcome = {.status = 200, .envelope = envelope};
+	struct outcome outcome = {.status = 200, .unread_len = whole_len};
 
 	if (!envelope.len)
 		return outcome_refusal(404, "document_not_found", "there is no such document");
-	if (document_parse(envelope, &outcome.document))
+	if (whole_len ? document_parse_head(envelope, &outcome.document)
+		      : document_parse(envelope, &outcome.document))
 		return outcome_of_store_error(-EBADMSG);
+	if (!whole_len)
+		outcome.envelope = envelope;
 	if (!document_is_living(&outcome.document, worker_now_ms()) && !pending->deleted) {
 		bool expired = outcome.document.expires_at_ms;
 		uint64_t revision = outcome.document.revision;
@@ -87,19 +92,25 @@ static struct outcome judge_read(const struct pending *pending, struct span enve
 	return outcome;
 }
 
-static void on_read(int error, struct span envelope, void *arg)
+static void on_read_unless(int error, struct span envelope, size_t whole_len, void *arg)
 {
 	struct pending *pending = arg;
 	struct outcome outcome =
-		error ? outcome_of_store_error(error) : judge_read(pending, envelope);
+		error ? outcome_of_store_error(error) : judge_read(pending, envelope, whole_len);
 
 	stat_add(pending->operations->worker->slot, STAT_reads_total, 1);
 	operations_pending_finish(pending, &outcome);
 }
 
+static void on_read(int error, struct span envelope, void *arg)
+{
+	on_read_unless(error, envelope, 0, arg);
+}
+
 void operations_read(struct operations *operations, const struct read_request *request,
 		     operation_done_fn done, void *arg)
 {
+	const struct tag_condition *none_match = &request->if_none_match;
 	struct outcome refusal;
 
 	if (operations_check_names(request->service, request->id, &refusal)) {
@@ -113,7 +124,13 @@ void operations_read(struct operations *operations, const struct read_request *r
 	struct pending *pending = operations_pending_create(operations, done, arg);
 	pending->deleted = request->deleted;
 	pending->if_none_match = request->if_none_match;
-	store_read(operations->worker->store, request->service, request->id, on_read, pending);
+	if (request->head_only || none_match->any || none_match->count)
+		store_read_unless(operations->worker->store, request->service, request->id,
+				  request->head_only || none_match->any, none_match->tags,
+				  none_match->count, on_read_unless, pending);
+	else
+		store_read(operations->worker->store, request->service, request->id, on_read,
+			   pending);
 }
 
 static void on_list(int error, struct span items, struct span next_page_token, void *arg)

@@ -36,12 +36,7 @@ enum expiry_kind {
 	EXPIRY_AT,      /* value: Unix ms */
 };
 
-#define CONDITION_TAGS_MAX 16
-
-struct entity_tag {
-	uint64_t revision;
-	int64_t updated_at_ms;
-};
+#define CONDITION_TAGS_MAX STORE_TAGS_MAX
 
 /* If-Match or If-None-Match. */
 struct tag_condition {
@@ -81,6 +76,7 @@ struct read_request {
 	bool deleted;                       /* show tombstones */
 	uint64_t revision;                  /* 0: the newest; else that one, also of a tombstone */
 	struct tag_condition if_none_match; /* holds → 304 with the head only */
+	bool head_only; /* HEAD: whatever the answer, nobody reads the document */
 };
 void operations_read(struct operations *operations, const struct read_request *request,
 		     operation_done_fn done, void *arg);

@@ -61,6 +61,7 @@ void outcome_conceal(struct outcome *outcome, struct buffer *memory)
 			!document_format_head(outcome->envelope, memory);
 
 	outcome->envelope = has_head ? buffer_span(memory) : SPAN_NONE;
+	outcome->text = NULL;
 }
 
 void outcome_append_members(struct buffer *ret, const struct outcome *outcome, bool with_document)

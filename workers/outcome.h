@@ -14,6 +14,9 @@ struct outcome {
 
 	struct span envelope; /* success: the document in stored form; conflict: the current one; or
 				 len 0 */
+	struct text *text;    /* borrowed: `envelope` is all of it; NULL: it lies elsewhere */
+	size_t unread_len;    /* of an envelope of which only the head was read: the answer has no
+				 body, and `envelope` len 0 */
 	struct document document; /* head of `envelope` where it has one; revision 0: none */
 	struct span items;        /* list, services, batchGet: a JSON array; else len 0 */
 	const char *items_name;   /* what clients find them under; NULL: "items" */

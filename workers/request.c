@@ -6,6 +6,7 @@
 #include "request_head.h"
 #include "router.h"
 #include "slow_sender.h"
+#include "tls_front.h"
 
 #include <strings.h>
 #include <sys/socket.h>
@@ -66,13 +67,6 @@ static void count_active(struct http *http, int more)
 	stat_set(http->worker->slot, STAT_requests_active, http->active);
 }
 
-void request_outlive(struct request *request)
-{
-	request->outlives = true;
-	request->http->tls_upgraded++;
-	count_active(request->http, -1);
-}
-
 void request_complete(struct request *request)
 {
 	struct http *http = request->http;
@@ -82,19 +76,20 @@ void request_complete(struct request *request)
 		stat_add(http->worker->slot, STAT_http_connections_broken, 1);
 	deadline_stop(&request->deadline);
 	request_leave(request);
+	request_wait_no_more(request);
 	request->client->request = NULL;
 	request->client->answered++;
 	http_client_wait(http, request->client);
 	request->client = NULL;
 	request->connection = NULL;
-	if (!request->outlives)
-		count_active(http, -1);
+	count_active(http, -1);
 	request_put(request);
 }
 
 void request_drop_deadline(struct request *request)
 {
 	deadline_stop(&request->deadline);
+	request->is_patient = true;
 }
 
 void request_set_answered(struct request *request)
@@ -209,6 +204,9 @@ void request_check_headers(struct request *request, const char *method, const ch
 
 void request_take_body(struct request *request, struct span bytes)
 {
+	/* While others wait MHD cannot say that it has more to read. */
+	if (request->http->waiting)
+		request->http->run_soon = true;
 	request->body_seen += bytes.len;
 	if (!request->body_dropped && request->body_seen <= body_max(request)) {
 		buffer_append_span(&request->body, bytes);
@@ -232,10 +230,8 @@ void request_run(struct request *request)
 	} else {
 		router_dispatch(request);
 	}
-	if (request->state != REQUEST_HANDLING)
-		return;
-	request->state = REQUEST_SUSPENDED;
-	MHD_suspend_connection(request->connection);
+	if (request->state == REQUEST_HANDLING)
+		request_wait(request);
 }
 
 void request_meet_deadline(struct deadline *deadline)
@@ -243,7 +239,7 @@ void request_meet_deadline(struct deadline *deadline)
 	struct request *request = CONTAINER_OF(deadline, struct request, deadline);
 
 	stat_add(request->http->worker->slot, STAT_requests_timed_out, 1);
-	if (request->state == REQUEST_SUSPENDED) {
+	if (request->state == REQUEST_SUSPENDED || request->state == REQUEST_WAITING) {
 		request_answer_timeout(request);
 		return;
 	}
@@ -265,13 +261,12 @@ struct access_line *request_access_line(const struct request *request)
 	return request->access;
 }
 
-struct client *request_tls_client(const struct request *request,
-				  struct MHD_UpgradeResponseHandle *handle, int fd)
+bool request_take_tls(struct request *request, int mhd_fd, struct tls_taken *ret)
 {
-	if (!request->client->tls)
-		return NULL;
-	http_tls_keep(request->client, handle, fd);
-	return request->client;
+	if (!request->client->front)
+		return false;
+	tls_front_take(request->client->front, mhd_fd, ret);
+	return true;
 }
 
 struct MHD_Connection *request_connection(const struct request *request)
@@ -282,6 +277,11 @@ struct MHD_Connection *request_connection(const struct request *request)
 enum http_method request_method(const struct request *request)
 {
 	return request->method == HTTP_HEAD ? HTTP_GET : request->method;
+}
+
+bool request_is_head(const struct request *request)
+{
+	return request->method == HTTP_HEAD;
 }
 
 bool request_changes_something(const struct request *request)

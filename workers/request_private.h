@@ -19,7 +19,8 @@
 enum request_state {
 	REQUEST_READING,   /* MHD reads it */
 	REQUEST_HANDLING,  /* inside router_dispatch() */
-	REQUEST_SUSPENDED, /* the handler waits; the connection is suspended */
+	REQUEST_WAITING,   /* the handler waits; MHD asks for the answer in each run */
+	REQUEST_SUSPENDED, /* the same, and the connection is suspended */
 	REQUEST_ANSWERED,
 };
 
@@ -42,10 +43,14 @@ struct request {
 	bool given_up;       /* answered past MHD: whatever still comes of it is not heard */
 	bool body_unread;    /* answered before it was read: the connection lingers */
 	bool prefer_minimal; /* Prefer: return=minimal on a method that writes */
-	bool outlives;       /* request_outlive() */
 	bool conceals;       /* who writes may not read: answers have no data */
 	bool counts;         /* in worker->addresses: it came through a proxy */
 	bool reader_seen;    /* slow_reader.c: reader_taken is known */
+	bool waits;          /* among http->waiting: MHD will ask for the answer */
+	bool is_patient;     /* request_drop_deadline(): its answer surely takes long */
+	unsigned asked;      /* times that MHD has asked in vain */
+	int status;          /* with `response` */
+	struct MHD_Response *response; /* owned; answered, and MHD has not asked yet */
 	uint64_t reader_taken;
 	size_t sender_seen; /* slow_sender.c: body_seen at the begin of the period */
 
@@ -78,16 +83,21 @@ void request_put(struct request *request);
 /* MHD has read the headers: refuses what need not be read. Both strings as MHD gave them. */
 void request_check_headers(struct request *request, const char *method, const char *version);
 void request_take_body(struct request *request, struct span bytes);
-/* MHD has read all of it: judges, dispatches and, where the handler waits, suspends. */
+/* MHD has read all of it: judges and dispatches. */
 void request_run(struct request *request);
+/* request_wait.c: the handler has not answered. MHD is asked again, or the connection suspended. */
+void request_wait(struct request *request);
+/* MHD asks for the answer. False: the request does not wait for one. */
+bool request_ask(struct request *request);
+/* The answer, which is taken over: given to MHD now or when it asks. */
+void request_give(struct request *request, int status, struct MHD_Response *response);
+/* MHD will not ask any more. */
+void request_wait_no_more(struct request *request);
 /* Answers over the handler's head, 503, or 408 if it has not even arrived. */
 void request_meet_deadline(struct deadline *deadline);
 /* answer.c: its two halves. */
 void request_answer_timeout(struct request *request);
 void request_answer_unread(struct request *request, const struct outcome *outcome);
-/* Upgraded over TLS: MHD keeps it as long as the WebSocket lives, but it is not under way any more.
- */
-void request_outlive(struct request *request);
 /* It has its answer: meets no deadline any more. */
 void request_set_answered(struct request *request);
 

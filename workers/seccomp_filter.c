@@ -197,7 +197,7 @@ static int add_socket(scmp_filter_ctx filter)
 		if (error)
 			return error;
 	}
-	/* libmicrohttpd's, between a WebSocket and its TLS session. */
+	/* Between libmicrohttpd and a TLS session: tls_front.c. */
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
 				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)AF_UNIX, 0));
 }

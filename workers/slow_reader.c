@@ -1,13 +1,13 @@
 #include "slow_reader.h"
 
 #include "request_private.h"
+#include "tls_front.h"
 
 #include <linux/tcp.h> /* not netinet/tcp.h, whose tcp_info ends before tcpi_bytes_acked */
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* What the client's end has taken since the connection began. */
-static bool read_taken(int fd, uint64_t *ret)
+bool slow_reader_taken(int fd, uint64_t *ret)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
@@ -42,7 +42,7 @@ void slow_reader_meet(struct deadline *deadline)
 	const struct linger hard = {.l_onoff = 1};
 	uint64_t taken;
 
-	if (!read_taken(request->client->fd, &taken))
+	if (!slow_reader_taken(http_client_socket(request->client), &taken))
 		return;
 	if (!is_too_slow(request, taken)) {
 		slow_reader_watch(request);
@@ -50,6 +50,9 @@ void slow_reader_meet(struct deadline *deadline)
 	}
 	stat_add(request->http->worker->slot, STAT_answers_cut_slow, 1);
 	/* A reset, or what the kernel holds for it stays for minutes. */
-	setsockopt(request->client->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	if (request->client->front)
+		tls_front_reset(request->client->front);
+	else
+		setsockopt(request->client->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	shutdown(request->client->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }

@@ -12,6 +12,10 @@
 
 struct request;
 
+/* Bytes that the client's end of a TCP connection has taken since it began; what the kernel still
+ * holds is not among them. False: it is no TCP socket, or its end. */
+bool slow_reader_taken(int fd, uint64_t *ret);
+
 /* It has its answer: from now on its client is looked at, until the request is complete. */
 void slow_reader_watch(struct request *request);
 /* A period is over; `deadline` is that of a request. */

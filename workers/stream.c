@@ -76,10 +76,11 @@ void stream_cut_slow(struct stream *stream, const char *why)
  * waits already decides, so one text may wait whatever its size. */
 static bool is_too_slow(const struct stream *stream, size_t most)
 {
-	struct pollfd socket = {.fd = stream->fd, .events = POLLOUT};
+	struct pollfd socket = {.events = POLLOUT};
 
 	if (stream->queue_bytes <= most)
 		return false;
+	socket.fd = http_connection_socket(stream->connection);
 	return stream->queue_bytes / BURST_FACTOR > most || poll(&socket, 1, 0) != 1 ||
 	       socket.revents != POLLOUT;
 }

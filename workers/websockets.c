@@ -50,9 +50,10 @@ const char *websockets_limit(const struct websockets *websockets, const struct i
 	return NULL;
 }
 
-struct connection *websockets_add(struct websockets *websockets, int fd, struct client *tls,
+struct connection *websockets_add(struct websockets *websockets,
+				  const struct connection_socket *socket,
 				  const struct in6_addr *address, enum audience_kind kind,
-				  struct principal *principal, struct span extra)
+				  struct principal *principal)
 {
 	struct worker *worker = websockets->worker;
 	struct connection *connection = calloc(1, sizeof(*connection));
@@ -62,7 +63,6 @@ struct connection *websockets_add(struct websockets *websockets, int fd, struct 
 	worker_random_name(id, CONNECTION_ID_LEN);
 	memcpy(connection->id, id, CONNECTION_ID_LEN);
 	connection->websockets = websockets;
-	connection->tls = tls;
 	connection->member.kind = (uint8_t)kind;
 	connection->address = *address;
 	connection->since_s = (uint32_t)(worker_now_ms() / 1000);
@@ -74,7 +74,7 @@ struct connection *websockets_add(struct websockets *websockets, int fd, struct 
 	stat_add(worker->slot, STAT_connections_total, 1);
 	stat_set(worker->slot, STAT_connections, websockets->count);
 	session_auth_start(connection, principal);
-	connection_start(connection, fd, extra);
+	connection_start(connection, socket);
 	return connection;
 }
 

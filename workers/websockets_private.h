@@ -51,11 +51,10 @@ struct websockets {
 };
 
 /* websockets.c */
-/* `tls`: whom fd belongs to, until http_tls_close(); NULL: fd is taken over. */
-struct client;
-struct connection *websockets_add(struct websockets *websockets, int fd, struct client *tls,
+struct connection *websockets_add(struct websockets *websockets,
+				  const struct connection_socket *socket,
 				  const struct in6_addr *address, enum audience_kind kind,
-				  struct principal *principal, struct span extra);
+				  struct principal *principal);
 /* What stands against one more connection from there: the limit's name; NULL: nothing. `address`
  * NULL: it has its place already. */
 const char *websockets_limit(const struct websockets *websockets, const struct in6_addr *address);

@@ -66,11 +66,26 @@ static void take_twins(struct document_queue *queue, const struct write *write,
 	}
 }
 
-static void answer_written(struct document_queue *queue, struct write *write)
+/* The text that was stored is the answer, too. */
+static struct outcome outcome_of_text(const struct document_queue *queue,
+				      const struct revision *revision, struct text *text,
+				      int status)
+{
+	return (struct outcome){
+		.status = status,
+		.document = revision_document(revision, queue->service, queue->id),
+		.envelope = text_span(text),
+		.text = text,
+	};
+}
+
+/* `stored`: the envelope of what it made; NULL: other writes of the batch came after it. */
+static void answer_written(struct document_queue *queue, struct write *write, struct text *stored)
 {
 	struct revision written = revision_clone(&write->mutation.next);
-	struct outcome outcome =
-		outcome_of_revision(queue, &written, write->mutation.created ? 201 : 200);
+	int status = write->mutation.created ? 201 : 200;
+	struct outcome outcome = stored ? outcome_of_text(queue, &written, stored, status)
+					: outcome_of_revision(queue, &written, status);
 	struct write_list twins = STAILQ_HEAD_INITIALIZER(twins);
 
 	take_twins(queue, write, &twins);
@@ -85,14 +100,17 @@ static void answer_written(struct document_queue *queue, struct write *write)
 
 void batch_answer_written(struct document_queue *queue)
 {
+	struct text *stored = queue->envelope;
+	const struct write *last = batch_last(queue);
 	struct write *write;
 
-	document_cache_put(queue->queues->cache, queue->service, queue->id,
-			   &batch_last(queue)->mutation.next);
+	queue->envelope = NULL;
+	document_cache_put(queue->queues->cache, queue->service, queue->id, &last->mutation.next);
 	while ((write = STAILQ_FIRST(&queue->batch))) {
 		STAILQ_REMOVE_HEAD(&queue->batch, link);
-		answer_written(queue, write);
+		answer_written(queue, write, write == last ? stored : NULL);
 	}
+	text_put(stored);
 	queue_pump(queue);
 }
 
@@ -216,6 +234,9 @@ void queue_persist(struct document_queue *queue)
 		add_revision(&revisions[batch.count++], &write->mutation, write, &write->event,
 			     false);
 	}
+	text_put(queue->envelope);
+	queue->envelope = document_text(&batch.final);
+	batch.envelope = text_span(queue->envelope);
 	stat_add(queue->queues->worker->slot, STAT_write_batches, 1);
 	queue->asked = queue->arrivals;
 	store_write(queue->queues->worker->store, &batch, on_written, queue);

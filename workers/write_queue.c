@@ -171,6 +171,7 @@ static void queue_free(struct document_queue *queue)
 	LIST_REMOVE(queue, all);
 	ev_timer_stop(queue->queues->worker->loop, &queue->pause);
 	revision_fini(&queue->base);
+	text_put(queue->envelope);
 	free(queue);
 }
 

@@ -61,7 +61,8 @@ struct document_queue {
 	struct write_list batch; /* in the script that is under way */
 	size_t waiting_count;
 	bool busy; /* a read, a script or a pause is under way, or answers are being given */
-	struct revision base; /* what the next batch stands on */
+	struct revision base;  /* what the next batch stands on */
+	struct text *envelope; /* owned reference: as the script under way stores it; or NULL */
 	struct batch_build build;
 	STAILQ_ENTRY(document_queue) large; /* in queues->large */
 	bool waits_for_large;

@@ -11,9 +11,8 @@
 // What it costs that somebody is stalled shows in the second half, when these buffers are full.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import net from 'node:net';
 import { pathToFileURL } from 'node:url';
-import { CLOSE, PING, PONG, TEXT, childrenOf, documentPath, frame, handshake, startPair, turn, until } from '../e2e/harness.js';
+import { CLOSE, PING, PONG, TEXT, childrenOf, documentPath, frame, handshake, openSocket, startPair, turn, until } from '../e2e/harness.js';
 
 const DOCUMENTS = 20,
 	SERVICE = 'slow',
@@ -33,7 +32,7 @@ class Subscriber {
 		this.latencies = [];
 		this.faults = [];
 		this.events = this.joined = this.resyncs = 0;
-		this.socket = net.connect(port, '127.0.0.1');
+		this.socket = openSocket(port);
 		this.socket.on('error', () => {});
 		this.socket.on('close', () => {
 			this.ended = true;

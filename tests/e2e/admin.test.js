@@ -50,10 +50,11 @@ describe('connection', { skip: skipWithoutChromium }, () => {
 			await list.waitForSelector('#banner >> text=The connection to the server is lost');
 			assert.equal(await page.textContent('.connection'), 'Offline');
 			await pair.rest.patch(path, { data: { n: 2 } });
+			const isBack = page.waitForSelector('#banner >> text=Connected again'); // it goes by itself
 			daemon = await Daemon.start({ ...state, port: daemon.port });
-			await page.waitForSelector('#banner >> text=Connected again');
+			await isBack;
 			await page.waitForSelector('#revision:text-is("revision 2")');
-			await page.waitForSelector('.tree-row.flash:has-text("n:2")');
+			await page.waitForSelector('.tree-row[data-has-flashed]:has-text("n:2")');
 			await page.waitForSelector('.people li >> text=(you)');
 			await page.waitForSelector('#banner', { state: 'hidden' });
 			await list.waitForFunction(() =>
@@ -118,8 +119,9 @@ describe('token', { skip: skipWithoutChromium }, () => {
 		await page.waitForSelector('.services a');
 		assert.equal(await page.evaluate(() => sessionStorage.getItem('syncdoc.token')), 'secret');
 		assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('secret')), false);
+		const isCopied = page.waitForSelector('.toast >> text=copied'); // it goes by itself
 		await page.click('.toolbar .copy-pair button >> nth=0');
-		await page.waitForSelector('.toast >> text=copied');
+		await isCopied;
 		const command = await page.evaluate(() => navigator.clipboard.readText());
 		assert.match(command, /\$SYNCDOC_TOKEN/);
 		assert.doesNotMatch(command, /secret/);
@@ -134,9 +136,10 @@ describe('token', { skip: skipWithoutChromium }, () => {
 
 describe('copy buttons', { skip: skipWithoutChromium }, () => {
 	async function copied(page, selector) {
+		const isSaid = page.waitForSelector('.toast.good'); // it goes by itself
 		await page.click(selector);
-		await page.waitForSelector('.toast.good');
-		await page.click('.toast button');
+		await isSaid;
+		await page.$$eval('.toast button', all => all.forEach(each => each.click()));
 		return page.evaluate(() => navigator.clipboard.readText());
 	}
 

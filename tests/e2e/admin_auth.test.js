@@ -49,7 +49,7 @@ describe('a server that asks for tokens', { skip: skipWithoutChromium }, () => {
 		await page.waitForSelector('#revision:text-is("revision 2")');
 		await page.waitForSelector('.timeline li[data-revision="2"] .timeline-by:text-is("ann")');
 		await pair.rest.patch(file, { data: { status: 'ended' } }, undefined, headers);
-		await page.waitForSelector('.tree-row.flash:has-text("ended")');
+		await page.waitForSelector('.tree-row[data-has-flashed]:has-text("ended")');
 		await close(page);
 	});
 

@@ -75,7 +75,7 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 		await waitForRows(['d', 'c', 'b', 'a']);
 		await pair.rest.patch(documentPath('few', 'a'), { data: { x: 1 } });
 		await waitForRows(['a', 'd', 'c', 'b']);
-		await page.waitForSelector('tr.flash >> text=a');
+		await page.waitForSelector('tr[data-has-flashed] >> text=a');
 		assert.equal(await page.textContent('table.documents tbody tr:not(.spacer) td.column-revision'), '2');
 		await pair.rest.delete(documentPath('few', 'd'));
 		await waitForRows(['a', 'c', 'b']);

@@ -54,9 +54,9 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await one.waitForSelector('.editor-preview >> text=2 changed');
 		await one.click('.editor button[type=submit]');
 		await revision(other, 2);
-		await other.waitForSelector('.tree-row.flash:has-text("active")');
-		await other.waitForSelector('.tree-row.flash >> text=false');
-		assert.equal(await other.$$eval('.tree-row.flash', all => all.length), 2);
+		await other.waitForSelector('.tree-row[data-has-flashed]:has-text("active")');
+		await other.waitForSelector('.tree-row[data-has-flashed] >> text=false');
+		assert.equal(await other.$$eval('.tree-row[data-has-flashed]', all => all.length), 2);
 		await row(other, 'status:"active"');
 		assert.match(await other.textContent('#last-change'), /Revision 2: 2 changed/);
 		await revision(one, 2);
@@ -72,8 +72,8 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await page.click('.tree-row:has-text("deep")');
 		await pair.rest.patch(path, { data: { deep: { a: { b: 2 } }, status: null, fresh: [1, 2] } });
 		await revision(page, 2);
-		await page.waitForSelector('.tree-row.flash >> text=deep');
-		await page.waitForSelector('.tree-row.flash >> text=fresh');
+		await page.waitForSelector('.tree-row[data-has-flashed] >> text=deep');
+		await page.waitForSelector('.tree-row[data-has-flashed] >> text=fresh');
 		assert.equal(await page.$$eval('.tree-row', all => all.filter(each => each.textContent.startsWith('status')).length), 0);
 		await page.click('.tree-row:has-text("deep")');
 		await page.click('.tree-row:has-text("a:{")');
@@ -253,8 +253,9 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await pair.rest.patch(path, { data: {}, ttl: 5000 });
 		const page = await open();
 		await page.waitForSelector('#expiry:text-matches("expires in 1 h 23 min")');
-		await pair.rest.patch(path, { data: {}, ttl: 2 });
-		await page.waitForSelector('#expiry.bad');
+		const isBad = page.waitForSelector('#expiry.bad'); // for as long as the document lives
+		await pair.rest.patch(path, { data: {}, ttl: 3 });
+		await isBad;
 		await page.waitForSelector('.notice >> text=This document has expired.');
 		assert.equal(await page.isVisible('#expiry'), false);
 		await close();

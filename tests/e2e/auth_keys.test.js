@@ -217,7 +217,7 @@ test('a start with keys that are no good is refused, and says which', async () =
 	for (const [name, text, mode, expected] of rows) {
 		const daemon = new Daemon({ redis, wait: false, settings: jwtSettings(writeFile(place(name), text, mode)) });
 		await daemon.start();
-		const end = await daemon.process.waitForExit(20000);
+		const end = await daemon.process.waitForExit();
 		assert.equal(end.code, 1, name);
 		assert.match(daemon.stderr, expected);
 	}

@@ -169,7 +169,7 @@ async function ask(route, options, kind) {
 	if (body?.id) body = { id: `new-${++count}` };
 	if (options.stream) {
 		const stream = await EventStream.open(pair.daemon.port, target, { headers });
-		if (stream.status !== 200) await until(() => stream.end, 5000, () => 'end of the refusal');
+		if (stream.status !== 200) await until(() => stream.end, undefined, () => 'end of the refusal');
 		stream.close();
 		return { status: stream.status, headers: stream.headers, text: stream.text };
 	}

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Daemon, Redis, bearer, documentPath, randomOf, secret, token, turn, until, writeFile } from './harness.js';
+import { DEADLINE_MS, Daemon, Redis, bearer, documentPath, randomOf, secret, token, turn, until, writeFile } from './harness.js';
 
 const seed = Number(process.env.SYNCDOC_SEED ?? Date.now() % 1e9);
 const DURATION_MS = 6000,
@@ -118,7 +118,7 @@ test('refreshes at random: nothing comes that the token in force does not allow'
 	const clients = Array.from({ length: CLIENTS }, (_, number) => new Client(number, faults, positions));
 	await Promise.all(clients.map(client => client.start()));
 	const end = Date.now() + DURATION_MS,
-		isOver = () => Date.now() >= end;
+		isOver = () => Date.now() >= end + DEADLINE_MS || (Date.now() >= end && clients.every(({ events }) => events));
 	const write = async () => {
 		for (let n = 0; !isOver(); n++) {
 			const place = documentPath(services[random.below(2)], ids[random.below(ids.length)]);

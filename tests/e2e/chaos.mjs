@@ -9,7 +9,7 @@
 // Starts a redis-server (AOF, appendfsync always) and a syncdocd of its own. Ends with one line and 0, or with what is wrong and 1.
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { Daemon, Redis, Rest, assertNoSanitizerReport, assertStatus, documentPath, isAlive, randomOf, turn, until } from './harness.js';
+import { Daemon, Pace, Redis, Rest, assertNoSanitizerReport, assertStatus, documentPath, isAlive, randomOf, turn, until } from './harness.js';
 import { SERVICE, Subscriber } from './lib/chaos.js';
 import { ClientSubscriber } from './lib/chaos_client.js';
 
@@ -17,11 +17,11 @@ const SHOWN_MAX = 20,
 	FAULT_EVERY_MS = 5000,
 	STOP_MS = 3000,
 	DROP_EVERY_MS = 200, // a connection that breaks by itself, on average
-	SETTLE_MS = 30000,
-	GHOST_MS = 2000, // nobody may be seen longer than that after the end
-	GHOST_LOOK_MS = 5000,
+	SETTLE_MS = 60000,
+	GHOST_MS = 2000, // nobody may be seen longer than that after the end, of the time in which all ran
+	GHOST_LOOK_MS = 60000,
 	PAUSE_MS = 40, // a writer's, at most; half of it on average
-	SETTINGS = { workers: 2, 'ws.rate': 100000, 'ws.burst': 100000, 'history.max': 10000, 'history.max_bytes': '64MiB' };
+	SETTINGS = { workers: 2, 'redis.timeout': 2, 'ws.rate': 100000, 'ws.burst': 100000, 'history.max': 10000, 'history.max_bytes': '64MiB' };
 
 class Run {
 	constructor({ seconds, seed, subscribers, documents, writers, client = 0 }) {
@@ -294,6 +294,7 @@ class Run {
 		} catch {
 			this.fault(`presence: ${found.size} present, ${there().size} connected; ghosts ${JSON.stringify(difference(found, there()))}, missing ${JSON.stringify(difference(there(), found))}`);
 		}
+		const pace = await Pace.start({ daemons: [this.daemon], redis: this.redis });
 		for (const one of this.subscribers) one.end();
 		const start = Date.now();
 		try {
@@ -301,7 +302,8 @@ class Run {
 		} catch {
 			this.fault(`presence: ${found.size} ghosts after ${GHOST_LOOK_MS} ms: ${JSON.stringify([...found].slice(0, 5))}`);
 		}
-		this.goneMs = Date.now() - start;
+		this.goneMs = pace.ranMs(start);
+		pace.stop();
 		if (this.goneMs > GHOST_MS) this.fault(`presence: the last was gone after ${this.goneMs} ms`);
 	}
 

@@ -25,7 +25,6 @@ before(async () => {
 			'ws.rate': 10000,
 			'ws.burst': 10000,
 			'ws.max_message': '8KiB',
-			'ws.ping_interval': 1,
 			cors_origins: 'https://app.example.org',
 		},
 	});
@@ -35,9 +34,16 @@ after(() => pair?.stop());
 
 const connect = options => pair.daemon.connect(options);
 
-describe('pings and closing', () => {
+// Who cannot answer a ping within two seconds is dropped, so this interval is for the tests of just that.
+describe('pings', () => {
+	let quick;
+	before(async () => {
+		quick = await startPair({ settings: { 'ws.ping_interval': 1 } });
+	});
+	after(() => quick?.stop());
+
 	test('both kinds of ping are answered, and the server pings', async () => {
-		const ws = await connect();
+		const ws = await quick.daemon.connect();
 		assert.deepEqual(await ws.request({ type: 'ping' }), { type: 'pong', id: 'request 1' });
 		ws.socket.ping('payload');
 		await until(() => ws.pongs.includes('payload'));
@@ -46,14 +52,16 @@ describe('pings and closing', () => {
 	});
 
 	test('who answers no ping is dropped, who does stays', async () => {
-		const [silent, awake] = [await RawWebSocket.connect(pair.daemon.port), await connect()];
+		const [silent, awake] = [await RawWebSocket.connect(quick.daemon.port), await quick.daemon.connect()];
 		await silent.next(item => item.opcode === PING);
 		await silent.next(item => item.opcode === PING);
 		await silent.waitForEnd();
 		await awake.request({ type: 'ping' });
 		silent.close();
 	});
+});
 
+describe('closing', () => {
 	for (const [code, answer] of [
 		[1000, 1000],
 		[1001, 1001],
@@ -130,7 +138,9 @@ describe('limits', () => {
 		try {
 			const ws = await slow.daemon.connect(),
 				other = await slow.daemon.connect();
+			ws.socket._socket.cork(); // all at once, however slow we are
 			for (let i = 0; i < 20; i++) ws.send({ type: 'ping', id: i });
+			ws.socket._socket.uncork();
 			await other.request({ type: 'ping' });
 			const answers = await until(
 				() => {

@@ -33,6 +33,7 @@ const settings = () => ({
 	'auth.algorithm': 'HS256',
 	'auth.key': writeFile(path.join(directory, 'key'), key),
 	workers: 2,
+	'redis.timeout': 3, // tests below wait for it
 });
 
 before(async () => {
@@ -48,7 +49,24 @@ after(async () => {
 });
 
 const connect = (host, sub, claims) => host.connect({ headers: bearer(good(sub, claims)) });
-const list = async (host, query = '') => assertStatus(await host.rest.get(`/v1/connections${query}`, admin), 200);
+const look = async (host, query = '') => assertStatus(await host.rest.get(`/v1/connections${query}`, admin), 200);
+// A worker that is slow to answer makes the list incomplete, and that is said: then it is asked for again.
+const list = (host, query) =>
+	until(async () => {
+		const answer = await look(host, query);
+		return answer.incomplete === undefined && answer;
+	});
+const refuses = async (host, text, code) =>
+	until(async () => {
+		const answer = await host.client({ keepAlive: false }).get('/v1/services', bearer(text));
+		return answer.status === 401 && answer.json.code === code;
+	});
+// Whoever does not answer in time makes the end of a connection unknown: 503, and asked again.
+const remove = (host, target) =>
+	until(async () => {
+		const answer = await host.rest.delete(target, admin);
+		return answer.status !== 503 && answer;
+	});
 const idsOf = items => items.map(item => item.connectionId);
 
 test('each worker of each host shows its connections, whoever is asked', async () => {
@@ -60,7 +78,6 @@ test('each worker of each host shows its connections, whoever is asked', async (
 	for (const host of hosts) {
 		const answer = await list(host);
 		assert.equal(answer.total, 7);
-		assert.equal(answer.incomplete, undefined);
 		assert.equal(answer.next_page_token, undefined);
 		assert.deepEqual(idsOf(answer.items), [...idsOf(answer.items)].sort());
 		for (const client of clients) {
@@ -116,7 +133,7 @@ test('what is asked wrongly is refused', async () => {
 	assertProblem(await hosts[0].rest.get('/v1/connections?page_token=UPPER', admin), 400, 'invalid_page_token');
 	assertProblem(await hosts[0].rest.get('/v1/connections', bearer(good('ann'))), 403, 'forbidden');
 	assertProblem(await hosts[0].rest.delete('/v1/connections/0123456789abcdef', bearer(good('ann'))), 403, 'forbidden');
-	assertProblem(await hosts[0].rest.delete('/v1/connections/0123456789abcdef', admin), 404, 'connection_not_found');
+	assertProblem(await remove(hosts[0], '/v1/connections/0123456789abcdef'), 404, 'connection_not_found');
 	assertProblem(await hosts[0].rest.delete('/v1/connections/x', admin), 404, 'connection_not_found');
 	const revoke = body => hosts[0].rest.post('/v1/auth/revoke', body, admin);
 	for (const body of [{}, { sub: 'a', jti: 'b' }, { sub: '' }, { sub: 7 }, { sub: 'x'.repeat(513) }, { sub: 'a', issuedBefore: 'x' }, { jti: 'a', issuedBefore: 1 }])
@@ -133,11 +150,11 @@ test('one is closed from the other host: 1008, and the stream is cut', async () 
 	const stream = await EventStream.open(hosts[1].port, '/v1/events?topic=sync.s.*', { headers: bearer(good('ann')) });
 	const other = await connect(hosts[1], 'ann');
 	const target = `/v1/connections/${client.welcome.connectionId}`;
-	assert.equal((await hosts[0].rest.delete(target, admin)).status, 204);
+	assert.equal((await remove(hosts[0], target)).status, 204);
 	assert.equal((await client.waitForClose()).code, 1008);
 	await until(async () => (await hosts[0].rest.delete(target, admin)).status === 404);
 	const sse = (await list(hosts[0])).items.find(item => item.protocol === 'sse');
-	assert.equal((await hosts[0].rest.delete(`/v1/connections/${sse.connectionId}`, admin)).status, 204);
+	assert.equal((await remove(hosts[0], `/v1/connections/${sse.connectionId}`)).status, 204);
 	await until(() => stream.end, undefined, 'the end of the stream');
 	assert.equal((await other.request({ type: 'ping' })).type, 'pong');
 	other.close();
@@ -164,10 +181,7 @@ describe('revoke', () => {
 		assertProblem(await poll, 401, 'token_revoked');
 		for (const host of hosts)
 			for (let i = 0; i < 4; i++) // both workers
-				await until(async () => {
-					const answer = await host.client({ keepAlive: false }).get('/v1/services', bearer(text));
-					return answer.status === 401 && answer.json.code === 'token_revoked';
-				});
+				await refuses(host, text, 'token_revoked');
 		await assert.rejects(connect(hosts[1], 'eve'), /401/);
 		const fresh = good('eve', { iat: now() + 2 });
 		assert.equal((await read(hosts[1], fresh)).status, 200, 'issued later');
@@ -182,7 +196,8 @@ describe('revoke', () => {
 		await revoke(hosts[1], { jti: 'one' });
 		assert.equal((await client.waitForClose()).code, 4001);
 		assert.equal((await other.request({ type: 'ping' })).type, 'pong');
-		assertProblem(await read(hosts[1], good('fay', { jti: 'one' })), 401, 'token_revoked');
+		// The answer came from one worker; the others hear of it in a moment.
+		for (let i = 0; i < 4; i++) await refuses(hosts[1], good('fay', { jti: 'one' }), 'token_revoked');
 		assert.equal((await read(hosts[1], good('fay', { jti: 'two' }))).status, 200);
 		other.close();
 	});
@@ -190,7 +205,13 @@ describe('revoke', () => {
 	test('a socket that authenticates later is refused, too', async () => {
 		await revoke(hosts[0], { sub: 'gus' });
 		const client = await hosts[0].connect();
+		// Its worker need not have heard of it yet: a token that is still taken is revoked on the open socket.
 		const answer = await client.request({ type: 'auth', token: good('gus') });
+		if (answer.type === 'result') {
+			assert.equal((await client.waitForClose()).code, 4001);
+			await refuses(hosts[0], good('gus'), 'token_revoked');
+			return;
+		}
 		assert.deepEqual([answer.status, answer.code], [401, 'token_revoked']);
 		assert.equal((await client.waitForClose()).code, 4003);
 	});
@@ -213,7 +234,7 @@ describe('revoke', () => {
 		for (const line of (await redis.command('CLIENT', 'LIST')).split('\n'))
 			if (/name=relay/.test(line)) await redis.command('CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(line)[1]);
 		assert.equal((await client.waitForClose()).code, 4001);
-		await until(async () => !(await list(hosts[0])).incomplete, undefined, 'both hosts hear each other again');
+		await list(hosts[0]); // both hosts hear each other again
 	});
 
 	test('nonsense on the control channel is counted and hurts nobody', async () => {
@@ -229,7 +250,7 @@ describe('revoke', () => {
 		await until(async () => (await bad()) - before === 2 * (messages.length - 1));
 		const tooLarge = /syncdoc_host_messages_total\{result="too_large"\} [1-9]/;
 		await until(async () => tooLarge.test((await hosts[0].rest.get('/metrics')).text));
-		assert.equal((await list(hosts[0])).incomplete, undefined);
+		await list(hosts[0]);
 	});
 });
 
@@ -238,9 +259,11 @@ test('a worker that does not answer: the list says who is missing, a close says 
 	const client = await connect(hosts[0], 'ann');
 	process.kill(stopped.pid, 'SIGSTOP');
 	try {
-		const answer = await list(hosts[0]);
-		assert.equal(answer.incomplete, true);
-		assert.equal(answer.missing.length, 1);
+		const answer = await until(async () => {
+			const now = await look(hosts[0]);
+			assert.equal(now.incomplete, true);
+			return now.missing.length === 1 && now; // others may be slow, too
+		});
 		assert.match(answer.missing[0], /^beta\./);
 		assert.ok(idsOf(answer.items).includes(client.welcome.connectionId), 'those of the others are there');
 		assertProblem(await hosts[0].rest.delete('/v1/connections/0123456789abcdef', admin), 503, 'connections_unknown');
@@ -249,7 +272,7 @@ test('a worker that does not answer: the list says who is missing, a close says 
 	} finally {
 		process.kill(stopped.pid, 'SIGCONT');
 	}
-	await until(async () => (await list(hosts[0])).incomplete === undefined);
+	await list(hosts[0]);
 });
 
 test('Redis away: 503 within its time, and tokens are still judged', async () => {

@@ -12,6 +12,7 @@ import {
 	documentPath,
 	frame,
 	until,
+	urlOf,
 	withPair,
 	within,
 } from './harness.js';
@@ -21,7 +22,7 @@ const RSV1 = 4;
 
 // A client of the ws package that offers compression as it does by default, or as `offer` says.
 async function connectDeflate(daemon, offer = { threshold: 0 }) {
-	const socket = new WebSocket(`ws://127.0.0.1:${daemon.port}/v1/realtime`, { perMessageDeflate: offer });
+	const socket = new WebSocket(`${urlOf(daemon.port, 'ws')}/v1/realtime`, { perMessageDeflate: offer });
 	const client = new WebSocketClient(socket);
 	const open = new Promise((resolve, reject) => {
 		socket.once('open', resolve);

@@ -15,6 +15,7 @@ import {
 	until,
 	withPair,
 } from './harness.js';
+import { askControl } from './lib/control.js';
 
 const isEvent = message => message.type === 'event';
 
@@ -61,7 +62,7 @@ test('two hosts on one Redis: events and conditions hold across both', async () 
 });
 
 test('a client that does not read delays nobody, gets the newest when it reads, and does not stay for ever', () =>
-	withPair({ settings: { 'ws.queue': '64KiB', 'ws.stall_timeout': 2 } }, async ({ daemon, rest }) => {
+	withPair({ settings: { 'ws.queue': '64KiB', 'ws.stall_timeout': 6 } }, async ({ daemon, rest }) => {
 		const connect = async () => {
 			const raw = await RawWebSocket.connect(
 				daemon.port,
@@ -78,12 +79,17 @@ test('a client that does not read delays nobody, gets the newest when it reads, 
 		// More than sockets and queue take.
 		const text = 'x'.repeat(50000),
 			WRITES = 400;
+		let resumeAt = 0;
 		for (let i = 0; i < WRITES; i++) {
 			const { revision } = (await rest.put(documentPath('slow', 'x'), { data: { text, i } })).json;
 			assert.equal((await quick.next(isEvent)).payload.revision, revision);
-			// A little at a time, so that it does not stall.
-			slow.socket.resume();
-			if (i % 50) slow.socket.pause();
+			// Now and then, however long the writes take, so that it does not stall.
+			if (Date.now() < resumeAt) {
+				slow.socket.pause();
+			} else {
+				slow.socket.resume();
+				resumeAt = Date.now() + 300;
+			}
 		}
 		slow.socket.resume();
 		let last = 0,
@@ -125,7 +131,9 @@ test('a client that does not read delays nobody, gets the newest when it reads, 
 test('a worker that was overtaken tells its clients, and delivers again', () =>
 	withPair({ settings: { workers: 2, worker_timeout: 600 } }, async ({ daemon, redis }) => {
 		const clients = [];
-		for (let i = 0; i < 12; i++) {
+		// Until both workers have some.
+		const hasEach = async () => (await askControl(daemon, { verb: 'status' })).result.workers.every(worker => worker.connections > 0);
+		while (clients.length < 12 || !(await hasEach())) {
 			const ws = await daemon.connect();
 			await ws.subscribe({ topic: 'sync.lap.*', returnMode: 'diff' });
 			await ws.subscribe({ topic: 'sync.lap.updated', documentId: 'x', returnMode: 'diff' });

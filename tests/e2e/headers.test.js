@@ -29,7 +29,7 @@ before(async () => {
 			'auth.key': writeFile(path.join(directory, 'key'), key),
 			cors_origins: APP,
 			hosts: 'sync.example.org',
-			'limits.request_timeout': 1,
+			'limits.request_timeout': 4, // the test of 408 waits for it, all others must be within it
 		},
 	});
 	({ port } = pair.daemon);

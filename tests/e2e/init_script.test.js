@@ -368,6 +368,6 @@ test('the daemon keeps no descriptor of who started it', async () => {
 	assert.equal((await starter.waitForExit(ACTION_MS)).code, 0, starter.stderr);
 	let closed = false;
 	ended.then(() => (closed = true));
-	await until(() => closed, 5000, 'descriptor 3 is closed');
+	await until(() => closed, undefined, 'descriptor 3 is closed');
 	await host.expect('stop', 0);
 });

@@ -8,7 +8,7 @@ const SERVICE = 'large',
 
 let pair, rest;
 before(async () => {
-	pair = await startPair({ settings: { 'documents.max_size': '1MiB', 'ring.size': '32MiB', 'redis.timeout': 10 } });
+	pair = await startPair({ settings: { 'documents.max_size': '1MiB', 'ring.size': '32MiB', 'redis.timeout': 60 } });
 	rest = pair.rest;
 });
 after(() => pair.stop());

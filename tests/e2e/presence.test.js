@@ -1,16 +1,20 @@
 // presence.test.js: who is at a document: over WebSocket and REST, and what others are told.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { assertProblem, assertStatus, nothingUntilPong, startPair, until } from './harness.js';
+import { Pace, assertProblem, assertStatus, inTime, nothingUntilPong, startPair, until } from './harness.js';
 import { listOver, presenceEvents, presencePath, viewOf } from './lib/presence.js';
 
-const SERVICE = 'room';
-let pair, rest, names = 0;
+const SERVICE = 'room', COALESCED_MS = 50;
+let pair, rest, pace, names = 0;
 before(async () => {
 	pair = await startPair({ settings: { workers: 2, 'ws.rate': 100000, 'ws.burst': 100000 } });
 	({ rest } = pair);
+	pace = await Pace.start({ daemons: [pair.daemon], redis: pair.redis });
 });
-after(() => pair?.stop());
+after(() => {
+	pace?.stop();
+	return pair?.stop();
+});
 
 const freshId = () => `doc_${++names}`;
 const connect = () => pair.daemon.connect();
@@ -145,14 +149,17 @@ describe('coalescing', () => {
 	test('40 who come at once are few events, and everybody is told of once', async () => {
 		const id = freshId(), watcher = await subscriberOf(id);
 		const clients = await Promise.all(Array.from({ length: 40 }, connect));
+		const began = Date.now();
 		await Promise.all(clients.map(client => join(client, id)));
 		await until(() => viewOf(watcher.events, id).members.size === 40);
+		const took = Date.now() - began;
 		const events = presenceEvents(watcher, id);
 		const joined = events.flatMap(event => event.payload.joined.map(member => member.connectionId));
 		assert.deepEqual(joined.sort(), clients.map(client => client.welcome.connectionId).sort(), 'everybody once');
 		assert.equal(events.at(-1).payload.count, 40);
 		process.stdout.write(`# 40 joins: ${events.length} events\n`);
-		assert.ok(events.length <= 20, `${events.length} events`);
+		// However long the joins took: one event in 50 ms.
+		assert.ok(events.length <= 2 + took / COALESCED_MS, `${events.length} events in ${took} ms`);
 		for (const client of clients)
 			client.close();
 		await until(() => viewOf(watcher.events, id).members.size === 0);
@@ -167,15 +174,15 @@ describe('the end of a socket', () => {
 			const id = freshId(), watcher = await subscriberOf(id), client = await connect();
 			await join(client, id);
 			await watcher.event(isPresence(id));
-			const start = performance.now();
+			const start = Date.now();
 			end(client);
 			const event = await watcher.event(isPresence(id));
-			const took = performance.now() - start;
+			const took = Date.now() - start, ran = pace.ranMs(start);
 			process.stdout.write(`# ${name}: left after ${took.toFixed(0)} ms\n`);
 			assert.deepEqual(event.payload.left.map(member => member.connectionId), [client.welcome.connectionId]);
 			assert.equal(event.payload.count, 0);
 			assert.ok(took >= 480, `${took} ms`);
-			assert.ok(took < 1000 + 1000, `${took} ms`); // contract: 1 s; sanitizers on a busy machine
+			assert.ok(ran < 1000 + 1000, `${took} ms, of which all ran ${ran}`); // contract: 1 s; sanitizers on a busy machine
 		});
 });
 
@@ -213,18 +220,23 @@ describe('over REST', () => {
 
 	test('a member lives by its time, and longer with a heartbeat', async () => {
 		const id = freshId(), watcher = await subscriberOf(id), path = presencePath(SERVICE, id);
+		const long = await inTime(1000, async ms => {
+			const name = `long${ms}`;
+			assertStatus(await rest.put(`${path}/${name}`, { ttl: ms / 1000 }), 201);
+			assertStatus(await rest.put(`${path}/${name}`, { ttl: 3600 }), 200);
+			return name;
+		});
+		const before = Date.now();
 		assertStatus(await rest.put(`${path}/short`, { ttl: 1 }), 201);
-		assertStatus(await rest.put(`${path}/long`, { ttl: 1 }), 201);
-		const put = performance.now();
-		assertStatus(await rest.put(`${path}/long`, { ttl: 60 }), 200);
-		const event = await watcher.event(message => message.payload.left.length > 0);
-		const took = performance.now() - put;
-		process.stdout.write(`# a member of ttl 1 left after ${took.toFixed(0)} ms\n`);
+		const put = Date.now();
+		const event = await watcher.event(message => message.payload.left.some(({ userId }) => userId === 'short'));
+		const ran = pace.ranMs(put);
+		process.stdout.write(`# a member of ttl 1 left after ${Date.now() - put} ms\n`);
 		assert.deepEqual(event.payload.left, [{ userId: 'short', connectionId: 'short' }]);
 		assert.equal(event.payload.count, 1);
-		assert.ok(took >= 950 && took < 1000 + 2000, `${took} ms`);
-		assert.deepEqual(assertStatus(await rest.get(path), 200).members.map(member => member.userId), ['long']);
-		assertStatus(await rest.delete(`${path}/long`), 204);
+		assert.ok(Date.now() - before >= 950 && ran < 1000 + 2000, `${Date.now() - before} ms, of which all ran ${ran}`);
+		assert.deepEqual(assertStatus(await rest.get(path), 200).members.map(member => member.userId), [long]);
+		assertStatus(await rest.delete(`${path}/${long}`), 204);
 		assert.equal(await pair.redis.command('ZCARD', 'syncdoc:presence-expiry'), 0);
 	});
 

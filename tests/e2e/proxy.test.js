@@ -1,12 +1,10 @@
 // proxy.test.js: trusted_proxies: whom a request comes from, and what limits per address say to that.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import http from 'node:http';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Rest, assertProblem, assertStatus, documentPath, exchange, handshake, hasWholeAnswer, parseAnswer, scrape, secret, startPair, token, until, writeFile } from './harness.js';
+import { Rest, assertProblem, assertStatus, documentPath, exchange, handshake, hasWholeAnswer, moduleFor, openSocket, parseAnswer, scrape, secret, startPair, token, until, writeFile } from './harness.js';
 
 const through = address => ({ 'X-Forwarded-For': address });
 const key = secret();
@@ -14,7 +12,7 @@ const key = secret();
 // A request from an address of this machine: 127.0.0.0/8 is all ours.
 function ask(port, path, { from = '127.0.0.1', headers = {} } = {}) {
 	return new Promise((resolve, reject) => {
-		http.get({ host: '127.0.0.1', port, path, localAddress: from, headers, agent: false }, response => {
+		moduleFor({ port }).get({ host: '127.0.0.1', port, path, localAddress: from, headers, agent: false }, response => {
 			let text = '';
 			response.on('data', data => (text += data)).on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }));
 		}).on('error', reject);
@@ -91,7 +89,7 @@ describe('trusted_proxies', () => {
 			open.push(
 				await pair.daemon.connect({
 					headers: through(`203.0.113.${i}`),
-					createConnection: options => net.connect({ ...options, localAddress: '127.0.0.3' }),
+					createConnection: () => openSocket(port, { localAddress: '127.0.0.3' }),
 				}),
 			);
 		await assert.rejects(ask(port, '/livez', { from: '127.0.0.3', headers: through('203.0.113.99') }));

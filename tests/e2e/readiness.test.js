@@ -63,7 +63,7 @@ test('a supervisor that has stopped makes its workers not ready', async () => {
 	const daemon = await Daemon.start({ redis });
 	try {
 		daemon.process.kill('SIGSTOP');
-		await until(async () => !(await conditions(daemon)).supervisor.ok, 30000);
+		await until(async () => !(await conditions(daemon)).supervisor.ok);
 		assert.equal((await daemon.rest.get('/readyz')).status, 503);
 		daemon.process.kill('SIGCONT');
 		await until(async () => (await conditions(daemon)).supervisor.ok);

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import {
 	Daemon,
+	Pace,
 	Redis,
 	assertProblem,
 	assertStatus,
@@ -14,18 +15,35 @@ import {
 	keys,
 	makeDirectory,
 	until,
-	withPair,
+	withPair as startedPair,
 } from './harness.js';
 
-const TIMEOUT_S = 1,
+const TIMEOUT_S = 2,
 	SLACK_MS = 5000;
 const isEvent = message => message.type === 'event';
+
+// In time, of the time in which the machine let us run.
+function assertInTime(since, times = 1) {
+	const ran = pace.ranMs(since);
+	assert.ok(ran < times * (TIMEOUT_S * 1000 + SLACK_MS), `${Date.now() - since} ms, of which all ran ${ran}`);
+}
 
 function assertUnavailable(answer, since) {
 	assertProblem(answer, 503, 'redis_unavailable');
 	assert.match(answer.headers['retry-after'] ?? '', /^\d+$/);
-	assert.ok(Date.now() - since < TIMEOUT_S * 1000 + SLACK_MS, `${Date.now() - since} ms`);
+	assertInTime(since);
 }
+
+let pace; // of the test's daemon
+const withPair = (options, run) =>
+	startedPair({ ...options, settings: { 'redis.timeout': TIMEOUT_S, ...options.settings } }, async pair => {
+		pace = await Pace.start({ daemons: [pair.daemon] });
+		try {
+			await run(pair);
+		} finally {
+			pace.stop();
+		}
+	});
 
 test('Redis restarted: 503 with Retry-After meanwhile, then everything goes on', () =>
 	withPair({ settings: { workers: 2 }, redisOptions: { persistent: true } }, async ({ daemon, rest, redis }) => {
@@ -37,21 +55,20 @@ test('Redis restarted: 503 with Retry-After meanwhile, then everything goes on',
 		await redis.stop();
 
 		await until(async () => (await daemon.readiness()).status === 503);
-		for (const request of [
-			() => rest.put(place, { data: { n: 0 } }),
-			() => rest.post(collectionPath('away'), { data: {} }),
-			() => rest.patch(place, { data: { n: 0 } }),
-			() => rest.delete(place),
-			() => rest.get(place),
-			() => rest.get(collectionPath('away')),
-			() => rest.get('/v1/services'),
-			() => rest.post(`${collectionPath('away')}:batchGet`, { ids: ['x'] }),
-		]) {
-			const since = Date.now();
-			assertUnavailable(await request(), since);
-		}
-		assertStatus(await rest.get('/livez'), 200);
 		const since = Date.now();
+		const answers = [
+			rest.put(place, { data: { n: 0 } }),
+			rest.post(collectionPath('away'), { data: {} }),
+			rest.patch(place, { data: { n: 0 } }),
+			rest.delete(place),
+			rest.get(place),
+			rest.get(collectionPath('away')),
+			rest.get('/v1/services'),
+			rest.post(`${collectionPath('away')}:batchGet`, { ids: ['x'] }),
+		].map(answer => answer.then(text => assertUnavailable(text, since)));
+		await Promise.all(answers);
+		assertStatus(await rest.get('/livez'), 200);
+		const asked = Date.now();
 		for (const message of [
 			{ type: 'sync.merge', service: 'away', documentId: 'x', data: {} },
 			{ type: 'subscribe', topic: 'sync.other.*' },
@@ -59,7 +76,7 @@ test('Redis restarted: 503 with Retry-After meanwhile, then everything goes on',
 			const error = await ws.request(message);
 			assert.deepEqual([error.type, error.status, error.code], ['error', 503, 'redis_unavailable'], error.text);
 		}
-		assert.ok(Date.now() - since < 2 * (TIMEOUT_S * 1000 + SLACK_MS));
+		assertInTime(asked, 2);
 
 		await redis.start();
 		await daemon.waitUntilReady();
@@ -73,7 +90,7 @@ test('Redis restarted: 503 with Retry-After meanwhile, then everything goes on',
 		const late = await daemon.connect();
 		await late.subscribe({ topic: 'sync.away.*' });
 		assertStatus(await rest.put(place, { data: { n: 3 } }), 200);
-		assert.equal((await late.event()).payload.revision, 3);
+		await late.event(event => event.payload.revision === 3); // perhaps behind that of 2, on a worker that is slower
 	}));
 
 test('Redis loses a connection: a client kill costs nothing acknowledged', () =>
@@ -125,7 +142,7 @@ test('Redis stopped in its tracks: writes answer in time, and what they answer i
 					name = `w${writer}n${i}`,
 					since = Date.now();
 				const answer = await rest.patch(documentPath('stopped', id), { data: { [name]: i } });
-				assert.ok(Date.now() - since < TIMEOUT_S * 1000 + SLACK_MS, `${Date.now() - since} ms`);
+				assertInTime(since);
 				if (answer.status === 200) acknowledged.add(`${id} ${name}`);
 				else if (assertProblem(answer, 503).code === 'outcome_unknown') unknown.add(`${id} ${name}`);
 				else refused.add(`${id} ${name}`);
@@ -215,7 +232,10 @@ test('Redis over TCP with a password, in the URL or in a file; a wrong one is sa
 		});
 		await until(async () => (await wrong.readiness()).status === 503);
 		await until(() => /WRONGPASS|password/i.test(wrong.stderr));
-		assertUnavailable(await wrong.rest.get(documentPath('tcp', 'x')), Date.now());
+		pace = await Pace.start({ daemons: [wrong] });
+		const since = Date.now();
+		assertUnavailable(await wrong.rest.get(documentPath('tcp', 'x')), since);
+		pace.stop();
 		await wrong.stop();
 		assert.ok(!/[:@]wrong@/.test(wrong.stderr));
 	} finally {

@@ -1,7 +1,7 @@
 // rest.test.js: documents over REST as section 6 of the contract has them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { assertProblem, assertStatus, collectionPath, documentPath, startPair, until } from './harness.js';
+import { assertProblem, assertStatus, collectionPath, documentPath, inTime, startPair, until } from './harness.js';
 
 let pair, rest;
 before(async () => {
@@ -337,7 +337,7 @@ describe('expiry', () => {
 		const path = documentPath('expiry', 'x');
 		const ws = await pair.daemon.connect();
 		await ws.subscribe({ topic: 'sync.expiry.*', returnMode: 'both' });
-		assertStatus(await rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + 1000 }), 201);
+		await inTime(1000, async ms => assertStatus(await rest.put(path, { data: { a: 1 }, expiresAt: Date.now() + ms }), 201));
 		const gone = await until(async () => {
 			const answer = await rest.get(path);
 			return answer.status !== 200 && answer;

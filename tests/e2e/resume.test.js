@@ -42,7 +42,7 @@ async function positionAfterAll(sequence) {
 			ws.close();
 			return Number(position.split('-')[1]) >= sequence && position;
 		},
-		15000,
+		undefined,
 		'a mark for all writes',
 	);
 }
@@ -450,7 +450,7 @@ test('clients that drop at random moments end with every revision once and in or
 				client.take();
 				return [...newest].every(([id, revision]) => client.held.get(id)?.revision === revision);
 			},
-			15000,
+			undefined,
 			() => `${JSON.stringify([...client.held])} of ${JSON.stringify([...newest])}`,
 		);
 		assert.deepEqual(client.faults, []);

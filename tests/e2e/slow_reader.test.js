@@ -1,8 +1,7 @@
 // slow_reader.test.js: answers that are not read, or hardly: fewer than 10 KiB in 10 seconds (workers/slow_reader.h).
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { after, before, test } from 'node:test';
-import { assertStatus, collectionPath, documentPath, scrape, startPair, until } from './harness.js';
+import { assertStatus, collectionPath, documentPath, openSocket, scrape, startPair, until } from './harness.js';
 
 const DOCUMENTS = 80, // of 60 KB: a list of them is 4 MiB
 	PATIENCE_MS = 60000; // two periods, and a busy machine
@@ -17,7 +16,7 @@ after(() => pair?.stop());
 const ask = `GET ${collectionPath('large')}?data=true&page_size=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
 
 function open(bytes, onData = () => {}) {
-	const socket = net.connect(pair.daemon.port, '127.0.0.1');
+	const socket = openSocket(pair.daemon.port);
 	const one = { socket, bytes: 0, head: '' };
 	socket.on('data', data => {
 		if (!one.head.includes('\r\n\r\n')) one.head += data.toString('latin1');

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { documentPath, scrape, startPair, until } from './harness.js';
 
-const PATIENCE_MS = 60000; // a period, and a busy machine
+const PATIENCE_MS = 120000; // a period, and a busy machine
 let pair;
 before(async () => {
 	pair = await startPair({ settings: { workers: 1, 'limits.request_timeout': 0 } });

@@ -23,7 +23,7 @@ describe('streams', () => {
 		return stream;
 	};
 	before(async () => {
-		pair = await startPair({ settings: { 'ws.ping_interval': 1 } });
+		pair = await startPair({ settings: { 'ws.ping_interval': 2 } });
 		({ daemon, rest } = pair);
 	});
 	after(async () => {

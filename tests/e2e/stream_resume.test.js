@@ -40,24 +40,22 @@ const numberOf = id => Number(id.split('-')[1].split('.')[0]);
 // An id that covers all writes so far: positions of subscribes are the same text, and come at once.
 async function idNow() {
 	const wanted = await sequence();
-	const ws = await pair.daemon.connect();
-	const position = async () => (await ws.subscribe({ topic: 'sync.none.*' })).position;
-	const id = await until(
+	return until(
 		async () => {
-			const now = await position();
-			return numberOf(now) >= wanted && now;
+			const ws = await pair.daemon.connect();
+			const { position } = await ws.subscribe({ topic: 'sync.none.*' });
+			ws.close();
+			return numberOf(position) >= wanted && position;
 		},
-		15000,
+		undefined,
 		'a position for all writes',
 	);
-	ws.close();
-	return id;
 }
 
 // Nothing but comments until a position not below all writes so far has come: the replay is over then.
 async function assertNothingMore(stream, count) {
 	const wanted = await sequence();
-	await until(() => numberOf(stream.lastId) >= wanted && !stream.lastId.includes('.'), 15000, () => `a position from ${wanted} on; it is ${stream.lastId}`);
+	await until(() => numberOf(stream.lastId) >= wanted && !stream.lastId.includes('.'), undefined, () => `a position from ${wanted} on; it is ${stream.lastId}`);
 	assert.equal(stream.events.length, count, JSON.stringify(stream.messages.slice(count)).slice(0, 2000));
 }
 
@@ -87,7 +85,7 @@ describe('what was missed', () => {
 			const isGone = async () => (await rest.get(documentPath(service, 'short'))).status === 410;
 			await until(isGone);
 			await write('elsewhere', 'a', {});
-			await until(async () => (await rest.get(`${documentPath(service, 'short')}/history`)).json.revisions?.length === 2, 15000, 'the expiry as a write');
+			await until(async () => (await rest.get(`${documentPath(service, 'short')}/history`)).json.revisions?.length === 2, undefined, 'the expiry as a write');
 			const ws = await pair.daemon.connect();
 			await ws.subscribe({ topic: `sync.${service}.*`, returnMode, after: id });
 			await until(() => ws.events.length >= 9);
@@ -345,7 +343,7 @@ test('streams that are dropped at random moments: every revision in order, none 
 			take(client);
 			return client.ids.every(id => !newest.has(id) || client.held.get(id) === newest.get(id));
 		};
-		await until(isComplete, 15000, () => `${JSON.stringify([...client.held])} of ${JSON.stringify([...newest])}`);
+		await until(isComplete, undefined, () => `${JSON.stringify([...client.held])} of ${JSON.stringify([...newest])}`);
 		assert.deepEqual(client.faults, []);
 		client.stream.close();
 	}
@@ -385,7 +383,7 @@ test('a reload ends streams in good order; who comes back misses nothing', async
 	for (let reloads = 0; reloads < 2; reloads++) {
 		await until(() => stream.events.length >= 3);
 		pair.daemon.process.kill('SIGHUP');
-		await until(() => stream.end, 15000, 'the end of the stream');
+		await until(() => stream.end, undefined, 'the end of the stream');
 		assert.equal(stream.end, 'end');
 		revisions.push(...stream.revisions);
 		assert.deepEqual(resyncs(stream), []);
@@ -429,14 +427,14 @@ test('thousands of missed documents and a reader that stops: nothing is read ahe
 				last = now;
 				return now && same >= 50;
 			},
-			30000,
+			undefined,
 			() => `the replay waits for its reader; it has made ${last} reads`,
 		);
 		assert.ok(last < DOCUMENTS, `${last} reads of ${DOCUMENTS} documents while nothing is taken`);
 		// More than ws.queue of live events, meanwhile.
 		for (let d = 0; d < MORE; d++) await write('many', `more${d}`, { text: text.slice(0, 4000) }, own.rest);
 		stream.response.resume();
-		await stream.waitFor(DOCUMENTS + MORE, 60000);
+		await stream.waitFor(DOCUMENTS + MORE);
 		assert.equal(new Set(names(stream)).size, DOCUMENTS + MORE);
 		assert.deepEqual(resyncs(stream), []);
 		stream.close();

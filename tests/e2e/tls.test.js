@@ -1,7 +1,6 @@
 // tls.test.js: TLS in the server: REST, WebSockets and event streams through it, the plain unix socket beside it, renewed
-// certificates, and what is refused. Certificates are made by openssl, which Debian's ca-certificates brings.
+// certificates, and what is refused. What clients do to it: tls_front.test.js.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
@@ -19,6 +18,7 @@ import {
 	WebSocketClient,
 	documentPath,
 	freePort,
+	makeCertificate,
 	nothingUntilPong,
 	until,
 	within,
@@ -37,15 +37,7 @@ after(async () => {
 	fs.rmSync(directory, { recursive: true, force: true });
 });
 
-function certificate(name, { days = 30 } = {}) {
-	const cert = path.join(directory, `${name}.crt`), key = path.join(directory, `${name}.key`);
-	execFileSync('openssl', [
-		...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', String(days)],
-		...['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', key, '-out', cert],
-	], { stdio: 'ignore' });
-	fs.chmodSync(key, 0o600);
-	return { cert, key };
-}
+const certificate = (name, options) => makeCertificate(directory, name, options);
 
 const agents = new Set();
 function request(daemon, method, target, { body, ca = files.cert, headers = {}, agent } = {}) {
@@ -102,7 +94,7 @@ async function start(settings = {}, options = {}) {
 			assert.ok(!daemon.process.end, daemon.stderr);
 			return (await request(daemon, 'GET', '/readyz', { ca: options.ca }).catch(() => null))?.status === 200;
 		},
-		30000,
+		undefined,
 		() => daemon.stderr.slice(-2000),
 	);
 	return daemon;

@@ -22,8 +22,8 @@
 #define READERS 4
 #define RING_SIZE (256 << 10)
 #define KILL_EVERY_US 3000
-#define STALL_US 2000000 /* one publish may wait for the CPU, never for a reader */
-#define DEADLINE_US 10000000
+#define STALL_US 20000000 /* one publish may wait for the CPU, never for a reader */
+#define DEADLINE_US 60000000
 
 struct reader {
 	pid_t pid;

@@ -15,9 +15,8 @@
 #include <unistd.h>
 
 #define READERS 3
-#define DEADLINE_US                                                                                \
-	10000000 /* generous: a lost wake-up lasts for ever, a busy machine does not               \
-		  */
+/* Generous: a lost wake-up lasts for ever, a busy machine does not. */
+#define DEADLINE_US 60000000
 #define FLOOD_RECORDS 4000
 #define LOCKSTEP_RECORDS 400
 

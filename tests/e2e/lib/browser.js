@@ -24,6 +24,7 @@ export class Browser {
 		const browser = new Browser();
 		browser.browser = await chromium.launch({
 			executablePath: findChromium(),
+			timeout: 3 * DEADLINE_MS,
 			args: [
 				...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
 				'--disable-dev-shm-usage',
@@ -61,6 +62,10 @@ export class Browser {
 				complain(`request to elsewhere: ${request.url()}`),
 		);
 		await page.addInitScript(() => {
+			// What flashes does so for seconds; that it has is seen for ever.
+			new MutationObserver(changes => {
+				for (const { target } of changes) if (target.classList?.contains('flash')) target.dataset.hasFlashed = '';
+			}).observe(document, { subtree: true, attributeFilter: ['class'] });
 			document.addEventListener('securitypolicyviolation', event =>
 				console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`),
 			);

@@ -1,6 +1,6 @@
 // frames.js: WebSocket frames by hand, for what no client library would send.
 import crypto from 'node:crypto';
-import net from 'node:net';
+import { openSocket } from './transport.js';
 import { DEADLINE_MS, until } from './wait.js';
 
 export const TEXT = 1,
@@ -56,7 +56,7 @@ export class RawWebSocket {
 		const raw = new RawWebSocket();
 		raw.frames = [];
 		raw.bytes = Buffer.alloc(0);
-		raw.socket = net.connect(port, '127.0.0.1');
+		raw.socket = openSocket(port);
 		raw.socket.on('error', () => {});
 		raw.socket.on('data', data => raw.#take(data));
 		raw.socket.on('end', () => {

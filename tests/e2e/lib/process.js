@@ -36,15 +36,17 @@ export class Process {
 			});
 		}
 		this.exited = new Promise(resolve => {
-			this.child.on('error', error => resolve({ error }));
+			const ends = end => {
+				this.end = end;
+				running.delete(this);
+				// What it wrote lies in the pipes: two turns of the loop, so that one of them reads it all.
+				setImmediate(() => setImmediate(() => resolve(end)));
+			};
+			this.child.on('error', error => ends({ error }));
 			// `exit`, not `close`: grandchildren may hold the pipes a little longer.
-			this.child.on('exit', (code, signal) => resolve({ code, signal }));
+			this.child.on('exit', (code, signal) => ends({ code, signal }));
 		});
 		this.closed = new Promise(resolve => this.child.on('close', resolve));
-		this.exited.then(end => {
-			this.end = end;
-			running.delete(this);
-		});
 	}
 
 	get pid() {

@@ -1,14 +1,14 @@
 // rest.js: REST over keep-alive connections, and bytes as they are over a socket.
 import assert from 'node:assert/strict';
-import http from 'node:http';
-import net from 'node:net';
+import { moduleFor, openSocket } from './transport.js';
 import { DEADLINE_MS, within } from './wait.js';
 
 export class Rest {
 	constructor(url, options = {}) {
 		const { hostname, port } = new URL(url);
 		this.place = options.socketPath ? { socketPath: options.socketPath } : { host: hostname, port };
-		this.agent = new http.Agent({ keepAlive: options.keepAlive ?? true, maxSockets: options.maxSockets ?? 32 });
+		this.http = moduleFor(this.place);
+		this.agent = new this.http.Agent({ keepAlive: options.keepAlive ?? true, maxSockets: options.maxSockets ?? 32 });
 		this.deadlineMs = options.deadlineMs ?? DEADLINE_MS;
 	}
 
@@ -21,7 +21,7 @@ export class Rest {
 		if (type) headers['Content-Type'] = type;
 		if (body !== undefined && !options.chunked) headers['Content-Length'] = Buffer.byteLength(body);
 		const answer = new Promise((resolve, reject) => {
-			const request = http.request({ ...this.place, agent: this.agent, method, path, headers });
+			const request = this.http.request({ ...this.place, agent: this.agent, method, path, headers });
 			request.on('error', reject);
 			request.on('response', response => {
 				const parts = [];
@@ -81,7 +81,7 @@ export const revisionPath = (path, revision) => `${path}?revision=${revision}`;
 // Sends bytes and collects what comes back until `isDone` of it, or the end of the connection. `parts`: sent one after the
 // other. Resolves to {bytes, text, closed}.
 export function exchange(port, parts, { isDone = () => false, deadlineMs = DEADLINE_MS } = {}) {
-	const socket = net.connect(port, '127.0.0.1');
+	const socket = openSocket(port);
 	let bytes = Buffer.alloc(0);
 	const result = new Promise(resolve => {
 		const finish = closed => resolve({ bytes, text: bytes.toString('latin1'), closed });

@@ -1,6 +1,6 @@
 // stream.js: a Server-Sent Events client, as strict as a test wants it.
-import http from 'node:http';
 import { documentPath } from './rest.js';
+import { moduleFor } from './transport.js';
 import { DEADLINE_MS, until, within } from './wait.js';
 
 export const eventsPath = (service, id, query = '') => `${documentPath(service, id)}/events${query}`;
@@ -19,7 +19,7 @@ export class EventStream {
 	static open(port, path, { headers = {}, method = 'GET' } = {}) {
 		const stream = new EventStream();
 		const head = new Promise((resolve, reject) => {
-			stream.request = http.request({
+			stream.request = moduleFor({ port }).request({
 				host: '127.0.0.1',
 				port,
 				path,

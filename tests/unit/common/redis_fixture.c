@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RUN_MAX_S 8
+#define RUN_MAX_S 60 /* less than the timeouts of suites, so that it is said what did not come */
 #define WORDS_MAX 64
 
 static unsigned free_port(void)
@@ -90,7 +90,7 @@ void fixture_start(struct redis_fixture *fixture, const char *const *extra)
 	cr_assert(fixture->pid >= 0);
 	if (fixture->pid == 0)
 		server_exec(fixture, extra);
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < RUN_MAX_S * 100; i++) {
 		if (server_answers(fixture))
 			return;
 		int status;

@@ -26,7 +26,7 @@ void store_fixture_open(struct store_fixture *fixture, enum config_encoding enco
 	fixture->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	fixture->config = (struct config){
 		.redis_encoding = encoding,
-		.redis_timeout_ms = 2000,
+		.redis_timeout_ms = 30000, /* not to be met */
 		.redis_password_file = (char *)"",
 		.redis_sentinel_user = (char *)"",
 		.redis_sentinel_password_file = (char *)"",
@@ -42,7 +42,7 @@ void store_fixture_open_again(struct store_fixture *fixture)
 {
 	store_destroy(fixture->store);
 	fixture->store = store_create(fixture->redis.loop, &fixture->config, fixture->redis.url, 7);
-	for (int i = 0; i < 500 && !store_is_ready(fixture->store); i++)
+	for (int i = 0; i < 6000 && !store_is_ready(fixture->store); i++)
 		fixture_run_for(&fixture->redis, 5);
 	cr_assert(store_is_ready(fixture->store));
 }

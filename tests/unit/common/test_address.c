@@ -3,7 +3,7 @@
 
 #include "address.h"
 
-TestSuite(address, .timeout = 10);
+TestSuite(address, .timeout = 100);
 
 static struct in6_addr parse(const char *text)
 {

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-TestSuite(auth_secrets, .timeout = 60);
+TestSuite(auth_secrets, .timeout = 100);
 
 static char directory[] = "/tmp/syncdoc-auth-XXXXXX";
 static char path[64];

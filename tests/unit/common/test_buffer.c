@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
-TestSuite(buffer, .timeout = 20);
+TestSuite(buffer, .timeout = 100);
 
 #define EXPECT_BYTES(buffer, literal)                                                              \
 	cr_expect(span_equals(buffer_span(&(buffer)), SPAN(literal)), "got %.*s",                  \

@@ -4,7 +4,7 @@
 #define SYNCDOC_SOURCE_DIR NULL
 #endif
 
-TestSuite(config, .timeout = 20);
+TestSuite(config, .timeout = 100);
 
 #define EXPECT_NUMBER(field, number) cr_expect_eq(config->field, number, #field)
 #define EXPECT_TEXT(field, text) cr_expect_str_eq(config->field, text, #field)

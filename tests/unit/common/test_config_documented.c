@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <ctype.h>
 
-TestSuite(config_documented, .timeout = 20);
+TestSuite(config_documented, .timeout = 100);
 
 static struct buffer file;
 

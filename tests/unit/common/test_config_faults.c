@@ -2,7 +2,7 @@
  */
 #include "config_fixture.h"
 
-TestSuite(config_faults, .timeout = 20);
+TestSuite(config_faults, .timeout = 100);
 
 struct fault {
 	const char *text, *expected;

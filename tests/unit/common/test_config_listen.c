@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-TestSuite(config_listen, .timeout = 20);
+TestSuite(config_listen, .timeout = 100);
 
 Test(config_listen, listen_texts_become_addresses)
 {

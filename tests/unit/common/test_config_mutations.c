@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-TestSuite(config_mutations, .timeout = 60);
+TestSuite(config_mutations, .timeout = 100);
 
 static const char seed_file[] = "# x\nlisten = {\"127.0.0.1:80\", '[::1]:81'} // y\nworkers = 2 /* "
 				"z\n */\nredis {\n\turl = \"unix:///a_b\\\"\"\n"

@@ -6,7 +6,7 @@
 
 #include "config_table.h"
 
-TestSuite(config_print, .timeout = 30);
+TestSuite(config_print, .timeout = 100);
 
 static uint64_t random_state;
 

@@ -1,6 +1,6 @@
 #include "config_fixture.h"
 
-TestSuite(config_reload, .timeout = 20);
+TestSuite(config_reload, .timeout = 100);
 
 static void collect(const char *key, void *arg)
 {

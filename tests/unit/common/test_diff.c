@@ -2,7 +2,7 @@
  * with the client. */
 #include "diff_helpers.h"
 
-TestSuite(diff, .timeout = 20);
+TestSuite(diff, .timeout = 100);
 
 #define PAIRS 5000
 

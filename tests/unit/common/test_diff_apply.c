@@ -2,7 +2,7 @@
  * client. */
 #include "diff_helpers.h"
 
-TestSuite(diff_apply, .timeout = 20);
+TestSuite(diff_apply, .timeout = 100);
 
 /* Revisions 2^53+1, 2^53 as a double, 2^53: each equals the next, the first not the last. A history
  * of them must still go back to what was before. */

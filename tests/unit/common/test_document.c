@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(document, .timeout = 10);
+TestSuite(document, .timeout = 100);
 
 #define PLAIN                                                                                      \
 	"{\"revision\":7,\"updatedAt\":1700000000123,\"createdAt\":1600000000000,"                 \
@@ -340,4 +340,25 @@ Test(document, a_document_lives_until_it_is_deleted_or_its_time_has_come)
 	cr_assert_not(document_is_expired(&document, 100));
 	cr_assert_not(document_is_living(&document, 99));
 	cr_assert_not(document_is_living(&(struct document){0}, 0));
+}
+
+Test(document, a_text_is_what_is_formatted)
+{
+	struct document document = {
+		.revision = UINT64_MAX,
+		.updated_at_ms = INT64_MAX,
+		.created_at_ms = INT64_MAX,
+		.expires_at_ms = INT64_MAX,
+		.deleted = true,
+		.service = SPAN("s"),
+		.id = SPAN("i"),
+		.data = SPAN("{\"a\":[1]}"),
+	};
+	struct buffer formatted = {0};
+	struct text *text = document_text(&document);
+
+	document_format(&formatted, &document);
+	cr_expect(span_equals(text_span(text), buffer_span(&formatted)));
+	buffer_fini(&formatted);
+	text_put(text);
 }

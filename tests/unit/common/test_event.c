@@ -1,6 +1,6 @@
 #include "event_sample.h"
 
-TestSuite(event, .timeout = 30);
+TestSuite(event, .timeout = 100);
 
 /* `text` with the first `from` in it replaced. */
 static struct span replaced(struct buffer *buffer, const char *text, const char *from,

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(event_notice, .timeout = 10);
+TestSuite(event_notice, .timeout = 100);
 
 #define TEXT "{\"type\":\"resync\",\"topic\":\"sync.*.*\",\"reason\":\"gap\"}"
 

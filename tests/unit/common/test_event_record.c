@@ -4,7 +4,7 @@
 
 #include "hash.h"
 
-TestSuite(event_record, .timeout = 30);
+TestSuite(event_record, .timeout = 100);
 
 #define POSITION "0123abcd-42"
 #define PREFIX BEFORE ",\"position\":\"" POSITION "\"" AFTER

@@ -2,7 +2,7 @@
 #include "hash.h"
 #include <criterion/criterion.h>
 
-TestSuite(hash, .timeout = 20);
+TestSuite(hash, .timeout = 100);
 
 static int compare_u64(const void *a, const void *b)
 {

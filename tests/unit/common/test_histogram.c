@@ -1,7 +1,7 @@
 #include "histogram.h"
 #include <criterion/criterion.h>
 
-TestSuite(histogram, .timeout = 20);
+TestSuite(histogram, .timeout = 100);
 
 static struct histogram histogram;
 

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(history_op, .timeout = 10);
+TestSuite(history_op, .timeout = 100);
 
 static int event_of(struct span op, enum history_before before)
 {

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(inherit, .timeout = 20);
+TestSuite(inherit, .timeout = 100);
 
 static struct inherit inherit;
 

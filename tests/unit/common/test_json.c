@@ -2,7 +2,7 @@
  * byte. */
 #include "parse_exactly.h"
 
-TestSuite(json, .timeout = 20);
+TestSuite(json, .timeout = 100);
 
 #define DEPTH 32
 

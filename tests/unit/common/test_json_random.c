@@ -9,7 +9,7 @@
 #include <json-c/json.h>
 #undef json_type
 
-TestSuite(json_random, .timeout = 60);
+TestSuite(json_random, .timeout = 100);
 
 static void expect_tokens(const struct random_tokens *g, const struct json *doc)
 {

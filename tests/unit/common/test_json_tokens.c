@@ -1,7 +1,7 @@
 /* test_json_tokens.c — what the strict scanner says of a text: tokens, duplicate names, UTF-8. */
 #include "parse_exactly.h"
 
-TestSuite(json_tokens, .timeout = 20);
+TestSuite(json_tokens, .timeout = 100);
 
 #define DEPTH 32
 

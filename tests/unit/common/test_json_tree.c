@@ -4,7 +4,7 @@
 #include "random_json.h"
 #include <criterion/criterion.h>
 
-TestSuite(json_tree, .timeout = 20);
+TestSuite(json_tree, .timeout = 100);
 
 #define ELEMENTS 3000
 

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <locale.h>
 
-TestSuite(json_value, .timeout = 20);
+TestSuite(json_value, .timeout = 100);
 
 static struct json parsed(struct span text)
 {

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(keys, .timeout = 10);
+TestSuite(keys, .timeout = 100);
 
 #define KEY_IS(call, text)                                                                         \
 	do {                                                                                       \

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-TestSuite(log, .init = init, .fini = fini, .timeout = 20);
+TestSuite(log, .init = init, .fini = fini, .timeout = 100);
 
 Test(log, text_line_has_time_process_pid_level_and_message)
 {

@@ -1,6 +1,6 @@
 #include "log_fixture.h"
 
-TestSuite(log_limit, .init = init, .fini = fini, .timeout = 20);
+TestSuite(log_limit, .init = init, .fini = fini, .timeout = 100);
 
 Test(log_limit, first_is_allowed_and_the_next_held_back)
 {

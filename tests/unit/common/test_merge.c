@@ -4,7 +4,7 @@
 #include "random_json.h"
 #include <criterion/criterion.h>
 
-TestSuite(merge, .timeout = 10);
+TestSuite(merge, .timeout = 100);
 
 #define DOCUMENTS 4000
 

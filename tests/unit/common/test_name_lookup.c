@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 
-TestSuite(name_lookup, .timeout = 30);
+TestSuite(name_lookup, .timeout = 100);
 
 #define TIMEOUT_MS 2000
 #define SHORT_MS 200

@@ -2,7 +2,7 @@
  * patches. */
 #include "patch_helpers.h"
 
-TestSuite(patch, .timeout = 10);
+TestSuite(patch, .timeout = 100);
 
 struct row {
 	const char *document;

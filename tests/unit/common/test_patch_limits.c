@@ -3,7 +3,7 @@
 #include "patch_helpers.h"
 #include <sys/resource.h>
 
-TestSuite(patch_limits, .timeout = 10);
+TestSuite(patch_limits, .timeout = 100);
 
 /* Documents of exactly the limit pass; spaces in the request do not count. */
 Test(patch_limits, the_result_has_at_most_size_max_bytes)

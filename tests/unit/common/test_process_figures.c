@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-TestSuite(process_figures, .timeout = 20);
+TestSuite(process_figures, .timeout = 100);
 
 Test(process_figures, descriptors_are_counted)
 {

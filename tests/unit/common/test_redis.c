@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-TestSuite(redis, .timeout = 40);
+TestSuite(redis, .timeout = 100);
 
-#define TIMEOUT_MS 2000
+#define TIMEOUT_MS 30000 /* not to be met, however long the machine stands still */
 #define SHORT_MS 250
 
 /* Everything a test learns from callbacks. */
@@ -18,6 +18,7 @@ struct seen {
 	struct redis_fixture fixture;
 	struct redis *redis;
 	int ready, lost, answered, pushed, loading;
+	int lost_before_answer; /* of the last one */
 	char reason[320];
 	int64_t retry_ms;
 	int error;            /* of the last answer */
@@ -31,6 +32,7 @@ static void on_answer(const redisReply *reply, int error, void *arg)
 {
 	struct seen *seen = arg;
 	seen->error = error;
+	seen->lost_before_answer = seen->lost;
 	cr_assert_eq(reply == NULL, error != 0);
 	if (reply && reply->type == REDIS_REPLY_INTEGER)
 		snprintf(seen->reply, sizeof(seen->reply), "%lld", reply->integer);
@@ -310,7 +312,7 @@ Test(redis, without_a_server_a_command_ends_at_its_deadline_as_never_sent)
 	until_answered(&seen, 1);
 	double took = ev_time() - start;
 	cr_assert_eq(seen.error, -ENOTCONN);
-	cr_assert(took > 0.2 && took < 2, "%f s", took);
+	cr_assert(took > 0.2 && took < 20, "%f s", took);
 	cr_assert_geq(seen.lost, 1);
 	cr_assert_eq(seen.answered, 1);
 	close_all(&seen);
@@ -369,16 +371,19 @@ Test(redis, a_stalled_server_misses_the_deadline_and_is_left_after_two)
 	struct seen seen = {0};
 	open_with(&seen, NULL, SHORT_MS);
 	until_ready(&seen, 1);
+	/* A busy machine may have needed more than one attempt. */
+	int lost = seen.lost, ready = seen.ready;
+	uint64_t reconnects = redis_reconnects(seen.redis);
 	fixture_signal(&seen.fixture, SIGSTOP);
 	ask(&seen, "PING", NULL, NULL);
 	until_answered(&seen, 1);
 	cr_assert_eq(seen.error, -ETIMEDOUT);
-	cr_assert_eq(seen.lost, 0);
-	fixture_run_until(&seen.fixture, &seen.lost, 1);
+	cr_assert_eq(seen.lost_before_answer, lost);
+	fixture_run_until(&seen.fixture, &seen.lost, lost + 1);
 	cr_assert_str_eq(seen.reason, "no reply for two timeouts");
 	fixture_signal(&seen.fixture, SIGCONT);
-	until_ready(&seen, 2);
-	cr_assert_eq(redis_reconnects(seen.redis), 1);
+	until_ready(&seen, ready + 1);
+	cr_assert_eq(redis_reconnects(seen.redis), reconnects + 1);
 	cr_assert_eq(seen.answered, 1);
 	ask(&seen, "ECHO", "again", NULL);
 	until_answered(&seen, 2);
@@ -402,7 +407,7 @@ Test(redis, a_stalled_server_does_not_keep_an_attempt_to_connect_for_ever)
 Test(redis, a_late_reply_is_dropped_and_the_next_command_gets_its_own)
 {
 	struct seen seen = {0};
-	open_with(&seen, NULL, 400);
+	open_with(&seen, NULL, 2000);
 	until_ready(&seen, 1);
 	fixture_signal(&seen.fixture, SIGSTOP);
 	ask(&seen, "ECHO", "late", NULL);
@@ -419,7 +424,7 @@ Test(redis, a_late_reply_is_dropped_and_the_next_command_gets_its_own)
 Test(redis, a_killed_server_resets_what_was_sent_and_what_waits_goes_out_when_it_is_back)
 {
 	struct seen seen = {0};
-	open_with(&seen, NULL, 5000);
+	open_with(&seen, NULL, TIMEOUT_MS);
 	until_ready(&seen, 1);
 	fixture_signal(&seen.fixture, SIGSTOP);
 	ask(&seen, "PING", NULL, NULL);

@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(redis_dial, .timeout = 40);
+TestSuite(redis_dial, .timeout = 100);
 
 #define TIMEOUT_MS 1000
 

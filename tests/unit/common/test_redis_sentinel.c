@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(redis_sentinel, .timeout = 10);
+TestSuite(redis_sentinel, .timeout = 100);
 
 Test(redis_sentinel, a_switch_of_our_primary_is_read)
 {

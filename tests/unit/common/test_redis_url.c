@@ -7,7 +7,7 @@
 #include <criterion/criterion.h>
 #include <hiredis/hiredis.h>
 
-TestSuite(redis_url, .timeout = 20);
+TestSuite(redis_url, .timeout = 100);
 
 Test(redis_url, urls_are_taken_apart)
 {

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(rights, .timeout = 20);
+TestSuite(rights, .timeout = 100);
 
 static int compile(const char *claim, struct rights **ret, const char **ret_reason)
 {

@@ -10,7 +10,7 @@ static void fini(void)
 	image_fini(&image);
 }
 
-TestSuite(ring, .fini = fini, .timeout = 20);
+TestSuite(ring, .fini = fini, .timeout = 100);
 
 Test(ring, published_record_is_read_with_its_type)
 {

@@ -29,7 +29,7 @@ static void expect_bad(enum ring_answer answer)
 	cr_assert_eq(ring_read(&image.reader, &image.out, &image.type), RING_EMPTY);
 }
 
-TestSuite(ring_hostile, .init = init, .fini = fini, .timeout = 20);
+TestSuite(ring_hostile, .init = init, .fini = fini, .timeout = 100);
 
 Test(ring_hostile, header_of_zeros)
 {

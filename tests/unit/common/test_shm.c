@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(shm, .timeout = 20);
+TestSuite(shm, .timeout = 100);
 
 static int create(size_t len)
 {

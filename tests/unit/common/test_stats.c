@@ -1,7 +1,7 @@
 #include "stats.h"
 #include <criterion/criterion.h>
 
-TestSuite(stats, .timeout = 20);
+TestSuite(stats, .timeout = 100);
 
 static struct slot slot;
 

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(store, .timeout = 40);
+TestSuite(store, .timeout = 100);
 
 /* A field of the history entry of a revision; "" if it has none. */
 static const char *history_field(struct store_fixture *f, unsigned revision, const char *name)

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(store_encodings, .timeout = 40);
+TestSuite(store_encodings, .timeout = 100);
 
 Test(store_encodings, auto_finds_out_what_the_server_can)
 {

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
-TestSuite(store_faults, .timeout = 40);
+TestSuite(store_faults, .timeout = 100);
 
 STORE_TEST(store_faults, scripts_come_back_after_a_script_flush)
 {
@@ -79,9 +79,9 @@ STORE_TEST(store_faults, a_read_only_server_refuses_writes_as_surely_not_done)
 STORE_TEST(store_faults, a_stalled_server_makes_a_write_unknown_and_a_read_try_again)
 {
 	struct writer a = {.id = SPAN("a")}, first = {.id = SPAN("first")};
-	f->config.redis_timeout_ms = 200;
-	store_fixture_open_again(f);
 	store_fixture_write(f, &first, "create", "{}", 1); /* the server knows the script */
+	f->config.redis_timeout_ms = 1000;
+	store_fixture_open_again(f);
 	fixture_signal(&f->redis, SIGSTOP);
 	store_fixture_write_begin(f, &a, "create", "{}", 1);
 	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
@@ -91,7 +91,7 @@ STORE_TEST(store_faults, a_stalled_server_makes_a_write_unknown_and_a_read_try_a
 	cr_assert_eq(f->error, -EAGAIN);
 	fixture_signal(&f->redis, SIGCONT);
 	/* The write was in the socket. */
-	for (int i = 0; i < 400 && !store_is_ready(f->store); i++)
+	for (int i = 0; i < 6000 && !store_is_ready(f->store); i++)
 		fixture_run_for(&f->redis, 5);
 	cr_assert(store_fixture_find(f, "req-a-1"));
 	cr_assert_eq(f->found.revision, 1);

@@ -4,7 +4,7 @@
 #include "store_history.h"
 #include <criterion/criterion.h>
 
-TestSuite(store_history, .timeout = 40);
+TestSuite(store_history, .timeout = 100);
 
 #define ALL ((struct store_history_query){.count = 100, .bytes = 1 << 20})
 

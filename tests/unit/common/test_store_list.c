@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
-TestSuite(store_list, .timeout = 40);
+TestSuite(store_list, .timeout = 100);
 
 static const struct store_list_query newest = {.order = STORE_ORDER_UPDATED, .page_size = 2};
 static const struct store_list_query by_id = {.order = STORE_ORDER_ID, .page_size = 2};

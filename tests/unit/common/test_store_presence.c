@@ -36,7 +36,7 @@ static void end(void)
 	store_fixture_close(&fixture);
 }
 
-TestSuite(store_presence, .init = begin, .fini = end, .timeout = 40);
+TestSuite(store_presence, .init = begin, .fini = end, .timeout = 100);
 
 static void on_answer(int error, const struct store_presence_result *result, void *arg)
 {

@@ -4,7 +4,7 @@
 #include "store_fixture.h"
 #include <criterion/criterion.h>
 
-TestSuite(store_since, .timeout = 40);
+TestSuite(store_since, .timeout = 100);
 
 /* What the last call gave: "session:b session:a". */
 static struct {

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(supervisor_page, .timeout = 20);
+TestSuite(supervisor_page, .timeout = 100);
 
 #define WORKERS 3
 

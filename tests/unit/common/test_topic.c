@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(topic, .timeout = 10);
+TestSuite(topic, .timeout = 100);
 
 static int parse(const char *text, struct topic *ret)
 {

@@ -19,7 +19,7 @@ static void fini(void)
 	ws_deflate_destroy(deflate_states);
 }
 
-TestSuite(ws_deflate, .init = init, .fini = fini, .timeout = 60);
+TestSuite(ws_deflate, .init = init, .fini = fini, .timeout = 100);
 
 /* A text that compresses about as JSON does. */
 static struct buffer text_of(size_t len)

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(ws_extension, .timeout = 20);
+TestSuite(ws_extension, .timeout = 100);
 
 #define PD "permessage-deflate"
 

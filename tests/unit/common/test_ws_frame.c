@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(ws_frame, .timeout = 10);
+TestSuite(ws_frame, .timeout = 100);
 
 Test(ws_frame, a_header_uses_the_shortest_length_there_is)
 {

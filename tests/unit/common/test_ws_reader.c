@@ -1,6 +1,6 @@
 #include "ws_client.h"
 
-TestSuite(ws_reader, .timeout = 60);
+TestSuite(ws_reader, .timeout = 100);
 
 #define MESSAGE_MAX 100000
 

@@ -3,7 +3,7 @@
 
 #include "utf8.h"
 
-TestSuite(ws_reader_utf8, .timeout = 60);
+TestSuite(ws_reader_utf8, .timeout = 100);
 
 #define MESSAGE_MAX 100000
 

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(arguments, .timeout = 10);
+TestSuite(arguments, .timeout = 100);
 
 static struct arguments arguments;
 static struct buffer error;
@@ -126,7 +126,7 @@ Test(arguments, times_have_up_to_three_decimals)
 }
 
 /* Every name leads to itself, and every name with one slip in it to some name. */
-Test(verb_table, slips_find_their_verb, .timeout = 10)
+Test(verb_table, slips_find_their_verb, .timeout = 100)
 {
 	for (unsigned i = 0; i < VERB_ID_COUNT; i++) {
 		const char *name = verb_rows[i].name;
@@ -143,7 +143,7 @@ Test(verb_table, slips_find_their_verb, .timeout = 10)
 	cr_assert_null(verb_suggest("a-word-that-is-longer-than-all-the-names-there-are"));
 }
 
-Test(verb_table, rows_are_whole, .timeout = 10)
+Test(verb_table, rows_are_whole, .timeout = 100)
 {
 	for (unsigned i = 0; i < OPTION_ID_COUNT; i++) {
 		const struct option_row *row = &option_rows[i];

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(http_reply, .timeout = 10);
+TestSuite(http_reply, .timeout = 100);
 
 /* Feeds pieces of `piece` bytes; *ret_used: how many were taken in all. */
 static int feed(struct http_reply *reply, struct span bytes, size_t piece, size_t *ret_used)

@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(output, .timeout = 10);
+TestSuite(output, .timeout = 100);
 
 static struct buffer text;
 
@@ -115,7 +115,7 @@ Test(output, columns_are_as_wide_as_they_must)
 	table_fini(&table);
 }
 
-Test(client, statuses_have_their_exit_codes, .timeout = 10)
+Test(client, statuses_have_their_exit_codes, .timeout = 100)
 {
 	static const struct {
 		int status;

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(rates, .timeout = 10);
+TestSuite(rates, .timeout = 100);
 
 static struct rates_look before, now; /* too large for the stack */
 static struct json json;

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(server_url, .timeout = 10);
+TestSuite(server_url, .timeout = 100);
 
 static struct server_url url;
 

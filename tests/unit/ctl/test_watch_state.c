@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(watch_state, .timeout = 10);
+TestSuite(watch_state, .timeout = 100);
 
 static struct watch_state watch;
 

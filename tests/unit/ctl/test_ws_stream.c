@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(ws_stream, .timeout = 10);
+TestSuite(ws_stream, .timeout = 100);
 
 Test(ws_stream, what_it_sends_the_server_reads)
 {

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(backoff, .timeout = 10);
+TestSuite(backoff, .timeout = 100);
 
 Test(backoff, the_first_death_is_followed_at_once)
 {

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(child_table, .timeout = 10);
+TestSuite(child_table, .timeout = 100);
 
 #define SLOTS 8
 

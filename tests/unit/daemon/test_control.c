@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-TestSuite(control, .timeout = 20);
+TestSuite(control, .timeout = 100);
 
 static struct ev_loop *loop;
 static struct control *control;

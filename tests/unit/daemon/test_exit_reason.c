@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(exit_reason, .timeout = 10);
+TestSuite(exit_reason, .timeout = 100);
 
 static int status_of_child(int signal_number, int exit_status)
 {

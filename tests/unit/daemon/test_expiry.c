@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(expiry, .timeout = 10);
+TestSuite(expiry, .timeout = 100);
 
 Test(expiry, it_sleeps_until_the_next_is_due_but_never_long)
 {

@@ -80,7 +80,7 @@ static void end(void)
 	publisher_fini(&publisher);
 }
 
-TestSuite(feed, .init = begin, .fini = end, .timeout = 10);
+TestSuite(feed, .init = begin, .fini = end, .timeout = 100);
 
 static void expect_nothing(void)
 {

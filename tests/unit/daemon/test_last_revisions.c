@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(last_revisions, .timeout = 10);
+TestSuite(last_revisions, .timeout = 100);
 
 static struct last_revisions *table;
 

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-TestSuite(listeners, .timeout = 10);
+TestSuite(listeners, .timeout = 100);
 
 static char directory[] = "/tmp/syncdoc-listeners-XXXXXX";
 static char path[64], text[80], error[256];

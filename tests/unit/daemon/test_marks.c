@@ -27,7 +27,7 @@ static void end(void)
 	publisher_fini(&publisher);
 }
 
-TestSuite(marks, .init = begin, .fini = end, .timeout = 10);
+TestSuite(marks, .init = begin, .fini = end, .timeout = 100);
 
 /* Reads one record and compares; SPAN_NONE: there is none. */
 static void expect_mark(struct span position)

@@ -7,7 +7,7 @@
 #define ADDED(n) SPAN("{\"added\":{\"m" #n "\":" #n "},\"removed\":{},\"changed\":{}}")
 #define EMPTY SPAN("{\"added\":{},\"removed\":{},\"changed\":{}}")
 
-TestSuite(missed, .timeout = 10);
+TestSuite(missed, .timeout = 100);
 
 /* Revision n was made at 100 × n, with sequence 10 × n; it added member m<n>. Revision 5 deleted, 6
  * restored. */

@@ -6,7 +6,7 @@
 #include <getopt.h>
 
 /* What is refused goes to stderr; it is not this suite's output. */
-TestSuite(options, .init = cr_redirect_stderr, .timeout = 10);
+TestSuite(options, .init = cr_redirect_stderr, .timeout = 100);
 
 static int parse(struct options *ret, int argc, const char *const *argv)
 {

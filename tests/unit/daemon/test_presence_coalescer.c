@@ -20,7 +20,7 @@ static void end(void)
 	buffer_fini(&texts);
 }
 
-TestSuite(presence_coalescer, .init = begin, .fini = end, .timeout = 20);
+TestSuite(presence_coalescer, .init = begin, .fini = end, .timeout = 100);
 
 static int add_to(const char *id, const char *joined, const char *updated, const char *left,
 		  unsigned count)

@@ -39,7 +39,7 @@ static void end(void)
 	publisher_fini(&publisher);
 }
 
-TestSuite(presence_feed, .init = begin, .fini = end, .timeout = 10);
+TestSuite(presence_feed, .init = begin, .fini = end, .timeout = 100);
 
 static struct event_record next_record(void)
 {

@@ -4,7 +4,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(upstream, .timeout = 10);
+TestSuite(upstream, .timeout = 100);
 
 static const char *describe(const char *url)
 {

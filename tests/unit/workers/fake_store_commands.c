@@ -40,6 +40,13 @@ static void check_batch(const struct store_batch *batch)
 			cr_assert_not(span_equals(batch->revisions[other].key, revision->key));
 	}
 	cr_assert_eq(batch->final.updated_at_ms, before_ms);
+	if (batch->envelope.len) {
+		struct buffer formatted = {0};
+
+		document_format(&formatted, &batch->final);
+		cr_assert(span_equals(batch->envelope, buffer_span(&formatted)));
+		buffer_fini(&formatted);
+	}
 	json_fini(&scratch);
 }
 

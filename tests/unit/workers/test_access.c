@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(access, .timeout = 20);
+TestSuite(access, .timeout = 100);
 
 static struct principal *principal_of(const char *claim)
 {

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(access_log, .timeout = 20);
+TestSuite(access_log, .timeout = 100);
 
 static void expect(const char *target, const char *path)
 {

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <sys/un.h>
 
-TestSuite(address_count, .timeout = 30);
+TestSuite(address_count, .timeout = 100);
 
 static struct in6_addr v4(const char *text)
 {

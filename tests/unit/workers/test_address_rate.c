@@ -4,7 +4,7 @@
 #include "address.h"
 #include "address_rate.h"
 
-TestSuite(address_rate, .timeout = 30);
+TestSuite(address_rate, .timeout = 100);
 
 static struct in6_addr numbered(unsigned number)
 {

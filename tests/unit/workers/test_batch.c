@@ -3,7 +3,7 @@
 #include "../common/random.h"
 #include "batch.h"
 
-TestSuite(batch, .timeout = 30);
+TestSuite(batch, .timeout = 100);
 
 #define IOV_MAX_HERE 64
 

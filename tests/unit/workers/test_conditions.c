@@ -2,7 +2,7 @@
 
 #include "conditions.h"
 
-TestSuite(conditions, .timeout = 20);
+TestSuite(conditions, .timeout = 100);
 
 static struct tag_condition parse(const char *header, bool weak_matches)
 {

@@ -4,7 +4,7 @@
 
 #define EPOCH 1
 
-TestSuite(conflation, .timeout = 20);
+TestSuite(conflation, .timeout = 100);
 
 static size_t held;
 

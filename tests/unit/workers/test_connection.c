@@ -9,7 +9,7 @@
 #define PONG_FRAME 0x8a
 #define SMALL_SNDBUF 1 /* the kernel takes its least: some KiB */
 
-TestSuite(connection, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+TestSuite(connection, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {
@@ -208,8 +208,9 @@ Test(connection, bytes_behind_the_handshake_are_the_first_input)
 	peer_frame(&bytes, TEXT_FRAME, SPAN("{\"type\":\"ping\",\"id\":1}"));
 	peer_frame(&bytes, TEXT_FRAME, SPAN("{\"type\":\"ping\",\"id\":2}"));
 	peer.fd = fds[1];
-	websockets_add(set(), fds[0], NULL, &address, AUDIENCE_PLAIN, NULL,
-		       span_of(bytes.at, bytes.len - 3));
+	const struct connection_socket socket = {.fd = fds[0],
+						 .unread = span_of(bytes.at, bytes.len - 3)};
+	websockets_add(set(), &socket, &address, AUDIENCE_PLAIN, NULL);
 	peer_send_bytes(&peer, span_of(bytes.at + bytes.len - 3, 3));
 	peer_expect_part(&peer, "\"welcome\"");
 	peer_expect(&peer, "{\"type\":\"pong\",\"id\":1}");

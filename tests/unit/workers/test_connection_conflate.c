@@ -7,7 +7,7 @@
 #define QUEUE 16384
 #define DOCUMENTS 5
 
-TestSuite(connection_conflate, .init = fixture_init, .fini = fixture_fini, .timeout = 30);
+TestSuite(connection_conflate, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {

@@ -6,7 +6,7 @@
 #define PING_FRAME 0x89
 #define SMALL_SNDBUF 1 /* the kernel takes its least: some KiB */
 
-TestSuite(connection_send, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+TestSuite(connection_send, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {

@@ -4,7 +4,7 @@
 #include "connections.h"
 #include "principal.h"
 
-TestSuite(connections, .timeout = 20);
+TestSuite(connections, .timeout = 100);
 
 #define ALL 500
 

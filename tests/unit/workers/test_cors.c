@@ -2,7 +2,7 @@
 
 #include "cors.h"
 
-TestSuite(cors, .timeout = 20);
+TestSuite(cors, .timeout = 100);
 
 static bool allowed(const char *listed, const char *origin, const char *host)
 {

@@ -3,7 +3,7 @@
 
 #include "deadline.h"
 
-TestSuite(deadline, .timeout = 10);
+TestSuite(deadline, .timeout = 100);
 
 struct waiting {
 	struct deadline deadline;

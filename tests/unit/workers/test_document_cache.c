@@ -5,7 +5,7 @@
 
 #define SEED UINT64_C(0x5eed)
 
-TestSuite(document_cache, .timeout = 30);
+TestSuite(document_cache, .timeout = 100);
 
 /* Owns its data: ends with revision_fini(). */
 static struct revision revision_of(uint64_t number, size_t len)

@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-TestSuite(fanout, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+TestSuite(fanout, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {

@@ -2,7 +2,7 @@
 
 #include "host_check.h"
 
-TestSuite(host_check, .timeout = 20);
+TestSuite(host_check, .timeout = 100);
 
 static bool allows(const char *listen, const char *host)
 {

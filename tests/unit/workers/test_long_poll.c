@@ -2,7 +2,7 @@
 
 #include "long_poll.h"
 
-TestSuite(long_poll, .timeout = 20);
+TestSuite(long_poll, .timeout = 100);
 
 Test(long_poll, wait_is_one_to_sixty_seconds)
 {

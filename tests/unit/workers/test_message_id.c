@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(message_id, .timeout = 10);
+TestSuite(message_id, .timeout = 100);
 
 static void finds(const char *text, const char *id)
 {

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(metrics, .timeout = 20);
+TestSuite(metrics, .timeout = 100);
 
 #define WORKERS 2
 

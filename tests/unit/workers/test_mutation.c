@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(mutation, .timeout = 30);
+TestSuite(mutation, .timeout = 100);
 
 static const struct mutation_limits limits = {.size_max = 200, .depth_max = 5};
 

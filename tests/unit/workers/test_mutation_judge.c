@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(mutation_judge, .timeout = 30);
+TestSuite(mutation_judge, .timeout = 100);
 
 enum tags { NO_TAG, ANY, ITS, OTHER };
 

@@ -7,7 +7,7 @@
 #define NOW_MS INT64_C(1760000001000)
 #define CREATED_MS INT64_C(1750000000000)
 
-TestSuite(mutation_restore, .timeout = 20);
+TestSuite(mutation_restore, .timeout = 100);
 
 static const struct mutation_limits limits = {.size_max = 100, .depth_max = 3};
 

@@ -5,7 +5,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(mutation_scratch, .timeout = 30);
+TestSuite(mutation_scratch, .timeout = 100);
 
 static struct mutation_scratch scratch;
 static const struct mutation_limits wide = {.size_max = 1 << 20, .depth_max = 64};

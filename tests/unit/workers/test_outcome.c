@@ -2,7 +2,7 @@
 
 #include "outcome.h"
 
-TestSuite(outcome, .timeout = 20);
+TestSuite(outcome, .timeout = 100);
 
 static void expect_members(const struct outcome *outcome, bool with_document, const char *expected)
 {
@@ -117,4 +117,22 @@ Test(outcome, envelope_of_a_success_is_no_member_of_an_error)
 	struct outcome outcome = {.status = 200, .envelope = SPAN("{}")};
 
 	expect_members(&outcome, true, "");
+}
+
+Test(outcome, what_is_concealed_is_in_no_text_either)
+{
+	static const char stored[] =
+		"{\"revision\":7,\"updatedAt\":2,\"createdAt\":1,\"service\":\"s\","
+		"\"id\":\"i\",\"data\":{\"secret\":1}}";
+	struct text *text = text_create(SPAN(stored));
+	struct outcome outcome = {.status = 200, .envelope = text_span(text), .text = text};
+	struct buffer head = {0};
+
+	outcome_conceal(&outcome, &head);
+	cr_expect_null(outcome.text);
+	cr_expect(span_equals(outcome.envelope,
+			      SPAN("{\"revision\":7,\"updatedAt\":2,\"createdAt\":1,"
+				   "\"service\":\"s\",\"id\":\"i\"}")));
+	buffer_fini(&head);
+	text_put(text);
 }

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(position, .timeout = 10);
+TestSuite(position, .timeout = 100);
 
 Test(position, is_a_run_and_a_sequence)
 {

@@ -7,7 +7,7 @@ static void open_all(void)
 	fixture_init();
 }
 
-TestSuite(replay, .init = open_all, .fini = fixture_fini, .timeout = 20);
+TestSuite(replay, .init = open_all, .fini = fixture_fini, .timeout = 100);
 
 Test(replay, events_wait_for_the_snapshot_and_those_it_has_are_dropped)
 {

@@ -12,7 +12,7 @@ static void open_all(void)
 	fixture_init();
 }
 
-TestSuite(replay_modes, .init = open_all, .fini = fixture_fini, .timeout = 20);
+TestSuite(replay_modes, .init = open_all, .fini = fixture_fini, .timeout = 100);
 
 /* A client has an older subscription of topic sync.s.`event` in the mode full. */
 static struct peer start_with_full(const char *event)

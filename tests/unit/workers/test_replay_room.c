@@ -11,7 +11,7 @@ static void open_all(void)
 	store.pad = PAD;
 }
 
-TestSuite(replay_room, .init = open_all, .fini = fixture_fini, .timeout = 20);
+TestSuite(replay_room, .init = open_all, .fini = fixture_fini, .timeout = 100);
 
 static void publish_large(const char *id, uint64_t revision)
 {

@@ -6,7 +6,7 @@
 #include "media_type.h"
 #include "target.h"
 
-TestSuite(request, .timeout = 20);
+TestSuite(request, .timeout = 100);
 
 static char memory[65536];
 

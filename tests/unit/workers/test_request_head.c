@@ -5,7 +5,7 @@
 
 #include "request_head.h"
 
-TestSuite(request_head, .timeout = 20);
+TestSuite(request_head, .timeout = 100);
 
 static char memory[4096];
 static size_t memory_len;

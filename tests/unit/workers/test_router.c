@@ -2,7 +2,7 @@
 
 #include "router.h"
 
-TestSuite(router, .timeout = 20);
+TestSuite(router, .timeout = 100);
 
 static struct span service, id, member;
 static char memory[1024];

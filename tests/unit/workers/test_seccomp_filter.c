@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-TestSuite(seccomp_filter, .timeout = 30);
+TestSuite(seccomp_filter, .timeout = 100);
 
 #define NO_FILTER 254
 

@@ -5,7 +5,7 @@
 #include "ws_frame.h"
 #include <criterion/criterion.h>
 
-TestSuite(send_queue, .timeout = 20);
+TestSuite(send_queue, .timeout = 100);
 
 /* Takes `most` bytes out of the queue, as a socket would. */
 static size_t take(struct send_queue *queue, struct buffer *ret, size_t most)

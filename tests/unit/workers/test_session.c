@@ -7,7 +7,7 @@
 
 #define PING_FRAME 0x89
 
-TestSuite(session, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+TestSuite(session, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {
@@ -53,8 +53,9 @@ Test(session, welcome_says_what_a_client_must_know)
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	peer.fd = fds[1];
+	const struct connection_socket socket = {.fd = fds[0]};
 	struct connection *connection =
-		websockets_add(set(), fds[0], NULL, &address, AUDIENCE_PLAIN, NULL, SPAN_NONE);
+		websockets_add(set(), &socket, &address, AUDIENCE_PLAIN, NULL);
 	snprintf(text, sizeof(text),
 		 "{\"type\":\"welcome\",\"connectionId\":\"%.16s\",\"server\":\"syncdoc/%s\","
 		 "\"pingInterval\":25000,\"maxMessage\":8192}",

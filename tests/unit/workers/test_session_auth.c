@@ -27,7 +27,7 @@ static void open_all(void)
 	fixture.worker.auth = auth_create(fixture.config, fixture.worker.slot);
 }
 
-TestSuite(session_auth, .init = open_all, .fini = fixture_fini, .timeout = 20);
+TestSuite(session_auth, .init = open_all, .fini = fixture_fini, .timeout = 100);
 
 static struct peer start(int sndbuf)
 {

@@ -4,7 +4,7 @@
 
 #define SUBSCRIBE(more) "{\"type\":\"subscribe\",\"topic\":\"sync.s.*\"" more "}"
 
-TestSuite(session_subscribe, .init = fixture_init, .fini = fixture_fini, .timeout = 20);
+TestSuite(session_subscribe, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {

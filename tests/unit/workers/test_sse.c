@@ -3,7 +3,7 @@
 #include "sse.h"
 #include "ws_frame.h"
 
-TestSuite(sse, .timeout = 20);
+TestSuite(sse, .timeout = 100);
 
 static void expect_text(const struct buffer *text, const char *expected)
 {

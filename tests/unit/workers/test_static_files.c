@@ -6,7 +6,7 @@
 #include "router.h"
 #include "static_files.h"
 
-TestSuite(static_files, .timeout = 20);
+TestSuite(static_files, .timeout = 100);
 
 static char memory[1024];
 

@@ -3,7 +3,7 @@
 
 #include <signal.h>
 
-TestSuite(subscriptions, .timeout = 60);
+TestSuite(subscriptions, .timeout = 100);
 
 /* The mode in which one subscription alone gets the event. */
 static unsigned alone(struct subscription_spec spec, struct event_record record)

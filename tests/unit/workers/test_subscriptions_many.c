@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-TestSuite(subscriptions_many, .timeout = 60);
+TestSuite(subscriptions_many, .timeout = 100);
 
 #define MANY 1000
 

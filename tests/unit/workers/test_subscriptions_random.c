@@ -3,7 +3,7 @@
 #include "../common/random.h"
 #include "subscriptions_fixture.h"
 
-TestSuite(subscriptions_random, .timeout = 60);
+TestSuite(subscriptions_random, .timeout = 100);
 
 #define MEMBERS 50
 #define LIMIT 9

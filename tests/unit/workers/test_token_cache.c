@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-TestSuite(token_cache, .timeout = 20);
+TestSuite(token_cache, .timeout = 100);
 
 static struct principal *create(int64_t ends_at_ms)
 {

@@ -11,7 +11,7 @@
 #define PEERS 12
 #define STEPS 6000
 
-TestSuite(websockets, .init = fixture_init, .fini = fixture_fini, .timeout = 60);
+TestSuite(websockets, .init = fixture_init, .fini = fixture_fini, .timeout = 100);
 
 static struct websockets *set(void)
 {
@@ -70,7 +70,8 @@ static void connect_peer(struct peer *peer, uint64_t dice)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
 	address.s6_addr[15] = dice >> 1 & 3;
 	peer->fd = fds[1];
-	websockets_add(set(), fds[0], NULL, &address, AUDIENCE_PLAIN, NULL, SPAN_NONE);
+	const struct connection_socket socket = {.fd = fds[0]};
+	websockets_add(set(), &socket, &address, AUDIENCE_PLAIN, NULL);
 }
 
 static void say_something(struct peer *peer, uint64_t dice)

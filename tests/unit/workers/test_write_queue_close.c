@@ -2,7 +2,7 @@
 
 #include "write_queue_fixture.h"
 
-TestSuite(write_queue_close, .timeout = 30, .init = fixture_init, .fini = fixture_fini);
+TestSuite(write_queue_close, .timeout = 100, .init = fixture_init, .fini = fixture_fini);
 
 static struct answer resubmitted;
 

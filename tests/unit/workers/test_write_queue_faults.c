@@ -3,7 +3,7 @@
 #include "../common/random.h"
 #include "write_queue_fixture.h"
 
-TestSuite(write_queue_faults, .timeout = 60, .init = fixture_init, .fini = fixture_fini);
+TestSuite(write_queue_faults, .timeout = 100, .init = fixture_init, .fini = fixture_fini);
 
 /* Turns the loop without blocking until the answer is there; fails after far too many turns. */
 static void run_until_answered(const struct answer *answer)

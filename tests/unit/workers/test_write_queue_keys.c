@@ -2,7 +2,7 @@
 
 #include "write_queue_fixture.h"
 
-TestSuite(write_queue_keys, .timeout = 30, .init = fixture_init, .fini = fixture_fini);
+TestSuite(write_queue_keys, .timeout = 100, .init = fixture_init, .fini = fixture_fini);
 
 static struct write_request keyed(struct write_request request, const char *key)
 {

@@ -35,7 +35,7 @@ static void large_init(void)
 	fake_store_deliver(fixture.store, FAKE_SYNC);
 }
 
-TestSuite(write_queue_large, .timeout = 30, .init = large_init, .fini = fixture_fini);
+TestSuite(write_queue_large, .timeout = 100, .init = large_init, .fini = fixture_fini);
 
 static void write_to(struct result *result, const char *id, enum write_kind kind, struct span data)
 {

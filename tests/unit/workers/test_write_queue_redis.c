@@ -6,7 +6,7 @@
 #include "write_queue.h"
 #include <time.h>
 
-TestSuite(write_queue_redis, .timeout = 30);
+TestSuite(write_queue_redis, .timeout = 100);
 
 struct answer {
 	int calls;

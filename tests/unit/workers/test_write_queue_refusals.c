@@ -2,7 +2,7 @@
 
 #include "write_queue_fixture.h"
 
-TestSuite(write_queue_refusals, .timeout = 30, .init = fixture_init, .fini = fixture_fini);
+TestSuite(write_queue_refusals, .timeout = 100, .init = fixture_init, .fini = fixture_fini);
 
 static void release_all(void)
 {

@@ -48,13 +48,6 @@ static void ask(operation_done_fn done, void *arg)
 		fixture_answer("{\"at\":\"once\"}");
 }
 
-/* None of these speaks TLS. */
-void http_tls_close(struct client *client)
-{
-	(void)client;
-	cr_assert_fail("http_tls_close");
-}
-
 void operations_write(struct operations *operations, const struct write_request *request,
 		      operation_done_fn done, void *arg)
 {
@@ -253,8 +246,10 @@ struct peer peer_connect(int sndbuf)
 	if (sndbuf)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	peer.fd = fds[1];
-	peer.connection = websockets_add(fixture.worker.websockets, fds[0], NULL, &address,
-					 AUDIENCE_PLAIN, NULL, SPAN_NONE);
+	const struct connection_socket socket = {.fd = fds[0]};
+
+	peer.connection =
+		websockets_add(fixture.worker.websockets, &socket, &address, AUDIENCE_PLAIN, NULL);
 	peer_expect_part(&peer, "\"welcome\"");
 	return peer;
 }
