@@ -368,6 +368,8 @@ STORE_TEST(store_list,
 	create_all(f, five, 5);
 	crowd_ask(&crowd);
 	fixture_run_until(&f->redis, &crowd.calls, 1);
+	f->config.redis_timeout_ms = 1000; /* met twice */
+	store_fixture_open_again(f);
 	long before = scripts_called(f);
 	fixture_signal(&f->redis, SIGSTOP);
 	crowd.asks_again = true;
