@@ -81,6 +81,8 @@ const struct config_key config_keys[] = {
 
 	SIZE("ring.size", ring_size, "64MiB", RING_SIZE_MIN, 4 * GIB, RESTART),
 
+	FLAG("fanout.io_uring", fanout_io_uring, "no"),
+
 	STRING("redis.url", redis_url, "embedded", config_check_redis_url, RESTART, SECRET),
 	CHOICE("redis.encoding", redis_encoding, "auto", encodings),
 	TIME("redis.timeout", redis_timeout_ms, "2", 100, 60 * SECONDS),

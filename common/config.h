@@ -40,6 +40,8 @@ struct config {
 
 	size_t ring_size;
 
+	bool fanout_io_uring;
+
 	char *redis_url; /* "embedded", redis://[user:password@]host[:port][/db],
 			    unix:///path[?db=N], sentinel://host[:port],…/name[/db] */
 	enum config_encoding redis_encoding;

@@ -8,9 +8,15 @@
 
 #define JSON_ELEMENTS_BLOCK 512
 
+/* None is empty. It has room for what stands in it and a few more: a document may have very many
+ * short arrays. */
+struct json_elements_block {
+	struct json_node *nodes; /* owned */
+	uint16_t len, cap;       /* at most JSON_ELEMENTS_BLOCK */
+};
+
 struct json_elements {
-	struct json_node **blocks; /* owned, as are the blocks: none of them is empty */
-	uint16_t *lens;            /* owned: of each block */
+	struct json_elements_block *blocks; /* owned */
 	size_t block_count, block_cap;
 	size_t count;
 	/* Where the last look-up ended, for the next one is mostly near: a block, and the index of

@@ -75,23 +75,26 @@ static struct json_added_name *name_create(struct span name, size_t place)
 void json_members_copy(struct json_members *ret, const struct json_members *from)
 {
 	*ret = *from;
-	ret->cap = from->end + 4;
+	ret->cap = from->count + 1;
 	ret->all = malloc(ret->cap * sizeof(*ret->all));
 	MUST(ret->all);
 	if (ret->index)
 		ret->index->references++;
 	RB_INIT(&ret->names);
+	ret->end = ret->document_end = 0;
 	for (size_t i = 0; i < from->end; i++) {
-		struct json_member *member = &ret->all[i];
+		if (!json_node_is_there(from->all[i].value))
+			continue;
+		struct json_member *member = &ret->all[ret->end];
 
 		*member = from->all[i];
-		if (!json_node_is_there(member->value))
-			continue;
 		member->value = json_tree_copy(member->value);
-		if (!member->added)
-			continue;
-		member->added = name_create(member->added->name, i);
-		RB_INSERT(json_added_names, &ret->names, member->added);
+		if (member->added) {
+			member->added = name_create(member->added->name, ret->end);
+			RB_INSERT(json_added_names, &ret->names, member->added);
+		}
+		ret->end++;
+		ret->document_end += i < from->document_end;
 	}
 }
 
@@ -119,7 +122,8 @@ static void build_index(struct json_members *members)
 	json_index_init(&members->index->index, members->doc, members->object);
 }
 
-/* Where the document's member with that name token stands: they are in the order of its text. */
+/* Where the document's member with that name token stands, or would stand: they are in the order of
+ * its text. */
 static size_t place_of(const struct json_members *members, uint32_t token)
 {
 	size_t low = 0, high = members->document_end;
@@ -138,12 +142,16 @@ static size_t find_in_document(struct json_members *members, struct span name)
 {
 	uint32_t value;
 
-	if (!members->index && members->document_end > MEMBERS_NARROW &&
+	if (!members->index && members->doc->tokens[members->object].count > MEMBERS_NARROW &&
 	    members->look_ups++ >= LOOK_UPS_WITHOUT_INDEX)
 		build_index(members);
 	value = members->index ? json_index_find(&members->index->index, name)
 			       : json_member(members->doc, members->object, name);
-	return value ? place_of(members, value - 1) : SIZE_MAX;
+	if (!value)
+		return SIZE_MAX;
+	size_t place = place_of(members, value - 1);
+	return place < members->document_end && members->all[place].token == value - 1 ? place
+										       : SIZE_MAX;
 }
 
 size_t json_members_find(struct json_members *members, struct span name)
@@ -168,6 +176,26 @@ void json_members_add(struct json_members *members, struct span name, struct jso
 	members->count++;
 }
 
+/* Those that are there stand one behind the other again: otherwise looking through an object, and
+ * copying it, would cost what it once was. */
+static void close_gaps(struct json_members *members)
+{
+	size_t end = 0, document_end = 0;
+
+	for (size_t i = 0; i < members->end; i++) {
+		const struct json_member *member = &members->all[i];
+
+		if (!json_node_is_there(member->value))
+			continue;
+		if (member->added)
+			member->added->place = end;
+		document_end += i < members->document_end;
+		members->all[end++] = *member;
+	}
+	members->end = end;
+	members->document_end = document_end;
+}
+
 struct json_node json_members_take(struct json_members *members, size_t place)
 {
 	struct json_member *member = &members->all[place];
@@ -181,6 +209,8 @@ struct json_node json_members_take(struct json_members *members, size_t place)
 	}
 	member->value = JSON_NODE_NONE;
 	members->count--;
+	if (members->end > MEMBERS_NARROW && members->count < members->end / 2)
+		close_gaps(members);
 	return value;
 }
 

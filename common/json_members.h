@@ -18,11 +18,12 @@ struct json_member {
 };
 
 struct json_members {
-	const struct json *doc;  /* borrowed */
-	uint32_t object;         /* its token */
-	uint32_t look_ups;       /* without an index */
-	struct json_member *all; /* owned: in their order, first those of the document */
-	size_t end, cap;         /* of all */
+	const struct json *doc; /* borrowed */
+	uint32_t object;        /* its token */
+	uint32_t look_ups;      /* without an index */
+	struct json_member
+		*all;    /* owned: in their order, first those of the document that remain */
+	size_t end, cap; /* of all */
 	size_t document_end;
 	size_t count;                    /* without those taken out */
 	struct json_shared_index *index; /* counted: copies have the same; NULL: not built yet */
@@ -37,7 +38,7 @@ void json_members_fini(struct json_members *members);
 size_t json_members_find(struct json_members *members, struct span name);
 /* Behind all others. There must be none with that name. Owns the value. */
 void json_members_add(struct json_members *members, struct span name, struct json_node value);
-/* The caller owns the value. */
+/* The caller owns the value. Others may stand elsewhere then. */
 struct json_node json_members_take(struct json_members *members, size_t place);
 /* The name as JSON text, with quotes. */
 struct span json_members_name(const struct json_members *members, size_t place);

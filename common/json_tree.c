@@ -62,8 +62,8 @@ static void for_each(const struct json_container *container, visit_fn visit, voi
 		const struct json_elements *elements = &container->elements;
 
 		for (size_t i = 0; i < elements->block_count; i++)
-			for (size_t j = 0; j < elements->lens[i]; j++)
-				visit(arg, SPAN_NONE, elements->blocks[i][j]);
+			for (size_t j = 0; j < elements->blocks[i].len; j++)
+				visit(arg, SPAN_NONE, elements->blocks[i].nodes[j]);
 		return;
 	}
 	for (size_t i = 0; i < container->members.end; i++) {

@@ -99,14 +99,17 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 
 static void lookup_arm(struct name_lookup *lookup)
 {
-	struct timeval own;
+	struct timeval left;
 	ev_tstamp wait = lookup->deadline - ev_now(lookup->loop);
 
-	if (lookup->is_over)
+	if (lookup->is_over) {
 		wait = 0.;
-	else if (ares_timeout(lookup->channel, NULL, &own) &&
-		 (double)own.tv_sec + (double)own.tv_usec / 1e6 < wait)
-		wait = (double)own.tv_sec + (double)own.tv_usec / 1e6;
+	} else if (ares_timeout(lookup->channel, NULL, &left)) {
+		/* One millisecond more: c-ares cuts off its part, and would be asked in vain until
+		 * that is over, too. */
+		ev_tstamp own = (double)left.tv_sec + (double)left.tv_usec / 1e6 + 0.001;
+		wait = own < wait ? own : wait;
+	}
 	ev_timer_stop(lookup->loop, &lookup->timer);
 	ev_timer_set(&lookup->timer, wait > 0. ? wait : 0., 0.);
 	ev_timer_start(lookup->loop, &lookup->timer);

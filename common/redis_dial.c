@@ -182,6 +182,9 @@ static void dial_set(struct redis *redis, const char *host, unsigned port, bool 
 	struct redis_dial *dial = &redis->dial;
 
 	dial_stop(redis);
+	/* That of the Sentinel asked before: while a name is looked up there is no context to drop.
+	 */
+	redis->connect_by_ms = 0;
 	MUST(dial->host = strdup(host));
 	dial->port = port;
 	dial->is_path = is_path;

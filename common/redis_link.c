@@ -265,8 +265,11 @@ void redis_move(struct redis *redis, const char *host, unsigned port)
 		commands_leave(redis, MOVED);
 	else if (redis->context)
 		link_drop(redis, MOVED);
-	else if (redis->state == REDIS_LOST)
+	else {
+		/* Waiting for the next attempt, or for the address of another server. */
+		dial_stop(redis);
 		retry_start(redis, 0);
+	}
 }
 
 static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)

@@ -35,9 +35,10 @@ static void on_state(struct redis *redis, enum redis_state state, const char *re
 	(void)redis;
 	watched->is_listening = false;
 	if (state == REDIS_LOST && log_allow(&watched->lost_limit))
-		log_warning("sentinel %s:%u: not listened to: %s, retrying in %lld ms; the others "
-			    "are",
-			    watched->host->name, watched->host->port, reason, (long long)retry_ms);
+		log_warning(
+			"sentinel %s:%u: not listened to: %s, retrying in %lld ms; %u of %u are",
+			watched->host->name, watched->host->port, reason, (long long)retry_ms,
+			sentinel_watch_listening(watched->watch), watched->watch->url.host_count);
 }
 
 static bool is_known(const struct sentinel_watch *watch, struct span host, unsigned port)

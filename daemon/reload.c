@@ -21,15 +21,15 @@ struct config *reload_config(const struct config *old, const char *path,
 			     const char *const *overrides, size_t override_count,
 			     struct buffer *ret_restart, char *ret_error, size_t error_len)
 {
+	CLEANUP(buffer_fini) struct buffer keys = {0};
 	struct config *config;
 	if (config_load(path, overrides, override_count, &config, ret_error, error_len)) {
 		log_error("reload: %s; the old configuration stays", ret_error);
 		return NULL;
 	}
-	ret_restart->len = 0;
-	buffer_append_char(ret_restart, '[');
-	config_needs_restart(old, config, tell_restart_key, ret_restart);
-	buffer_append_char(ret_restart, ']');
+	buffer_append_char(&keys, '[');
+	config_needs_restart(old, config, tell_restart_key, &keys);
+	buffer_append_char(&keys, ']');
 	/* What stays in force may not go with what is new: no auth.mode, and a public listener. */
 	if (config_carry_over(config, old, ret_error, error_len) ||
 	    auth_secrets_load(config, &config->auth_secrets, ret_error, error_len) ||
@@ -39,6 +39,8 @@ struct config *reload_config(const struct config *old, const char *path,
 		config_destroy(config);
 		return NULL;
 	}
+	ret_restart->len = 0;
+	buffer_append_span(ret_restart, buffer_span(&keys));
 	tls_files_carry_over(config->tls_files, old->tls_files);
 	reload_tell_certificate(config);
 	return config;

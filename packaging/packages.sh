@@ -25,6 +25,7 @@ packages_table() {
 	build    header:jwt.h                  libjwt-gnutls-dev        libjwt-devel
 	build    module:libmicrohttpd:0.9.75   libmicrohttpd-dev        libmicrohttpd-devel
 	build    module:libseccomp:2.5         libseccomp-dev           libseccomp-devel
+	build    module:liburing:2.3           liburing-dev             liburing-devel
 	build    module:zlib                   zlib1g-dev               zlib-devel
 	redis    command:redis-server,valkey-server redis-server        valkey
 	node     node:18                       nodejs                   nodejs

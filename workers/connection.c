@@ -245,6 +245,7 @@ static void close_socket(struct connection *connection)
 
 void connection_fini(struct connection *connection)
 {
+	MUST(!(connection->flags & CONNECTION_GATHERED));
 	ev_io_stop(connection->websockets->worker->loop, &connection->io);
 	connection_queue_free(connection);
 	ws_reader_fini(&connection->reader);

@@ -70,11 +70,13 @@ struct connection {
 _Static_assert(sizeof(struct connection) <= 240, "what an idle connection costs");
 
 enum connection_flag {
-	CONNECTION_PAUSED = 1,     /* not read until tokens are back */
-	CONNECTION_GOAWAY = 2,     /* has been told to go */
-	CONNECTION_DEAF = 4,       /* its input has no frames any more: read and forgotten */
-	CONNECTION_LISTED = 8,     /* in one of the lists */
-	CONNECTION_PEER_CLOSE = 16 /* the peer's Close has come */
+	CONNECTION_PAUSED = 1,      /* not read until tokens are back */
+	CONNECTION_GOAWAY = 2,      /* has been told to go */
+	CONNECTION_DEAF = 4,        /* its input has no frames any more: read and forgotten */
+	CONNECTION_LISTED = 8,      /* in one of the lists */
+	CONNECTION_PEER_CLOSE = 16, /* the peer's Close has come */
+	CONNECTION_GATHERED = 32    /* has a send that has not been given to the kernel or has no
+				       result: see connection_gather.h */
 };
 
 /* Sends a batch, or what the socket does not take later. Over ws.queue its events are remembered

@@ -13,6 +13,9 @@ static inline struct slot *connection_slot(const struct connection *connection)
 /* The socket takes bytes again. */
 void connection_flush(struct connection *connection);
 void connection_queue_free(struct connection *connection);
+/* A send of the whole batch, made elsewhere, took so many bytes, or failed with -Exxx. As
+ * connection_send(). */
+bool connection_note_sent(struct connection *connection, struct batch *batch, ssize_t result);
 /* The very first bytes, which are no frames. */
 void connection_send_bytes(struct connection *connection, struct span bytes);
 

@@ -52,6 +52,7 @@ static ssize_t send_iovec(struct connection *connection, struct iovec *iov, unsi
 {
 	ssize_t sent;
 
+	MUST(!(connection->flags & CONNECTION_GATHERED)); /* it would overtake that */
 	if (connection->tls)
 		return send_tls(connection, iov, count);
 	do
@@ -223,13 +224,9 @@ static bool queue_batch(struct connection *connection, struct batch *batch)
 	return !conflates && connection->state == CONNECTION_OPEN;
 }
 
-bool connection_send(struct connection *connection, struct batch *batch)
+/* The socket took so many bytes of it; -1: it is dead. */
+static bool queue_rest(struct connection *connection, struct batch *batch, ssize_t sent)
 {
-	if (connection->state != CONNECTION_OPEN)
-		return false;
-	if (connection->queue)
-		return queue_batch(connection, batch);
-	ssize_t sent = send_batch(connection, batch);
 	if (sent < 0)
 		return false;
 	if ((size_t)sent == batch_len(batch))
@@ -239,6 +236,22 @@ bool connection_send(struct connection *connection, struct batch *batch)
 	count_queue(connection, 0);
 	check_bounds(connection);
 	return connection->state == CONNECTION_OPEN;
+}
+
+bool connection_send(struct connection *connection, struct batch *batch)
+{
+	if (connection->state != CONNECTION_OPEN)
+		return false;
+	if (connection->queue)
+		return queue_batch(connection, batch);
+	return queue_rest(connection, batch, send_batch(connection, batch));
+}
+
+bool connection_note_sent(struct connection *connection, struct batch *batch, ssize_t result)
+{
+	bool took_none = result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
+
+	return queue_rest(connection, batch, count_sent(connection, took_none ? 0 : result));
 }
 
 /* --- single frames ----------------------------------------------------------- */

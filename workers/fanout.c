@@ -198,6 +198,11 @@ void fanout_set_mark_listener(struct fanout *fanout, void (*fn)(void *arg), void
 	fanout->on_mark_arg = arg;
 }
 
+void fanout_set_send_end(struct fanout *fanout, void (*fn)(void *arg))
+{
+	fanout->send_end = fn;
+}
+
 void fanout_set_control_listener(struct fanout *fanout, fanout_control_fn fn, void *arg)
 {
 	fanout->on_control = fn;

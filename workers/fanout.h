@@ -25,6 +25,9 @@ typedef bool (*fanout_send_fn)(struct audience_member *member, struct batch *bat
 struct fanout *fanout_create(struct worker *worker, struct subscription_index *index,
 			     fanout_send_fn send, void *arg);
 void fanout_destroy(struct fanout *fanout); /* NULL is fine */
+/* `fn` is called when all batches of a pass have been given to `send`, before the pass is counted
+ * as delivered: for who only gathers them there. */
+void fanout_set_send_end(struct fanout *fanout, void (*fn)(void *arg));
 /* How far the supervisor has written: what ring cursors in slots are behind. */
 uint64_t fanout_ring_tail(const struct fanout *fanout);
 /* Whether any connection may have to remember events instead of queueing them; only then their

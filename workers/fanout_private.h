@@ -15,6 +15,7 @@ struct fanout {
 	struct worker *worker;
 	struct subscription_index *index; /* borrowed */
 	fanout_send_fn send;
+	void (*send_end)(void *arg); /* or NULL; has send_arg too */
 	void *send_arg;
 	void (*on_mark)(void *arg);
 	void *on_mark_arg;

@@ -188,6 +188,8 @@ void fanout_send_batches(struct fanout *fanout)
 		batch_put(batch);
 	}
 	fanout->touched_count = 0;
+	if (fanout->send_end)
+		fanout->send_end(fanout->send_arg);
 	observe_delivery(fanout);
 }
 

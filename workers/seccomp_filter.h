@@ -8,11 +8,13 @@
 #include "base.h"
 
 #ifdef SYNCDOC_SECCOMP
-/* For this process, for good; no_new_privs must be set. -errno: nothing is changed. */
-int seccomp_filter_apply(void);
+/* For this process, for good; no_new_privs must be set. `io_uring`: an io_uring that is there
+ * already may be used; others cannot be made in any case. -errno: nothing is changed. */
+int seccomp_filter_apply(bool io_uring);
 #else
-static inline int seccomp_filter_apply(void)
+static inline int seccomp_filter_apply(bool io_uring)
 {
+	(void)io_uring;
 	return -ENOSYS;
 }
 #endif

@@ -13,6 +13,8 @@ struct request; /* http.h */
 struct websockets *websockets_create(struct worker *worker);
 /* Sends goaway to all, paced at drain_rate, and closes 1012 what remains at drain_timeout. */
 void websockets_drain(struct websockets *websockets);
+/* Whether it sends through io_uring, whose calls the seccomp filter must let pass then. */
+bool websockets_has_ring(const struct websockets *websockets);
 size_t websockets_count(const struct websockets *websockets);
 void websockets_destroy(struct websockets *websockets); /* closes what is left; NULL is fine */
 

@@ -1,5 +1,6 @@
 /* websockets.c — the set of a worker's connections: where each is listed, and the end of those that
  * have failed. */
+#include "connection_gather.h"
 #include "fanout.h"
 #include "presence.h"
 #include "replay.h"
@@ -262,6 +263,40 @@ static bool send_member(struct audience_member *member, struct batch *batch, voi
 	return connection_send(CONTAINER_OF(member, struct connection, member), batch);
 }
 
+static bool gather_member(struct audience_member *member, struct batch *batch, void *arg)
+{
+	const struct websockets *websockets = arg;
+
+	return connection_gather_add(websockets->gather,
+				     CONTAINER_OF(member, struct connection, member), batch);
+}
+
+static void send_gathered(void *arg)
+{
+	const struct websockets *websockets = arg;
+
+	connection_gather_send(websockets->gather);
+}
+
+bool websockets_has_ring(const struct websockets *websockets)
+{
+	return websockets->gather;
+}
+
+static struct fanout *start_fanout(struct websockets *websockets)
+{
+	struct worker *worker = websockets->worker;
+
+	if (worker->config->fanout_io_uring)
+		websockets->gather = connection_gather_create(worker);
+	struct fanout *fanout =
+		fanout_create(worker, websockets->index,
+			      websockets->gather ? gather_member : send_member, websockets);
+	if (fanout && websockets->gather)
+		fanout_set_send_end(fanout, send_gathered);
+	return fanout;
+}
+
 struct websockets *websockets_create(struct worker *worker)
 {
 	struct websockets *websockets = calloc(1, sizeof(*websockets));
@@ -284,7 +319,7 @@ struct websockets *websockets_create(struct worker *worker)
 	ev_prepare_init(&websockets->reap, on_reap);
 	ev_prepare_start(worker->loop, &websockets->reap);
 	worker->deflate = worker->config->ws_deflate ? ws_deflate_create() : NULL;
-	worker->fanout = fanout_create(worker, websockets->index, send_member, websockets);
+	worker->fanout = start_fanout(websockets);
 	if (!worker->fanout) {
 		websockets_destroy(websockets);
 		return NULL;
@@ -320,6 +355,7 @@ void websockets_destroy(struct websockets *websockets)
 	replay_set_stop(websockets);
 	fanout_destroy(websockets->worker->fanout);
 	websockets->worker->fanout = NULL;
+	connection_gather_destroy(websockets->gather);
 	ws_deflate_destroy(websockets->worker->deflate);
 	websockets->worker->deflate = NULL;
 	subscription_index_destroy(websockets->index);

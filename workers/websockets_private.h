@@ -45,6 +45,7 @@ struct websockets {
 	uint64_t drain_told;                /* goaways sent */
 	struct waiting_subscribes *waiting; /* waiting_subscribes.c */
 	struct replay_set *replays;         /* replay.c */
+	struct connection_gather *gather;   /* owned; NULL: each send is a call of its own */
 	char *input;                        /* INPUT_LEN bytes, shared by all reads */
 	struct json json;                   /* scratch of session.c */
 	struct buffer text;                 /* scratch for answers */

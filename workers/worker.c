@@ -297,7 +297,8 @@ static int start_parts(struct worker *worker)
 /* When all is open that it needs. Served it is in any case: the filter is a second wall. */
 static void confine(const struct worker *worker)
 {
-	int error = worker->config->seccomp ? seccomp_filter_apply() : 0;
+	bool io_uring = websockets_has_ring(worker->websockets);
+	int error = worker->config->seccomp ? seccomp_filter_apply(io_uring) : 0;
 
 	if (error == -ENOSYS)
 		log_debug("seccomp: this build has no filter");

@@ -30,15 +30,25 @@ static void format_event(const struct document_queue *queue, const struct write_
 	event_format(ret, &event);
 }
 
+/* Deadlines are for Redis, so who waits in the line of large writes may do so for longer. */
+bool write_is_late(const struct document_queue *queue, const struct write *write)
+{
+	int64_t until_ms = queue->waits_for_large ? write->give_up_ms : write->deadline_ms;
+
+	return until_ms <= worker_monotonic_ms();
+}
+
 bool write_refuse_if_late(struct document_queue *queue, struct write *write)
 {
-	if (write->deadline_ms > worker_monotonic_ms())
+	if (!write_is_late(queue, write))
 		return false;
 	struct outcome refusal = outcome_of_store_error(-EAGAIN);
-	if (queue->mismatches) {
+	bool gives_up = write->give_up_ms <= worker_monotonic_ms();
+	if (queue->mismatches || gives_up) {
 		refusal = outcome_refusal(503, "write_contention",
-					  "others kept writing this document until the deadline; "
-					  "nothing was changed");
+					  "others kept writing %s until the deadline; nothing was "
+					  "changed",
+					  gives_up ? "large documents" : "this document");
 		refusal.retry_after_s = 1;
 		stat_add(queue->queues->worker->slot, STAT_write_contention, 1);
 	}
@@ -183,15 +193,24 @@ static int large_take(struct document_queue *queue)
 	return 0;
 }
 
-/* Deadlines are for Redis; what a queue has waited here is no fault of its writes. */
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* What a queue has waited here is no fault of its writes. Who came meanwhile has waited less: Redis
+ * gets its whole time again, and no more. */
 static void large_wait_ends(struct document_queue *queue)
 {
-	int64_t waited_ms = worker_monotonic_ms() - queue->waits_since_ms;
+	const struct worker *worker = queue->queues->worker;
+	int64_t now_ms = worker_monotonic_ms(), waited_ms = now_ms - queue->waits_since_ms;
+	int64_t latest_ms = now_ms + worker->config->redis_timeout_ms;
 	struct write *write;
 
 	queue->waits_for_large = false;
 	STAILQ_FOREACH(write, &queue->waiting, link)
-	write->deadline_ms += waited_ms;
+	write->deadline_ms =
+		least(write->deadline_ms + waited_ms, least(latest_ms, write->give_up_ms));
 }
 
 static void large_give(struct document_queue *queue)
@@ -259,7 +278,8 @@ static void build_end(struct document_queue *queue)
 }
 
 /* A refusal is answered only on a fresh base and before anything is in the batch: later ones wait
- * for the batch's end and are judged on what it made. False: the batch ends here. */
+ * for the batch's end and are judged on what it made. False: the batch ends here. It may carry the
+ * document, so it counts as a step. */
 static bool build_refuse(struct document_queue *queue, struct outcome *refusal)
 {
 	struct write *write = queue->build.write;
@@ -305,15 +325,16 @@ static void build_go_on(struct document_queue *queue)
 			error = build_apply(queue, &refusal);
 		if (error == -EAGAIN)
 			return;
+		size_t cost = write_cost(queue, build->write);
 		if (!error) {
-			size_t cost = write_cost(queue, build->write);
 			build_add(queue);
-			if (build_pauses(queue, cost))
-				return;
 		} else if (!build_refuse(queue, &refusal)) {
 			build->asks_again = !build->count;
 			build->complete = true;
+			break;
 		}
+		if (build_pauses(queue, cost))
+			return;
 	}
 	build_send(queue);
 }

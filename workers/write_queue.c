@@ -3,6 +3,9 @@
 #include "hash.h"
 
 #define QUEUE_WRITES_MAX 4096 /* per document */
+/* Data of writes of all documents that are not answered; one of any size is always taken. */
+#define PENDING_BYTES_MAX ((size_t)256 << 20)
+#define WAIT_TIMEOUTS 4 /* of Redis, in the line of large writes */
 #define TICK_S 0.1
 
 static void queue_fetch(struct document_queue *queue);
@@ -20,7 +23,7 @@ static struct span store_span(char **at, struct span span)
 }
 
 static struct write *write_create(const struct write_request *request, operation_done_fn done,
-				  void *arg, int64_t deadline_ms)
+				  void *arg, int64_t timeout_ms)
 {
 	struct write *write =
 		calloc(1, sizeof(*write) + request->by.len + request->connection_id.len +
@@ -36,7 +39,8 @@ static struct write *write_create(const struct write_request *request, operation
 	write->request.data = text_span(write->data);
 	write->done = done;
 	write->arg = arg;
-	write->deadline_ms = deadline_ms;
+	write->deadline_ms = worker_monotonic_ms() + timeout_ms;
+	write->give_up_ms = worker_monotonic_ms() + WAIT_TIMEOUTS * timeout_ms;
 	write->taken_ns = stat_clock_ns();
 	worker_random_name(write->name, REQUEST_NAME_LEN);
 	return write;
@@ -62,6 +66,7 @@ void write_finish(struct document_queue *queue, struct write *write, const struc
 	histogram_observe(&slot->histograms[HISTOGRAM_write_seconds],
 			  stat_clock_ns() - write->taken_ns);
 	queue->queues->pending--;
+	queue->queues->pending_bytes -= write->data->len;
 	write->done(outcome, write->arg);
 	write_forget_batch(write);
 	text_put(write->data);
@@ -179,6 +184,20 @@ static struct outcome refuse_shutting_down(void)
 	return refusal;
 }
 
+/* True: refused and answered. */
+static bool refuse_if_full(struct write_queues *queues, bool is_full, const char *reason,
+			   operation_done_fn done, void *arg)
+{
+	if (!is_full)
+		return false;
+	struct outcome refusal = outcome_refusal(503, "write_contention", "%s", reason);
+
+	refusal.retry_after_s = 1;
+	stat_add(queues->worker->slot, STAT_write_contention, 1);
+	done(&refusal, arg);
+	return true;
+}
+
 void write_queues_submit(struct write_queues *queues, const struct write_request *request,
 			 operation_done_fn done, void *arg)
 {
@@ -190,23 +209,23 @@ void write_queues_submit(struct write_queues *queues, const struct write_request
 		done(&refusal, arg);
 		return;
 	}
-	struct document_queue *queue = queue_get(queues, request->service, request->id);
-	if (queue->waiting_count >= QUEUE_WRITES_MAX) {
-		refusal = outcome_refusal(503, "write_contention",
-					  "too many writes wait for this document");
-		refusal.retry_after_s = 1;
-		stat_add(worker->slot, STAT_write_contention, 1);
-		done(&refusal, arg);
+	if (refuse_if_full(queues,
+			   queues->pending &&
+				   queues->pending_bytes + request->data.len > PENDING_BYTES_MAX,
+			   "too many large writes wait", done, arg))
 		return;
-	}
-	struct write *write = write_create(
-		request, done, arg, worker_monotonic_ms() + worker->config->redis_timeout_ms);
+	struct document_queue *queue = queue_get(queues, request->service, request->id);
+	if (refuse_if_full(queues, queue->waiting_count >= QUEUE_WRITES_MAX,
+			   "too many writes wait for this document", done, arg))
+		return;
+	struct write *write = write_create(request, done, arg, worker->config->redis_timeout_ms);
 	write->request.service = queue->service;
 	write->request.id = queue->id;
 	write->arrival = ++queue->arrivals;
 	STAILQ_INSERT_TAIL(&queue->waiting, write, link);
 	queue->waiting_count++;
 	queues->pending++;
+	queues->pending_bytes += write->data->len;
 	if (!ev_is_active(&queues->tick))
 		ev_timer_again(worker->loop, &queues->tick);
 	if (!queue->busy)
@@ -279,16 +298,13 @@ static void queue_fetch(struct document_queue *queue)
 
 /* --- all queues --- */
 
-/* Writes that wait behind a script which does not answer: surely not applied, so they need not wait
- * longer than their deadline. */
+/* Writes that wait behind a script which does not answer, or behind the large writes of others:
+ * surely not applied, so they need not wait longer than they may. */
 static void expire_waiting(struct document_queue *queue)
 {
 	struct write *write;
 
-	if (queue->waits_for_large)
-		return;
-	while ((write = STAILQ_FIRST(&queue->waiting)) &&
-	       write->deadline_ms <= worker_monotonic_ms()) {
+	while ((write = STAILQ_FIRST(&queue->waiting)) && write_is_late(queue, write)) {
 		STAILQ_REMOVE_HEAD(&queue->waiting, link);
 		queue->waiting_count--;
 		write_refuse_if_late(queue, write);

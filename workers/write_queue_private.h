@@ -20,6 +20,7 @@ struct write {
 	operation_done_fn done;
 	void *arg;
 	int64_t deadline_ms;             /* monotonic */
+	int64_t give_up_ms;              /* up to which the line of large writes may move it */
 	uint64_t taken_ns;               /* stat_clock_ns() */
 	char name[REQUEST_NAME_LEN + 1]; /* `req` of the history entry; ours, never the client's */
 	uint64_t arrival;                /* counts the writes of its queue */
@@ -85,7 +86,7 @@ struct write_queues {
 	struct document_cache *cache;
 	struct document_queue *buckets[QUEUE_BUCKETS];
 	LIST_HEAD(, document_queue) all;
-	size_t pending;
+	size_t pending, pending_bytes; /* writes that are not answered, and their data */
 	bool closing;
 	ev_timer tick;
 	struct mutation_scratch scratch;
@@ -117,6 +118,7 @@ void queue_pump(struct document_queue *queue);
 void queue_fetch_fresh(struct document_queue *queue);
 
 /* write_batch.c */
+bool write_is_late(const struct document_queue *queue, const struct write *write);
 /* True: its deadline has passed, it is answered 503 and gone. */
 bool write_refuse_if_late(struct document_queue *queue, struct write *write);
 /* Takes writes into a batch that stands on a clone of the base, and sends it, perhaps some turns of

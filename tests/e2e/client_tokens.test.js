@@ -196,6 +196,22 @@ describe('tokens', () => {
 		assert.deepEqual(requests.map(request => request.join(' ')).sort(), ['GET good', 'GET old', 'PATCH good', 'PATCH old', 'POST good', 'POST old']);
 	});
 
+	test('a request that is refused while the connection asks for another token waits for that one', async () => {
+		let asked = 0, give;
+		const given = new Promise(resolve => { give = resolve; });
+		const mock = await authServer(token => token === 'good');
+		const fetch = async (url, { headers }) => {
+			if (headers.Authorization === 'Bearer good') return new Response('{"items":[]}');
+			await until(() => asked === 2); // the connection was refused before
+			setTimeout(give, 50);
+			return unauthorized();
+		};
+		const realtime = make(mock, { fetch, getToken: () => (++asked === 1 ? 'old' : given.then(() => 'good')) });
+		assert.deepEqual(await realtime.sync.services(), []);
+		await realtime.connect();
+		assert.equal(asked, 2);
+	});
+
 	for (const [what, options, expected] of [
 		['a second refusal', { getToken: (asked => () => `bad${++asked}`)(0) }, ['bad1', 'bad2']],
 		['the same token again', { getToken: () => 'bad' }, ['bad']],

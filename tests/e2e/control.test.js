@@ -171,6 +171,13 @@ describe('reload', () => {
 		fs.writeFileSync(daemon.configFile, '');
 		assert.deepEqual((await askControl(daemon, { verb: 'reload' })).result.needsRestart, []);
 		assert.deepEqual(await needed(), []);
+		// Refused as a whole: nothing of it waits for a restart.
+		fs.writeFileSync(daemon.configFile, 'node = "another"\nauth { mode = "token" tokens = "/nowhere" }\n');
+		const refused = await askControl(daemon, { verb: 'reload' });
+		fs.writeFileSync(daemon.configFile, '');
+		assert.deepEqual([refused.ok, refused.code], [false, 'invalid_configuration']);
+		assert.match(refused.detail, /\/nowhere/);
+		assert.deepEqual(await needed(), []);
 	});
 });
 

@@ -159,6 +159,22 @@ describe('alerts and dashboard', () => {
 		],
 		['Redis without room', { 'syncdoc_presence_lease{instance="a"}': '1 1 1 1 1 1 1 0 0 0 0' }, ['SyncdocNoLease']],
 		['a log without room', { 'syncdoc_log_lines_lost_total{instance="a",worker="0"}': '0 0 0 0 0 0 0 0 5 9 9' }, ['SyncdocLogLost']],
+		[
+			'a loop that was away once',
+			{
+				'syncdoc_loop_turn_seconds_count{instance="a",worker="0"}': '5000+30x7 5241+30x3',
+				'syncdoc_loop_turn_seconds_bucket{instance="a",worker="0",le="0.25"}': '4000+30x7 4240+30x3',
+			},
+			['SyncdocLoopStalls'],
+		],
+		[
+			'loops that were away long ago',
+			{
+				'syncdoc_loop_turn_seconds_count{instance="a",worker="0"}': '5000+30x10',
+				'syncdoc_loop_turn_seconds_bucket{instance="a",worker="0",le="0.25"}': '4000+30x10',
+			},
+			[],
+		],
 		['drained', { 'syncdoc_worker_exits_total{instance="a",reason="drained"}': '0 0 0 0 0 0 0 0 1 1 1' }, []],
 	];
 

@@ -240,6 +240,8 @@ describe('Sentinel', () => {
 				await until(() => told.test(lost.stderr));
 				const answer = await until(async () => (await lost.readiness()).status === 503);
 				assert.ok(answer);
+				if (own['redis.sentinel_password_file'])
+					await until(() => /: not listened to: .*, retrying in \d+ ms; 0 of 1 are$/m.test(lost.stderr));
 			} finally {
 				await lost.stop();
 			}

@@ -15,6 +15,8 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const build = path.resolve(path.join(here, '..'), process.env.SYNCDOC_BUILD ?? '../../build');
 export const SYNCDOCD = path.join(build, 'daemon/syncdocd');
 
+// All servers with it; fanout_io_uring.test.js says whether it is to be had.
+const IO_URING = process.env.SYNCDOC_TEST_IO_URING === '1';
 const START_MS = 90000;
 const STOP_MS = 90000;
 const PORTS_MAX = 5;
@@ -140,6 +142,7 @@ export class Daemon {
 			worker_timeout: 60,
 			listen: [`127.0.0.1:${this.port}`, ...(this.socket ? [`unix:${this.socket}`] : [])].join(','),
 			...(SECURE && tlsSettings()),
+			...(IO_URING && { 'fanout.io_uring': 'yes' }),
 			...settings,
 		};
 		const args = ['-f'];

@@ -29,6 +29,7 @@ static void expect_default_numbers(const struct config *config)
 	EXPECT_NUMBER(drain_rate, 200);
 	EXPECT_NUMBER(seccomp, true);
 	EXPECT_NUMBER(ring_size, 64 << 20);
+	EXPECT_NUMBER(fanout_io_uring, false);
 	EXPECT_NUMBER(redis_encoding, CONFIG_ENCODING_AUTO);
 	EXPECT_NUMBER(redis_timeout_ms, 2000);
 	EXPECT_NUMBER(redis_cluster, false);
@@ -152,6 +153,7 @@ static const struct setting settings[] = {
 	{"", "drain_rate", "12", "12"},
 	{"", "seccomp", "no", "no"},
 	{"ring", "size", "\"128MiB\"", "128MiB"},
+	{"fanout", "io_uring", "yes", "yes"},
 	{"redis", "url", "\"redis://u:p@db.example:6380/3\"", "redis://u:p@db.example:6380/3"},
 	{"redis", "encoding", "string", "string"},
 	{"redis", "timeout", "1.5", "1.5"},
@@ -224,6 +226,7 @@ static void expect_set_numbers(const struct config *config)
 	EXPECT_NUMBER(drain_rate, 12);
 	EXPECT_NUMBER(seccomp, false);
 	EXPECT_NUMBER(ring_size, 128 << 20);
+	EXPECT_NUMBER(fanout_io_uring, true);
 	EXPECT_NUMBER(redis_encoding, CONFIG_ENCODING_STRING);
 	EXPECT_NUMBER(redis_timeout_ms, 1500);
 	EXPECT_NUMBER(redis_cluster, false);

@@ -210,8 +210,8 @@ Test(config_print, the_printed_form_is_that_of_the_file)
 	cr_expect(strstr(text, "\nstate_dir = \"/a\\\"\\\\\\${b}\"\n") != NULL);
 	cr_expect(strstr(text, "\nhosts = {\"x\", \"y\"}\n") != NULL);
 	cr_expect(strstr(text, "\nworker_timeout = 1.005\n") != NULL);
-	cr_expect(strstr(text, "\nring {\n\tsize = 64MiB\n}\nredis {\n\turl = \"embedded\"\n") !=
-		  NULL);
+	cr_expect(strstr(text, "\nring {\n\tsize = 64MiB\n}\nfanout {\n\tio_uring = no\n}\nredis "
+			       "{\n\turl = \"embedded\"\n") != NULL);
 	cr_expect(strstr(text, "\tmax_message = 5000\n") != NULL);
 	cr_expect(strstr(text, "\tstall_timeout = 1.25\n") != NULL);
 	cr_expect(strstr(text, "\nadmin {\n\tenabled = yes\n}\n") != NULL);

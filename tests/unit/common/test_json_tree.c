@@ -144,6 +144,67 @@ Test(json_tree, wide_objects_find_all_of_their_members_and_no_others)
 	json_path_fini(&path);
 }
 
+static void expect_members(struct json_node root, const unsigned (*plain)[2], size_t count)
+{
+	struct buffer CLEANUP(buffer_fini) expected = {0};
+
+	buffer_append_char(&expected, '{');
+	for (size_t i = 0; i < count; i++)
+		buffer_printf(&expected, "%s\"k%u\":%u", i ? "," : "", plain[i][0], plain[i][1]);
+	buffer_append_char(&expected, '}');
+	expect_text(root, buffer_span(&expected));
+}
+
+/* Up, down to almost none, up again; copies go on in place of what they are copies of. */
+Test(json_tree, members_come_and_go_as_in_a_plain_object)
+{
+	enum { MEMBERS = 100, NAMES = 150 };
+	uint64_t seed = random_json_seed();
+	struct random_json random = random_json_create(seed);
+	struct buffer CLEANUP(buffer_fini) text = {0};
+	struct json_path path = {0};
+	unsigned plain[NAMES][2];
+	size_t count = MEMBERS;
+	char name[16];
+
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		plain[i][0] = plain[i][1] = i;
+		buffer_printf(&text, "%c\"k%u\":%u", i ? ',' : '{', i, i);
+	}
+	buffer_append_char(&text, '}');
+	struct json CLEANUP(json_fini) doc = random_json_parse(buffer_span(&text));
+	struct json_node root = json_node_of(&doc, 0);
+	for (unsigned step = 0; step < 20000; step++) {
+		unsigned number = random_json_below(&random, NAMES);
+		bool grows = step / 500 % 2;
+		size_t at = 0;
+
+		snprintf(name, sizeof(name), "k%u", number);
+		struct json_place place = place_at(&root, &path, name);
+		while (at < count && plain[at][0] != number)
+			at++;
+		cr_assert_eq(json_place_get(&place) != NULL, at < count, "seed %llu, step %u",
+			     (unsigned long long)seed, step);
+		if (at < count && !(grows && random_json_below(&random, 5))) {
+			json_tree_free(json_place_take(&place));
+			memmove(&plain[at], &plain[at + 1], (--count - at) * sizeof(*plain));
+		} else if (at == count && (grows || !random_json_below(&random, 20))) {
+			json_place_insert(&place, json_node_of(&doc, 2));
+			plain[count][0] = number;
+			plain[count++][1] = 0;
+		}
+		if (step % 100)
+			continue;
+		expect_members(root, plain, count);
+		struct json_node copy = json_tree_copy(root);
+		json_tree_free(root);
+		root = copy;
+	}
+	expect_members(root, plain, count);
+	json_tree_free(root);
+	json_path_fini(&path);
+}
+
 Test(json_tree, copies_of_what_was_taken_apart_are_apart)
 {
 	struct json CLEANUP(json_fini) doc = random_json_parse(SPAN("[[1,[2]],3]"));

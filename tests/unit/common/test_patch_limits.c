@@ -1,6 +1,7 @@
 /* test_patch_limits.c — how large, deep and dear patches may get; random patches against their
  * single operations. */
 #include "patch_helpers.h"
+#include <sys/resource.h>
 
 TestSuite(patch_limits, .timeout = 100);
 
@@ -179,6 +180,66 @@ Test(patch_limits, moving_back_and_forth_is_not_taken_for_depth)
 			   SIZE_ANY, &result, &fault),
 		     0, "%s", fault.detail);
 	cr_expect(span_equals(buffer_span(&result), SPAN("{\"b\":{\"c\":{\"d\":{}}},\"a\":[1]}")));
+}
+
+static size_t memory_most(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (size_t)usage.ru_maxrss << 10;
+}
+
+/* Each copy is 4 KB of text, and was 8 MB of memory. */
+Test(patch_limits, copies_of_small_arrays_take_little_memory)
+{
+	struct buffer CLEANUP(buffer_fini) document = {0}, CLEANUP(buffer_fini) opened = {0},
+					   CLEANUP(buffer_fini) operations = {0},
+					   CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+	const unsigned arrays = 1000;
+
+	buffer_append_string(&document, "{\"b\":[],\"a\":[[0]");
+	buffer_append_string(&opened, "{\"op\":\"test\",\"path\":\"/a/0/0\",\"value\":0}");
+	for (unsigned i = 1; i < arrays; i++) {
+		buffer_append_string(&document, ",[0]");
+		buffer_printf(&opened, ",{\"op\":\"test\",\"path\":\"/a/%u/0\",\"value\":0}", i);
+	}
+	buffer_append_string(&document, "]}");
+	buffer_append_char(&opened, '\0');
+	append_repeated(&operations, opened.at,
+			"{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/b/-\"}", 60);
+	size_t before = memory_most();
+	cr_expect_eq(apply(buffer_span(&document), buffer_span(&operations), (size_t)1 << 20,
+			   &result, &fault),
+		     0, "%s", fault.detail);
+	cr_expect_lt(memory_most() - before, (size_t)100 << 20);
+}
+
+/* What was taken out of an object is in none of its copies. */
+Test(patch_limits, copies_of_an_object_that_was_emptied_take_little_memory)
+{
+	struct buffer CLEANUP(buffer_fini) document = {0}, CLEANUP(buffer_fini) emptying = {0},
+					   CLEANUP(buffer_fini) operations = {0},
+					   CLEANUP(buffer_fini) result = {0};
+	struct patch_fault fault;
+	const unsigned members = 20000;
+
+	buffer_append_string(&document, "{\"b\":[],\"a\":{\"0\":0");
+	buffer_append_string(&emptying, "{\"op\":\"remove\",\"path\":\"/a/0\"}");
+	for (unsigned i = 1; i < members; i++) {
+		buffer_printf(&document, ",\"%u\":0", i);
+		buffer_printf(&emptying, ",{\"op\":\"remove\",\"path\":\"/a/%u\"}", i);
+	}
+	buffer_append_string(&document, "}}");
+	buffer_append_char(&emptying, '\0');
+	append_repeated(&operations, emptying.at,
+			"{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/b/-\"}", 500);
+	size_t before = memory_most();
+	cr_expect_eq(apply(buffer_span(&document), buffer_span(&operations), (size_t)1 << 20,
+			   &result, &fault),
+		     0, "%s", fault.detail);
+	cr_expect_lt(memory_most() - before, (size_t)100 << 20);
 }
 
 /* Random pointers lead mostly to places that are there: a walk from the root down. */

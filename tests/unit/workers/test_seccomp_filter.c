@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,14 +25,14 @@ TestSuite(seccomp_filter, .timeout = 100);
 #define NO_FILTER 254
 
 /* 0 or the errno of `ask`, or minus the signal it died of. */
-static int behind_filter(int (*ask)(void))
+static int behind_filter_with(bool io_uring, int (*ask)(void))
 {
 	int status;
 	pid_t pid = fork();
 
 	cr_assert_geq(pid, 0);
 	if (pid == 0) {
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_filter_apply())
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_filter_apply(io_uring))
 			_exit(NO_FILTER);
 		_exit(ask());
 	}
@@ -40,6 +41,11 @@ static int behind_filter(int (*ask)(void))
 		return -WTERMSIG(status);
 	cr_assert_neq(WEXITSTATUS(status), NO_FILTER, "the filter is not put on");
 	return WEXITSTATUS(status);
+}
+
+static int behind_filter(int (*ask)(void))
+{
+	return behind_filter_with(false, ask);
 }
 
 static int code(long result)
@@ -167,6 +173,30 @@ Test(seccomp_filter, what_only_an_intruder_asks_for_ends_the_process)
 	cr_expect_eq(behind_filter(change_user), -SIGSYS);
 }
 
+static int make_ring(void)
+{
+	return code(syscall(SYS_io_uring_setup, 8, NULL));
+}
+
+static int use_ring(void)
+{
+	return code(syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0));
+}
+
+static int register_with_ring(void)
+{
+	return code(syscall(SYS_io_uring_register, -1, 0, NULL, 0));
+}
+
+Test(seccomp_filter, an_io_uring_may_be_used_where_there_is_one_and_never_made_or_changed)
+{
+	cr_expect_eq(behind_filter(use_ring), EPERM);
+	cr_expect_eq(behind_filter_with(true, use_ring), EBADF);
+	cr_expect_eq(behind_filter_with(true, register_with_ring), EPERM);
+	cr_expect_eq(behind_filter_with(true, make_ring), -SIGSYS);
+	cr_expect_eq(behind_filter(make_ring), -SIGSYS);
+}
+
 static int end_by_abort(void)
 {
 	abort();
@@ -248,10 +278,13 @@ static int answer_one(char servers[32])
 	snprintf(servers, 32, "127.0.0.1:%u", ntohs(address.sin_port));
 	pid_t pid = fork();
 	cr_assert_geq(pid, 0);
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (ssize_t got; pid == 0;) {
-		got = recvfrom(fd, packet, 512, 0, (void *)&from, &from_len);
+	if (pid > 0) {
+		close(fd);
+		return pid;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		ssize_t got = recvfrom(fd, packet, 512, 0, (void *)&from, &from_len);
 		size_t end = 12;
 		while (got > 12 && end < (size_t)got && packet[end])
 			end += packet[end] + 1u;
@@ -264,8 +297,6 @@ static int answer_one(char servers[32])
 		memcpy(packet + end, record, sizeof(record));
 		sendto(fd, packet, end + (is_v4 ? sizeof(record) : 0), 0, (void *)&from, from_len);
 	}
-	close(fd);
-	return pid;
 }
 
 static char name_servers[32];

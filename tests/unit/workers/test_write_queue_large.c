@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "write_queue_fixture.h"
+#include "write_queue_private.h"
 
 /* Large documents: their writes take several turns of the loop, one step each. */
 
@@ -188,4 +189,121 @@ Test(write_queue_large, closing_refuses_what_was_not_sent_yet)
 		fixture_fini();
 		large_init();
 	}
+}
+
+/* Each refusal carries the document. */
+Test(write_queue_large, refusals_that_carry_a_large_document_take_turns)
+{
+	struct buffer CLEANUP(buffer_fini) data = {0};
+	struct result first = {0}, refused[20] = {0};
+
+	append_large(&data, "a");
+	write_to(&first, "d", WRITE_REPLACE, buffer_span(&data));
+	run();
+	fake_store_deliver(fixture.store, FAKE_HELD);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		struct write_request request = {.kind = WRITE_MERGE,
+						.service = SPAN("s"),
+						.id = SPAN("d"),
+						.data = SPAN("{}"),
+						.has_expected_revision = true,
+						.expected_revision = 99};
+
+		write_queues_submit(fixture.queues, &request, on_done, &refused[i]);
+	}
+	/* Only what was there when Redis was asked may be refused: the first, then the others. */
+	while (!fake_store_release(fixture.store, 1) || !refused[0].calls)
+		run_turns(1);
+	while (!fake_store_release(fixture.store, 1))
+		run_turns(1);
+	cr_expect_eq(refused[2].calls, 0);
+	run();
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		cr_expect_eq(refused[i].calls, 1);
+		cr_expect_eq(refused[i].status, 409);
+		cr_expect_eq(refused[i].place, i + 2);
+	}
+}
+
+#define TICKS 5 /* the queues look at their clock ten times a second */
+
+static void turn_until_answered(const struct result *result)
+{
+	for (unsigned ticks = 0; ticks < TICKS && !result->calls; ticks++)
+		ev_run(fixture.worker.loop, EVRUN_ONCE);
+}
+
+/* "d" is being written, the patch of "e" waits for its turn. */
+static void wait_in_line(struct result *owner, struct result *patch)
+{
+	struct buffer CLEANUP(buffer_fini) data = {0};
+
+	append_large(&data, "a");
+	write_to(owner, "e", WRITE_REPLACE, buffer_span(&data));
+	run();
+	write_to(owner, "d", WRITE_REPLACE, buffer_span(&data));
+	write_to(patch, "e", WRITE_PATCH, SPAN("[{\"op\":\"remove\",\"path\":\"/b\"}]"));
+	cr_assert_eq(statistic(STAT_large_write_waits), 1);
+}
+
+Test(write_queue_large, who_came_late_into_the_line_gets_no_more_than_its_time)
+{
+	struct result owner = {0}, patch = {0}, late = {0};
+
+	wait_in_line(&owner, &patch);
+	fixture.monotonic_ms += TIMEOUT_MS - 100;
+	write_to(&late, "e", WRITE_PATCH, SPAN("[{\"op\":\"remove\",\"path\":\"/b\"}]"));
+	fake_store_deliver(fixture.store, FAKE_HELD);
+	while (!patch.calls)
+		run_turns(1);
+	cr_expect_eq(patch.status, 409);
+	/* It came after "e" was read: so it is read again, but Redis hangs. */
+	while (fake_store_held(fixture.store) < 2)
+		run_turns(1);
+	cr_expect_eq(late.calls, 0);
+	fixture.monotonic_ms += TIMEOUT_MS;
+	turn_until_answered(&late);
+	cr_expect_str_eq(late.code, "redis_unavailable");
+	fixture_close();
+}
+
+Test(write_queue_large, nobody_waits_in_line_for_ever)
+{
+	struct result owner = {0}, patch = {0};
+	struct document_queue *queue;
+
+	wait_in_line(&owner, &patch);
+	/* As if those before it took that long: its turn never comes. */
+	LIST_FOREACH(queue, &fixture.queues->all, all)
+	ev_timer_stop(fixture.worker.loop, &queue->pause);
+	fixture.monotonic_ms += 4 * TIMEOUT_MS - 1;
+	ev_run(fixture.worker.loop, EVRUN_ONCE);
+	cr_expect_eq(patch.calls, 0);
+	fixture.monotonic_ms += 1;
+	turn_until_answered(&patch);
+	cr_expect_eq(patch.status, 503);
+	cr_expect_str_eq(patch.code, "write_contention");
+	fixture_close();
+}
+
+Test(write_queue_large, writes_that_wait_have_only_so_many_bytes_together)
+{
+	struct buffer CLEANUP(buffer_fini) data = {0};
+	static struct result results[1000];
+	unsigned refused = 0;
+	char id[16];
+
+	append_large(&data, "a");
+	for (size_t i = 0; i < ARRAY_LEN(results); i++) {
+		snprintf(id, sizeof(id), "d%zu", i);
+		write_to(&results[i], id, WRITE_REPLACE, buffer_span(&data));
+		refused += results[i].calls;
+	}
+	cr_expect_gt(refused, 0);
+	cr_expect_lt(refused, ARRAY_LEN(results) / 2);
+	cr_expect_eq(results[999].status, 503);
+	cr_expect_str_eq(results[999].code, "write_contention");
+	fixture_close();
+	for (size_t i = 0; i < ARRAY_LEN(results); i++)
+		cr_assert_eq(results[i].calls, 1);
 }

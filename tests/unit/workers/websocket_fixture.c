@@ -131,6 +131,7 @@ void fixture_init(void)
 	fixture.config = config_create();
 	fixture.config->ring_size = RING_SIZE;
 	fixture.config->ws_max_message = 8192;
+	fixture.config->fanout_io_uring = getenv("SYNCDOC_TEST_IO_URING");
 	make_ring(&inherit);
 	inherit.config = fixture.config;
 	fixture.now_ms = 1000000;

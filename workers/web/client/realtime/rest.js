@@ -46,7 +46,8 @@ export class RestClient {
 	async #otherToken(refused, refusal) {
 		let token = this.tokens.held;
 		try {
-			if (token === refused && this.tokens.renewable) token = await this.tokens.renew();
+			// None is held while the connection, refused too, asks for another.
+			if ((token === refused || token === undefined) && this.tokens.renewable) token = await this.tokens.renew();
 		} catch (cause) {
 			refusal.cause ??= cause;
 			throw refusal;
