@@ -138,8 +138,12 @@ static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
 	stream->queue_bytes -= len;
 	stream->moved_at_ms = worker_monotonic_ms();
 	access_line_add_bytes(stream->access, len);
-	if (len)
+	if (len) {
+		/* MHD sends a chunk a run, and while requests wait for their answers it cannot say
+		 * that it has more to send. */
+		http_run_soon(stream->streams->worker->http);
 		return (ssize_t)len;
+	}
 	/* Also for one that is cut: its socket takes no last chunk, so the client sees no good end.
 	 * After END_WITH_ERROR MHD 0.9.75 keeps the connection until something happens to it. */
 	if (stream->ended)

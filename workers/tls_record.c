@@ -177,6 +177,8 @@ ssize_t tls_session_send(struct tls_session *session, const struct iovec *parts,
 
 int tls_session_flush(struct tls_session *session)
 {
+	if (session->failed)
+		return -ECONNRESET;
 	while (session->pending) {
 		ssize_t sent = gnutls_record_send(session->gnutls, NULL, 0);
 
@@ -193,7 +195,7 @@ int tls_session_flush(struct tls_session *session)
 
 int tls_session_bye(struct tls_session *session)
 {
-	int error = session->leaving ? 0 : tls_session_flush(session), status;
+	int error = session->leaving && !session->failed ? 0 : tls_session_flush(session), status;
 
 	if (error)
 		return error;

@@ -180,6 +180,7 @@ static void log_fault(const struct tls_session *session, const char *when, ssize
 
 int tls_session_fail(struct tls_session *session, ssize_t status)
 {
+	session->failed = true;
 	if (is_lost(status))
 		return -ECONNRESET;
 	if (status == GNUTLS_E_REHANDSHAKE)

@@ -30,6 +30,8 @@ struct tls_session {
 	bool established;
 	bool pending; /* output */
 	bool leaving; /* its close_notify is on the way */
+	bool failed;  /* nothing more goes out: GnuTLS may still hold a part of the alert, and would
+			 take it for ours */
 	bool ended;   /* no more input: `end` is what tls_session_recv() says */
 	int end;
 };

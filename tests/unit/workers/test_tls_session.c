@@ -423,6 +423,56 @@ Test(tls_session, a_renegotiation_is_refused)
 	ends_fini(&ends);
 }
 
+/* Raw bytes: the socket takes no more, and nothing is pending. */
+static void stuff_socket(const struct ends *ends)
+{
+	char byte = 0;
+
+	while (write(ends->fds[0], &byte, 1) == 1)
+		;
+}
+
+static void empty_socket(const struct ends *ends)
+{
+	char bytes[4096];
+
+	while (read(ends->fds[1], bytes, sizeof(bytes)) > 0)
+		;
+}
+
+/* Its alert is still on the way: behind it nothing of ours would be what it seems. */
+static void expect_no_more(struct ends *ends)
+{
+	cr_assert_eq(receive(ends), 4); /* what came before the fault is handled, and answered */
+	empty_socket(ends);
+	cr_assert_eq(send_text(ends, "an answer"), -ECONNRESET);
+	cr_assert_eq(tls_session_bye(ends->session), -ECONNRESET);
+	cr_assert_eq(receive(ends), -EPROTO);
+	ends_fini(ends);
+}
+
+Test(tls_session, nothing_is_sent_after_a_refused_renegotiation)
+{
+	struct ends ends = ends_meet(TLS_1_2);
+
+	gnutls_record_send(ends.client, "good", 4);
+	cr_assert_eq(gnutls_handshake(ends.client), GNUTLS_E_AGAIN);
+	stuff_socket(&ends);
+	expect_no_more(&ends);
+}
+
+Test(tls_session, nothing_is_sent_after_a_fault)
+{
+	struct ends ends = ends_meet(TLS_1_3);
+
+	gnutls_record_send(ends.client, "good", 4);
+	cr_assert_eq(
+		write(ends.fds[1], "\x17\x03\x03\x00\x20 this is no record of TLS 1.3 ......", 37),
+		37);
+	stuff_socket(&ends);
+	expect_no_more(&ends);
+}
+
 Test(tls_session, a_handshake_that_fails_is_counted)
 {
 	struct ends ends = ends_open(TLS_1_3);
