@@ -11,6 +11,7 @@ import {
 	documentPath,
 	eventsPath,
 	keys,
+	scrape,
 	startPair,
 	topicsPath,
 	until,
@@ -73,16 +74,14 @@ test('limits.streams: one more is 503, a client that leaves makes room at once',
 		(await openWhenFree(daemon, path)).close();
 
 		// A long poll counts, too, and so does its leaving.
+		await until(async () => (await scrape(rest)).value('syncdoc_streams') === 1); // the second
 		const client = new Rest(daemon.url);
 		const { etag } = (await rest.get(documentPath('limit', 'x'))).headers;
 		const poll = client
 			.request('GET', `${documentPath('limit', 'x')}?wait=60`, { headers: { 'If-None-Match': etag } })
 			.catch(error => error);
-		await until(async () => {
-			const stream = await open(path);
-			stream.close();
-			return stream.status === 503;
-		});
+		await until(async () => (await scrape(rest)).value('syncdoc_long_polls') === 1);
+		assert.equal((await open(path)).status, 503);
 		client.close();
 		assert.ok((await poll) instanceof Error);
 		(await openWhenFree(daemon, path)).close();
