@@ -148,6 +148,9 @@ static ssize_t on_room(void *arg, uint64_t position, char *to, size_t room)
 	 * After END_WITH_ERROR MHD 0.9.75 keeps the connection until something happens to it. */
 	if (stream->ended)
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	/* As MHD documents it. A 1.0.1 built with --enable-asserts (Debian has it without) aborts
+	 * in MHD_connection_handle_write() when this is resumed: it keeps its wish to write while
+	 * suspended. Without asserts it returns there and asks us again. */
 	stream->suspended = true;
 	MHD_suspend_connection(stream->connection);
 	return 0;
