@@ -29,19 +29,6 @@ static uint64_t figure(enum statistic name)
 	return stat_read(fixture.worker.slot, name);
 }
 
-static struct batch *batch_of(char c, size_t len)
-{
-	struct buffer payload = {0}, frame = {0};
-
-	memset(buffer_reserve(&payload, len), c, len);
-	payload.len = len;
-	ws_frame_append(&frame, WS_TEXT, buffer_span(&payload));
-	struct batch *batch = batch_of_bytes(buffer_span(&frame));
-	buffer_fini(&payload);
-	buffer_fini(&frame);
-	return batch;
-}
-
 static void subscribe(unsigned place, int sndbuf, const char *message)
 {
 	peers[place] = peer_connect(sndbuf);
@@ -63,18 +50,6 @@ static void start(void)
 	limit.rlim_cur = limit.rlim_max;
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	fixture_activate("p-1");
-}
-
-static void publish_run(uint64_t revision, size_t len)
-{
-	struct buffer data = {0};
-
-	buffer_append_string(&data, "{\"x\":\"");
-	memset(buffer_reserve(&data, len), 'x', len);
-	data.len += len;
-	buffer_append_string(&data, "\"}");
-	fixture_publish("d", revision, buffer_span(&data));
-	buffer_fini(&data);
 }
 
 static void expect_revision(unsigned place, int revision)
@@ -132,7 +107,7 @@ Test(connection_gather, a_batch_in_many_pieces_goes_the_usual_way)
 	start();
 	for (unsigned i = 0; i < 10; i++)
 		subscribe(i, 0, DIFFS);
-	publish_run(2, 6000);
+	fixture_publish_run(2, 6000);
 	for (unsigned i = 0; i < 10; i++)
 		expect_revision(i, 2);
 	cr_assert_eq(figure(STAT_sends_gathered), 0);
@@ -170,7 +145,7 @@ Test(connection_gather, what_a_socket_does_not_take_comes_later_whole_and_in_ord
 	for (unsigned i = 0; i < 8; i++)
 		subscribe(i, i == 5 ? SMALL_SNDBUF : 0, ALL);
 	for (uint64_t revision = 2; revision < 60; revision++) {
-		publish_run(revision, 3000);
+		fixture_publish_run(revision, 3000);
 		for (unsigned i = 0; i < 8; i++)
 			if (i != 5)
 				expect_revision(i, (int)revision);
@@ -183,7 +158,7 @@ Test(connection_gather, what_a_socket_does_not_take_comes_later_whole_and_in_ord
 		expect_revision(5, revision);
 	cr_assert_null(peers[5].connection->queue);
 	cr_assert_eq(fixture.worker.websockets->queue_bytes, 0);
-	publish_run(60, 10);
+	fixture_publish_run(60, 10);
 	expect_revision(5, 60);
 	leave(8);
 }
@@ -197,7 +172,7 @@ Test(connection_gather, over_ws_queue_total_only_those_are_closed_whose_sends_ar
 	for (unsigned i = 0; i < 40; i++)
 		subscribe(i, SMALL_SNDBUF, ALL);
 	struct connection_gather *gather = fixture.worker.websockets->gather;
-	struct batch *batch = batch_of('x', 60000);
+	struct batch *batch = fixture_batch('x', 60000);
 	for (unsigned i = 0; i < 40; i++)
 		cr_assert_not(connection_gather_add(gather, peers[i].connection, batch));
 	batch_put(batch); /* gathered ones keep it */

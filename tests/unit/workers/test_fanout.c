@@ -21,18 +21,6 @@ static struct peer subscriber(int sndbuf)
 	return peer;
 }
 
-static void publish_run(uint64_t revision, size_t len)
-{
-	struct buffer data = {0};
-
-	buffer_append_string(&data, "{\"x\":\"");
-	memset(buffer_reserve(&data, len), 'x', len);
-	data.len += len;
-	buffer_append_string(&data, "\"}");
-	fixture_publish("d", revision, buffer_span(&data));
-	buffer_fini(&data);
-}
-
 Test(fanout, members_may_die_in_the_midst_of_a_pass)
 {
 	fixture_start();
@@ -65,7 +53,7 @@ Test(fanout, a_slow_subscriber_gets_the_newest_and_the_others_lose_nothing)
 	for (uint64_t revision = 2; revision < 80; revision++) {
 		char part[40];
 
-		publish_run(revision, 6000);
+		fixture_publish_run(revision, 6000);
 		snprintf(part, sizeof(part), "\"revision\":%d,", (int)revision);
 		peer_expect_part(&fast, part);
 	}
@@ -95,7 +83,7 @@ Test(fanout, over_ws_queue_total_within_a_pass_the_index_stays_whole)
 	for (int i = 0; i < 6; i++)
 		peers[i] = subscriber(1);
 	for (uint64_t revision = 2; revision < 9; revision++) {
-		publish_run(revision, 6000);
+		fixture_publish_run(revision, 6000);
 		fixture_turn();
 	}
 	cr_assert_leq(set()->queue_bytes - set()->queue_bytes_leaving, 20000);
@@ -149,7 +137,7 @@ Test(fanout, overtaken_by_the_ring_each_subscription_gets_one_resync)
 			      "\"documentPrefix\":\"u\"}");
 	peer_expect_part(&peer, "\"subscribed\"");
 	for (uint64_t revision = 2; revision < 40; revision++)
-		publish_run(revision, 5000);
+		fixture_publish_run(revision, 5000);
 	struct frame frame = {0};
 	int wide = 0, narrow = 0;
 	while (peer_next(&peer, &frame)) {
@@ -212,7 +200,7 @@ Test(fanout, an_event_is_compressed_once_per_mode_and_never_for_plain_members)
 	peer_send_text(&b, "{\"type\":\"subscribe\",\"topic\":\"sync.other.*\"}");
 	peer_expect_part(&b, "\"subscribed\"");
 	cr_assert_eq(subscription_index_audiences(set()->index), 4);
-	publish_run(2, 6000);
+	fixture_publish_run(2, 6000);
 	read_raw(&a);
 	read_raw(&b);
 	read_raw(&both);
@@ -227,7 +215,7 @@ Test(fanout, an_event_is_compressed_once_per_mode_and_never_for_plain_members)
 
 	/* Short: plain for everybody. */
 	a.got.len = 0;
-	publish_run(3, 10);
+	fixture_publish_run(3, 10);
 	peer_expect_part(&a, "\"revision\":3");
 	cr_assert_eq(stat_read(slot, STAT_events_compressed), 2);
 	peer_fini(&plain);
@@ -243,8 +231,8 @@ Test(fanout, compressed_events_of_one_pass_follow_each_other)
 	struct peer peer = deflate_subscriber("full");
 
 	for (uint64_t revision = 2; revision < 6; revision++)
-		publish_run(revision, 300);
-	publish_run(6, 10);
+		fixture_publish_run(revision, 300);
+	fixture_publish_run(6, 10);
 	read_raw(&peer);
 	for (int i = 0; i < 4; i++) {
 		cr_assert_eq((unsigned char)peer.got.at[0], 0xc1);

@@ -415,8 +415,19 @@ void peer_expect_end(struct peer *peer)
 	cr_assert(peer->ended);
 }
 
-/* A batch with one frame of `len` bytes, all `c`. */
-static struct batch *batch_of(char c, size_t len)
+void fixture_publish_run(uint64_t revision, size_t len)
+{
+	struct buffer data = {0};
+
+	buffer_append_string(&data, "{\"x\":\"");
+	memset(buffer_reserve(&data, len), 'x', len);
+	data.len += len;
+	buffer_append_string(&data, "\"}");
+	fixture_publish("d", revision, buffer_span(&data));
+	buffer_fini(&data);
+}
+
+struct batch *fixture_batch(char c, size_t len)
 {
 	struct buffer payload = {0}, frame = {0};
 
@@ -431,7 +442,7 @@ static struct batch *batch_of(char c, size_t len)
 
 void peer_be_sent(struct peer *peer, char c, size_t len)
 {
-	struct batch *batch = batch_of(c, len);
+	struct batch *batch = fixture_batch(c, len);
 
 	connection_send(peer->connection, batch);
 	batch_put(batch);

@@ -55,6 +55,10 @@ void fixture_activate(const char *position);
 void fixture_mark(const char *position);
 /* Puts an event `updated` of service `s` into the ring; `data` is a JSON object. */
 void fixture_publish(const char *id, uint64_t revision, struct span data);
+/* The same of document d, with `len` times x in its data. */
+void fixture_publish_run(uint64_t revision, size_t len);
+/* One reference to a batch with one text of `len` times c. */
+struct batch *fixture_batch(char c, size_t len);
 /* The same for `presence`. */
 void fixture_publish_presence(const char *id);
 
