@@ -223,6 +223,16 @@ static int replicas_check(const struct config *config, struct buffer *ret_reason
 	return refuse(ret_reason, "the embedded Redis has no replicas to wait for");
 }
 
+static int sentinel_check(const struct config *config, struct buffer *ret_reason)
+{
+	bool given = *config->redis_sentinel_user || *config->redis_sentinel_password_file;
+
+	if (!given || strncmp(config->redis_url, "sentinel://", 11) == 0)
+		return 0;
+	return refuse(ret_reason, "redis.url has no Sentinels to log in to: it must begin with "
+				  "sentinel://");
+}
+
 static int tls_check(const struct config *config, struct buffer *ret_reason)
 {
 	return !*config->tls_cert == !*config->tls_key
@@ -252,6 +262,7 @@ int config_check_together(const struct config *config, const char **ret_key, con
 		{ring_room_check, "ring.size", "documents.max_size"},
 		{cluster_check, "redis.cluster", NULL},
 		{replicas_check, "redis.wait_replicas", NULL},
+		{sentinel_check, "redis.sentinel_password_file", "redis.sentinel_user"},
 		{tls_check, "tls.cert", "tls.key"},
 		{queue_check, "ws.queue_total", "ws.queue"},
 	};

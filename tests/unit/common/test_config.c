@@ -154,7 +154,8 @@ static const struct setting settings[] = {
 	{"", "seccomp", "no", "no"},
 	{"ring", "size", "\"128MiB\"", "128MiB"},
 	{"fanout", "io_uring", "yes", "yes"},
-	{"redis", "url", "\"redis://u:p@db.example:6380/3\"", "redis://u:p@db.example:6380/3"},
+	{"redis", "url", "\"sentinel://u:p@db.example:6380/main/3\"",
+	 "sentinel://u:p@db.example:6380/main/3"},
 	{"redis", "encoding", "string", "string"},
 	{"redis", "timeout", "1.5", "1.5"},
 	{"redis", "password_file", "\"/etc/pw\"", "/etc/pw"},
@@ -210,7 +211,7 @@ static void expect_set_texts(const struct config *config)
 	EXPECT_TEXT(state_dir, "/srv/sync doc");
 	EXPECT_TEXT(pid_file, "/run/s.pid");
 	EXPECT_TEXT(node, "node-1.example");
-	EXPECT_TEXT(redis_url, "redis://u:p@db.example:6380/3");
+	EXPECT_TEXT(redis_url, "sentinel://u:p@db.example:6380/main/3");
 	EXPECT_TEXT(redis_password_file, "/etc/pw");
 	EXPECT_TEXT(redis_sentinel_user, "watcher@1");
 	EXPECT_TEXT(redis_sentinel_password_file, "/etc/pw2");

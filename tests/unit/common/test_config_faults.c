@@ -307,6 +307,13 @@ Test(config_faults, what_this_version_does_not_have_is_refused_and_said)
 		{"tls {\n\ncert = /c }\n",
 		 "FILE:3: tls.cert: tls.cert and tls.key need each other"},
 		{"tls { key = /k }\n", "FILE:1: tls.key: tls.cert and tls.key need each other"},
+		{"redis { url = \"redis://a\"\n sentinel_password_file = /p }\n",
+		 "FILE:2: redis.sentinel_password_file: redis.url has no Sentinels to log in to: "
+		 "it "
+		 "must begin with sentinel://"},
+		{"redis { sentinel_user = u }\n", "FILE:1: redis.sentinel_user: redis.url has no "
+						  "Sentinels to log in to: it must begin "
+						  "with sentinel://"},
 		{"redis {\ncluster = yes }\n",
 		 "FILE:2: redis.cluster: Redis Cluster is not supported by this version yet"},
 		{"redis { url = \"rediss://h\" }\n",

@@ -83,7 +83,7 @@ static void append_string(const struct config_key *key, struct buffer *ret)
 		buffer_append_string(ret, PICK("stderr", "syslog", "/var/log/x y", "/\"\\${A}"));
 	else if (key->check == config_check_redis_url)
 		buffer_append_string(
-			ret, PICK("redis://h", "unix:///run/a\"b\\c?db=2", "redis://u@[::1]:1/9"));
+			ret, PICK("sentinel://h/m", "sentinel://a\"b\\c@h:1,[::1]:2/m/9"));
 	else if (key->check == config_check_node || key->check == config_check_user)
 		buffer_append_string(ret, PICK("a", "node-1.x", "Z_9"));
 }
