@@ -82,8 +82,8 @@ static void append_string(const struct config_key *key, struct buffer *ret)
 	else if (key->check == config_check_log_target)
 		buffer_append_string(ret, PICK("stderr", "syslog", "/var/log/x y", "/\"\\${A}"));
 	else if (key->check == config_check_redis_url)
-		buffer_append_string(
-			ret, PICK("sentinel://h/m", "sentinel://a\"b\\c@h:1,[::1]:2/m/9"));
+		buffer_append_string(ret,
+				     PICK("sentinel://h/m", "sentinel://a\"b\\c@h:1,[::1]:2/m/9"));
 	else if (key->check == config_check_node || key->check == config_check_user)
 		buffer_append_string(ret, PICK("a", "node-1.x", "Z_9"));
 }
