@@ -465,16 +465,16 @@ e2e_step() {
 
 # Behind the seccomp filter, which sanitizers do not go together with: what makes workers ask the kernel
 # for most.
-E2E_RELEASE='hardening.test.js rest.test.js websocket.test.js stream.test.js presence.test.js auth.test.js
-	fanout_io_uring.test.js tls.test.js tls_front.test.js redis_away.test.js sentinel.test.js log.test.js reload.test.js processes.test.js'
+E2E_RELEASE='hardening.test.js rest.test.js websocket.test.js stream.test.js presence.test.js auth.test.js auth_documents.test.js
+	fanout_io_uring.test.js tls.test.js tls_front.test.js tls_limits.test.js redis_away.test.js sentinel.test.js log.test.js reload.test.js processes.test.js'
 
 # Everything that a client does to its connection, once more over TLS.
 E2E_TLS='rest.test.js websocket.test.js connection.test.js session.test.js stream.test.js stream_ends.test.js
-	long_poll.test.js slow.test.js slow_reader.test.js deflate.test.js hostile.test.js proxy.test.js'
+	long_poll.test.js slow.test.js slow_reader.test.js deflate.test.js hostile.test.js hostile_websocket.test.js proxy.test.js'
 
 # Everything that events go through, once more by io_uring.
 E2E_IO_URING='fanout_io_uring.test.js fanout.test.js slow.test.js websocket.test.js session.test.js
-	ordering.test.js resume.test.js deflate.test.js gap.test.js reload.test.js'
+	ordering.test.js resume.test.js resume_random.test.js deflate.test.js gap.test.js reload.test.js'
 
 part_e2e() {
 	build_san || return
