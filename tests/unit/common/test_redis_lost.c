@@ -153,7 +153,8 @@ Test(redis_lost, a_primary_that_became_a_replica_is_left_when_all_is_answered_bu
 	seen_close(&seen);
 }
 
-Test(redis_lost, while_the_server_loads_its_data_it_is_waited_for_and_not_left)
+/* Whether the connection survives the loading; if so, all that must hold of one that did does. */
+static bool survives_loading(int64_t timeout_ms)
 {
 	static const char *const slow[] = {"--key-load-delay", "1000",
 					   "--loading-process-events-interval-bytes", "1024", NULL};
@@ -164,21 +165,32 @@ Test(redis_lost, while_the_server_loads_its_data_it_is_waited_for_and_not_left)
 	cr_assert_str_eq(fixture_ask(&seen.fixture, "SAVE"), "OK");
 	fixture_kill(&seen.fixture);
 	fixture_start(&seen.fixture, slow);
-	seen_connect(&seen, seen.fixture.url, SEEN_SHORT_MS);
+	seen_connect(&seen, seen.fixture.url, timeout_ms);
 	fixture_run_until(&seen.fixture, &seen.loading, 1);
 	seen_ask(&seen, "GET", "key:1", NULL);
 	seen_until_answered(&seen, 1);
 	cr_assert_eq(seen.error, -ENOTCONN, "surely not done");
-	fixture_run_for(&seen.fixture, 3 * SEEN_SHORT_MS);
+	fixture_run_for(&seen.fixture, 2 * timeout_ms);
 	cr_assert_eq(seen.ready, 0);
 	cr_assert_str_eq(fixture_ask(&seen.fixture, "CONFIG SET key-load-delay 0"), "OK");
 	seen_until_ready(&seen, 1);
-	cr_assert_eq(seen.lost, 0, "%s", seen.reason);
-	cr_assert_eq(seen.loading, 1, "told once");
+	bool survived = seen.lost == 0;
+	cr_assert(!survived || seen.loading == 1, "told once");
 	seen_ask(&seen, "GET", "key:1", NULL);
 	seen_until_answered(&seen, 2);
-	cr_assert_str_eq(seen.reply, "value:1");
+	cr_assert(!survived || strcmp(seen.reply, "value:1") == 0, "%s", seen.reply);
 	seen_close(&seen);
+	return survived;
+}
+
+Test(redis_lost, while_the_server_loads_its_data_it_is_waited_for_and_not_left)
+{
+	/* A server that a busy machine does not let answer in time is left, loading or not. */
+	int64_t timeout_ms = SEEN_SHORT_MS;
+	while (!survives_loading(timeout_ms)) {
+		timeout_ms *= 4;
+		cr_assert_leq(timeout_ms, 16 * SEEN_SHORT_MS);
+	}
 }
 
 struct pushes {
