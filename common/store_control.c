@@ -109,10 +109,8 @@ static void on_revoked(const struct redisReply *reply, int error, void *arg)
 	size_t count = 0;
 	MUST(entries);
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		struct span score = string_of(reply->element[i + 1]);
 		entries[count].name = string_of(reply->element[i]);
-		/* A string of hiredis ends with a NUL; whole numbers may come as 1.7e+12. */
-		entries[count].issued_before_ms = score.len ? (int64_t)strtod(score.at, NULL) : 0;
+		entries[count].issued_before_ms = store_score(reply->element[i + 1]);
 		count += entries[count].name.len > 0;
 	}
 	request->revoked(0, entries, count, request->arg);

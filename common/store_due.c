@@ -3,7 +3,6 @@
 #include "store_internal.h"
 
 #define DUE_BYTES_MAX "4194304"
-#define FAR_AWAY_MS (INT64_C(1) << 53)
 
 struct due_request {
 	struct store_request base;
@@ -65,11 +64,7 @@ static int due_parse(struct store *store, const struct redisReply *reply, struct
 		if (reply->element[i]->type != REDIS_REPLY_STRING)
 			return -EIO;
 	ret->is_end = store_number(reply->element[0]) == 1;
-	/* A score beyond 2^53 may be printed as 1e+17, or be inf: still far away. */
-	double next_ms = reply->element[1]->type == REDIS_REPLY_STRING
-				 ? strtod(reply->element[1]->str, NULL)
-				 : 0;
-	ret->next_ms = next_ms < FAR_AWAY_MS ? (int64_t)next_ms : FAR_AWAY_MS;
+	ret->next_ms = store_score(reply->element[1]);
 	due_collect(store, reply->element + 2, elements / 2 - 1, ret);
 	return 0;
 }

@@ -110,5 +110,8 @@ void store_scratch_trim(struct store *store);
 
 /* A decimal number from a reply's string; 0 if it is none. */
 uint64_t store_number(const struct redisReply *reply);
+/* A score of a sorted set, as a time: such a string may say 1.7e+12, inf, or what no integer holds.
+ * From 0 to 2^53, up to where scores count by ones; 0 if it is none. */
+int64_t store_score(const struct redisReply *reply);
 
 #endif

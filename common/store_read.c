@@ -4,6 +4,7 @@
 
 #define READ_MANY_MAX 100
 #define READ_MANY_BYTES "2097152" /* after which a read of many is answered with what there is */
+#define SCORE_MAX (INT64_C(1) << 53)
 
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret)
 {
@@ -42,6 +43,12 @@ uint64_t store_number(const struct redisReply *reply)
 	if (reply->type == REDIS_REPLY_INTEGER)
 		return reply->integer > 0 ? (uint64_t)reply->integer : 0;
 	return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+int64_t store_score(const struct redisReply *reply)
+{
+	double score = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : 0;
+	return score > 0 ? score < SCORE_MAX ? (int64_t)score : SCORE_MAX : 0;
 }
 
 /* --- read --- */
