@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "log.h"
 #include "buffer.h"
+#include "clock.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -362,9 +363,7 @@ void log_write(enum log_level level, const char *format, ...)
 
 bool log_allow(struct log_limit *limit)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	int64_t now_ms = clock_monotonic_ms();
 	if (now_ms < limit->next_ms) {
 		limit->held_back++;
 		return false;
