@@ -2,6 +2,21 @@
  * taken down. */
 #include "redis_link.h"
 
+#include "config.h"
+
+struct redis_options redis_options_of(const struct config *config, const char *url,
+				      const char *name)
+{
+	return (struct redis_options){
+		.url = url,
+		.password_file = config->redis_password_file,
+		.sentinel_user = config->redis_sentinel_user,
+		.sentinel_password_file = config->redis_sentinel_password_file,
+		.timeout_ms = config->redis_timeout_ms,
+		.name = name,
+	};
+}
+
 /* NULL where there is nothing. */
 static char *copy(const char *text)
 {

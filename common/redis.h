@@ -24,6 +24,10 @@ struct redis_options {
 	const char *name_servers; /* as in name_lookup.h; NULL but for tests */
 };
 
+/* Those of the configuration, whose strings are borrowed. `url` is the effective one. */
+struct config;
+struct redis_options redis_options_of(const struct config *config, const char *url,
+				      const char *name);
 /* -EINVAL and a static reason in *ret_reason when the URL is not of that form. */
 int redis_url_check(const char *url, const char **ret_reason);
 

@@ -44,15 +44,8 @@ static struct span string_of(const struct redisReply *reply)
 static void call_script(struct control_request *request, struct script *script, redis_reply_fn fn,
 			const struct span *arguments, size_t count)
 {
-	const char *argv[8];
-	size_t len[8];
-	MUST(count <= ARRAY_LEN(argv));
-	for (size_t i = 0; i < count; i++) {
-		argv[i] = arguments[i].at;
-		len[i] = arguments[i].len;
-	}
 	if (store_script(store_lane_of_lists(request->base.store), script, fn, request, 1,
-			 (int)count, argv, len))
+			 arguments, count))
 		store_defer(&request->base, -EAGAIN);
 }
 

@@ -98,14 +98,14 @@ void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn
 	key_names(names, SPAN_NONE);
 	key_deleted(deleted, SPAN_NONE);
 	/* The key of a document without its names is the prefix and their colon. */
-	size_t prefix_len = key_data(data, SPAN_NONE, SPAN_NONE) - 1;
-	const char *argv[] = {KEY_EXPIRY, KEY_PURGED,    now,   data,  skipped,
-			      most,       DUE_BYTES_MAX, index, names, deleted};
-	size_t len[ARRAY_LEN(argv)];
-	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
-		len[i] = strlen(argv[i]);
-	len[3] = prefix_len;
-	if (store_script(store_lane_of_lists(store), &script_expire, on_due, request, 2,
-			 ARRAY_LEN(argv), argv, len))
+	size_t prefix = key_data(data, SPAN_NONE, SPAN_NONE) - 1;
+	const struct span arguments[] = {
+		SPAN(KEY_EXPIRY),      SPAN(KEY_PURGED),     span_string(now),
+		span_of(data, prefix), span_string(skipped), span_string(most),
+		SPAN(DUE_BYTES_MAX),   span_string(index),   span_string(names),
+		span_string(deleted),
+	};
+	if (store_script(store_lane_of_lists(store), &script_expire, on_due, request, 2, arguments,
+			 ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }
