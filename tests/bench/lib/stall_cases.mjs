@@ -178,6 +178,28 @@ export const CASES = {
 		run: ({ rest }, id) => rest.post(`${collectionPath(SERVICE)}:batchGet`, { ids: range(100, i => `${id}.${i}`) }),
 		statuses: [200, 413, 422],
 	},
+	'batchGet: 30 documents of 1 MB, all answered': {
+		async prepare({ rest }, id) {
+			const data = small();
+			for (let i = 0; i < 30; i++) await put(rest, `${id}.${i}`, data);
+		},
+		run: ({ rest }, id) => rest.post(`${collectionPath(SERVICE)}:batchGet`, { ids: range(30, i => `${id}.${i}`) }),
+		statuses: [200],
+	},
+	'batchGet: 150 times 4 documents of 1 MB at once': {
+		async prepare({ rest }, id) {
+			const data = small();
+			for (let i = 0; i < 4; i++) await put(rest, `${id}.${i}`, data);
+		},
+		async run({ daemon }, id) {
+			const rest = daemon.client({ maxSockets: 150 });
+			const ids = range(4, i => `${id}.${i}`);
+			const answers = await Promise.all(range(150, () => rest.post(`${collectionPath(SERVICE)}:batchGet`, { ids })));
+			rest.close();
+			return { status: Math.max(...answers.map(({ status }) => status)) };
+		},
+		statuses: [200],
+	},
 	'list: a page of documents of 1 MB with data': {
 		async prepare({ rest }, id) {
 			const data = small();
