@@ -77,7 +77,7 @@ struct replay_document {
 	uint64_t sequence; /* of its last write when the replay began; 0: not known */
 	uint32_t name;     /* service, then id: offset in `names` */
 	uint8_t service_len, id_len;
-	uint8_t untold; /* of what was replayed of it; replay_untold() */
+	uint8_t untold; /* of the newest that was replayed of it; replay_untold() */
 };
 
 enum replay_state {
