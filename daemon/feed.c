@@ -255,15 +255,18 @@ void feed_hold(struct feed *feed)
 	feed->holding = true;
 }
 
-static void put_missed(struct feed *feed, const struct missed *missed)
+/* -EBADMSG: what is stored makes no event: somebody else has written it. What is before it is in.
+ */
+static int put_missed(struct feed *feed, const struct missed *missed)
 {
 	struct event_segments segments;
 	for (size_t i = 0; i < missed->count; i++) {
-		/* Made by event_format() of names that were checked. */
-		MUST(event_parse(buffer_span(&missed->events[i]), &feed->scratch, &segments) == 0);
+		if (event_parse(buffer_span(&missed->events[i]), &feed->scratch, &segments))
+			return -EBADMSG;
 		put(feed, &segments);
 		feed->recovered++;
 	}
+	return 0;
 }
 
 static void fill(struct feed *feed, struct span service, struct span id, uint64_t from,
@@ -272,9 +275,9 @@ static void fill(struct feed *feed, struct span service, struct span id, uint64_
 	struct missed missed;
 	const struct last_revision *known = last_revisions_find(feed->last, service, id);
 	missed_judge(stored, known, from, feed->held_max, &missed);
-	if (missed.verdict == MISSED_EVENTS)
-		put_missed(feed, &missed);
-	else if (missed.verdict == MISSED_LOST)
+	if (missed.verdict == MISSED_EVENTS && put_missed(feed, &missed))
+		missed.verdict = MISSED_LOST;
+	if (missed.verdict == MISSED_LOST)
 		feed_resync_document(feed, service, id, "gap");
 	else if (missed.verdict == MISSED_ROLLBACK)
 		feed_resync_document(feed, service, id, "rollback");

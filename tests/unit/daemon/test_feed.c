@@ -133,16 +133,16 @@ static void arrive(const char *id, unsigned revision)
 	arrive_at(id, revision, 100 * revision);
 }
 
-/* The history from revision `oldest` to `newest`, as the reader gives it. */
-static void fill(const char *id, unsigned oldest, unsigned newest)
+/* The history from revision `oldest` to `newest`, as the reader gives it, and that one's data. */
+static void fill_data(const char *id, unsigned oldest, unsigned newest, const char *data)
 {
 	char envelope[256];
 	struct store_missed_entry entries[32];
 	struct store_missed stored = {.entries = entries};
 	int len = snprintf(envelope, sizeof(envelope),
 			   "{\"revision\":%u,\"updatedAt\":%u,\"createdAt\":100,\"service\":"
-			   "\"session\",\"id\":\"%s\",\"data\":{}}",
-			   newest, 100 * newest, id);
+			   "\"session\",\"id\":\"%s\",\"data\":%s}",
+			   newest, 100 * newest, id, data);
 	stored.envelope = span_of(envelope, (size_t)len);
 	for (unsigned revision = newest; revision >= oldest; revision--)
 		entries[stored.count++] = (struct store_missed_entry){
@@ -153,6 +153,11 @@ static void fill(const char *id, unsigned oldest, unsigned newest)
 			.diff = SPAN("{\"added\":{},\"removed\":{},\"changed\":{}}"),
 		};
 	feed_fill(&feed, SPAN("session"), span_string(id), marks.sequence, &stored);
+}
+
+static void fill(const char *id, unsigned oldest, unsigned newest)
+{
+	fill_data(id, oldest, newest, "{}");
 }
 
 Test(feed, an_event_becomes_one_record_with_the_position_of_the_last_mark)
@@ -251,6 +256,17 @@ Test(feed, a_hole_that_cannot_be_filled_is_a_resync_and_then_goes_on)
 	feed_fill(&feed, SPAN("session"), SPAN("a"), 0, NULL);
 	expect_resync("a", "\"gap\"");
 	expect_event("a", 8);
+	expect_nothing();
+}
+
+Test(feed, a_stored_document_that_is_no_json_is_a_resync)
+{
+	arrive("a", 1);
+	expect_event("a", 1);
+	arrive("a", 3);
+	fill_data("a", 2, 2, "{\"n\":}");
+	expect_resync("a", "\"gap\"");
+	expect_event("a", 3);
 	expect_nothing();
 }
 
