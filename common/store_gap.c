@@ -63,7 +63,7 @@ static void on_gap(const struct redisReply *reply, int error, void *arg)
 void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn fn, void *arg)
 {
 	struct gap_request *request = malloc(sizeof(*request));
-	char index[KEY_MAX], first[24], last[24], most[24];
+	char index[KEY_MAX], first[24], last[24], most[24], raise[24];
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = gap_finish};
 	request->fn = fn;
@@ -72,11 +72,13 @@ void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn f
 	snprintf(first, sizeof(first), "%llu", (unsigned long long)from);
 	snprintf(last, sizeof(last), "%llu", (unsigned long long)mark);
 	snprintf(most, sizeof(most), "%d", STORE_GAP_MAX);
-	const char *argv[] = {KEY_SEQUENCE, KEY_SERVICES, first, last, index, most};
+	snprintf(raise, sizeof(raise), "%d", STORE_GAP_RAISE);
+	const char *argv[] = {KEY_SEQUENCE, KEY_SERVICES, KEY_RAISED, first,
+			      last,         index,        most,       raise};
 	size_t len[ARRAY_LEN(argv)];
 	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
 		len[i] = strlen(argv[i]);
-	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 2,
+	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 3,
 			 ARRAY_LEN(argv), argv, len))
 		store_defer(&request->base, -EAGAIN);
 }

@@ -7,6 +7,8 @@
 
 #include <inttypes.h>
 
+_Static_assert(MARKS_LEAP < STORE_GAP_RAISE, "what another host has raised is noticed");
+
 static void begin(struct catchup *catchup);
 
 static void schedule_retry(struct catchup *catchup)

@@ -238,7 +238,8 @@ void feed_receive_mark(struct feed *feed, struct span text, int64_t now_ms)
 	marks_hear(feed->marks, now_ms);
 	if (feed->holding)
 		hold_or_overflow(feed, HELD_MARK, SPAN_NONE, text, now_ms);
-	else if (marks_was_told(feed->marks) && marks_is_behind(feed->marks, text))
+	else if (marks_was_told(feed->marks) &&
+		 (marks_is_behind(feed->marks, text) || marks_is_leap(feed->marks, text)))
 		feed->on_behind(feed->arg);
 	else
 		pass_mark(feed, text, now_ms);
@@ -323,6 +324,7 @@ void feed_release(struct feed *feed, int64_t now_ms)
 {
 	struct held_item *item;
 	feed->holding = false;
+	marks_expect_leap(feed->marks);
 	feed->record.len = 0;
 	event_record_format_resync_presence(&feed->record, "gap");
 	feed_publish_record(feed, EVENT_RECORD_RESYNC);

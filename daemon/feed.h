@@ -28,7 +28,8 @@ struct feed {
 	 * malformed. */
 	int (*on_presence)(const struct event_segments *segments, void *arg);
 	void (*on_overflow)(void *arg); /* too much is held: the gap must be given up */
-	void (*on_behind)(void *arg);   /* a mark below the last one: the primary has lost writes */
+	void (*on_behind)(void *arg);   /* a mark below the last one, or raised far above it: the
+					   primary has   lost writes */
 	void *arg;
 
 	struct last_revisions *last; /* owned */

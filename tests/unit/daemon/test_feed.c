@@ -395,3 +395,20 @@ Test(feed, a_mark_below_the_last_one_is_no_mark)
 	expect_nothing();
 	cr_assert_eq(behinds, 1);
 }
+
+Test(feed, a_mark_that_another_host_has_raised_is_looked_at_once)
+{
+	feed_receive_mark(&feed, SPAN("500041"), 0);
+	cr_assert_eq(next_record().kind, EVENT_RECORD_MARK);
+	feed_receive_mark(&feed, SPAN("1000042"), 0);
+	cr_assert_eq(behinds, 1);
+	cr_assert(feed.holding);
+	feed_release(&feed, 0);
+	expect_presence_resync();
+	expect_nothing();
+	feed_receive_mark(&feed, SPAN("1000042"), 0);
+	cr_assert_eq(behinds, 1);
+	cr_assert(span_equals(next_record().full, SPAN("0123abcd-1000042")));
+	feed_receive_mark(&feed, SPAN("2000000"), 0);
+	cr_assert_eq(behinds, 2);
+}
