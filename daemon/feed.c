@@ -293,20 +293,25 @@ static void fill(struct feed *feed, struct span service, struct span id, uint64_
 void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from,
 	       const struct store_missed *stored)
 {
-	struct hole *hole = find_hole(feed, service, id);
-	if (!feed->holding && !hole)
-		return; /* given up meanwhile */
-	/* Without what came before it a hole cannot be measured. */
-	if (hole && !last_revisions_find(feed->last, service, id))
-		stored = NULL;
 	if (stored) {
 		fill(feed, service, id, from, stored);
 	} else {
 		feed_resync_document(feed, service, id, "gap");
 		last_revisions_drop(feed->last, service, id);
 	}
+}
+
+void feed_fill_hole(struct feed *feed, struct span service, struct span id, uint64_t from,
+		    const struct store_missed *stored)
+{
+	struct hole *hole = find_hole(feed, service, id);
+	/* Given up meanwhile, or a gap has come, which reads the document anew. */
 	if (!hole)
 		return;
+	/* Without what came before it a hole cannot be measured. */
+	if (!last_revisions_find(feed->last, service, id))
+		stored = NULL;
+	feed_fill(feed, service, id, from, stored);
 	struct held held = hole->held;
 	if (STAILQ_EMPTY(&held.items))
 		held_init(&held);

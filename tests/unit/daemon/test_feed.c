@@ -152,7 +152,8 @@ static void fill_data(const char *id, unsigned oldest, unsigned newest, const ch
 			.op = SPAN("merge"),
 			.diff = SPAN("{\"added\":{},\"removed\":{},\"changed\":{}}"),
 		};
-	feed_fill(&feed, SPAN("session"), span_string(id), marks.sequence, &stored);
+	(feed.holding ? feed_fill : feed_fill_hole)(&feed, SPAN("session"), span_string(id),
+						    marks.sequence, &stored);
 }
 
 static void fill(const char *id, unsigned oldest, unsigned newest)
@@ -253,7 +254,7 @@ Test(feed, a_hole_that_cannot_be_filled_is_a_resync_and_then_goes_on)
 	arrive("a", 6);
 	expect_event("a", 6);
 	arrive("a", 8);
-	feed_fill(&feed, SPAN("session"), SPAN("a"), 0, NULL);
+	feed_fill_hole(&feed, SPAN("session"), SPAN("a"), 0, NULL);
 	expect_resync("a", "\"gap\"");
 	expect_event("a", 8);
 	expect_nothing();
@@ -360,6 +361,20 @@ Test(feed, more_than_can_be_held_ends_the_gap_with_a_resync_for_all)
 	cr_assert(feed.untracked, "what went in before is not known any more");
 	feed_receive_mark(&feed, SPAN("60"), 0);
 	cr_assert(!feed.untracked);
+}
+
+Test(feed, a_hole_whose_history_comes_in_a_gap_is_left_to_the_gap)
+{
+	arrive("a", 1);
+	expect_event("a", 1);
+	arrive("a", 3);
+	feed_hold(&feed);
+	feed_fill_hole(&feed, SPAN("session"), SPAN("a"), marks.sequence, NULL);
+	expect_nothing();
+	fill("a", 1, 3);
+	expect_event("a", 2);
+	expect_event("a", 3);
+	expect_nothing();
 }
 
 Test(feed, a_gap_that_is_interrupted_forgets_what_waited_but_not_what_went_in)
