@@ -15,6 +15,10 @@
 /* And sends so much of ws.queue at a time, or one event. */
 #define REPLAY_PORTION_SHARE 8
 
+/* As many passes with marks of another primary as make sure that one was published after the first
+ * of them had come: then all that this one had before has come, too. */
+#define REPLAY_FOREIGN_MARKS 4
+
 struct replays;
 struct replay;
 struct replay_document;
@@ -110,6 +114,7 @@ struct replay {
 	struct progress progress;          /* what the client has, by its `after` */
 	struct buffer position;            /* owned; what the client is given */
 	struct position mark;              /* when it began */
+	unsigned foreign_marks;            /* since it settles: of another run */
 	uint64_t sequence;                 /* of the latest read */
 	uint64_t listed_at;                /* sequence of the read that listed the documents */
 	struct replay_document *documents; /* owned */
