@@ -311,7 +311,7 @@ export type WebSocketClass = new (url: string, protocols?: string[]) => object;
 
 export interface RealtimeOptions {
 	token?: string;
-	/** Asked before the first connection, before the token ends, and when the server refuses it. */
+	/** Asked before the first connection, before the token ends, and when the server refuses it; given up after `timeoutMs`. */
 	getToken?: () => string | Promise<string>;
 	WebSocket?: WebSocketClass;
 	fetch?: typeof globalThis.fetch;
