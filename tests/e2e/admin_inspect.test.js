@@ -301,6 +301,52 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('what turns the direction of writing is named, and does not turn what is beside it', async () => {
+		await pair.rest.put(path, { data: { 'a\u202eb': '\u202etxt.exe', العنوان: 'مرحبا' } });
+		const page = await open();
+		await row(page, 'a\\u202eb:"\\u202etxt.exe"');
+		// The name is left of its value, whatever it is written in.
+		const [name, value] = await page.$$eval('.tree-row:has-text("مرحبا") .tree-line > span:not(.tree-colon)', all =>
+			all.map(each => each.getBoundingClientRect().left),
+		);
+		assert.ok(name < value, `${name} ${value}`);
+		await page.click('.timeline summary >> nth=0');
+		await page.waitForSelector('.timeline ins:text-is("\\"\\\\u202etxt.exe\\"")');
+		await page.click('#tab-text');
+		await page.waitForSelector('.text-line >> text="\\"\\\\u202etxt.exe\\""');
+		await close();
+	});
+
+	test('only integers that browsers round are said to be rounded', async () => {
+		await pair.rest.request('PUT', path, { body: '{"data":{"exact":1e300,"rounded":9007199254740993}}' });
+		const page = await open();
+		await row(page, 'exact:1e+300');
+		await row(page, 'rounded:9007199254740992rounded');
+		await close();
+	});
+
+	test('an expired document is said to be expired, also by who comes later', async () => {
+		await pair.rest.put(path, { data: { was: 'here' }, ttl: 1 });
+		await until(async () => (await pair.rest.get(path)).status === 410);
+		const page = await open();
+		await page.waitForSelector('#state:text-is("expired")');
+		await page.waitForSelector('.notice >> text=This document has expired.');
+		assert.match(await page.textContent('#updated'), /^expired /);
+		await close();
+	});
+
+	test('the names of many people can be scrolled with the keyboard; of few there is nothing to stop at', async () => {
+		const page = await open();
+		await page.waitForSelector('.people li >> text=(you)');
+		assert.equal(await page.getAttribute('.people', 'tabindex'), '-1');
+		for (let i = 0; i < 20; i++) await pair.rest.put(`${path}/presence/member_${i}`, { mode: 'viewing', ttl: 60 });
+		await page.waitForSelector('.people[tabindex="0"]');
+		await page.focus('.people');
+		await page.keyboard.press('End');
+		await page.waitForFunction(() => document.querySelector('.people').scrollTop > 0);
+		await close();
+	});
+
 	test('names that are none are refused with words', async () => {
 		const page = await browser.open(`${pair.daemon.url}/documents/inspect?service=session&id=not%20valid`, { allow: [/400/] });
 		await page.waitForSelector('.empty[role=alert] >> text=“not valid” is no id of a document.');

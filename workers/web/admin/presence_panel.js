@@ -15,7 +15,7 @@ export class PresencePanel {
 
 	constructor(realtime, { service, id }) {
 		Object.assign(this, { realtime, service, id });
-		this.list = h('ul', { class: 'people' });
+		this.list = h('ul', { class: 'people', 'aria-labelledby': 'presence-title' });
 		this.count = h('span', { class: 'badge number' }, '…');
 		this.fault = h('p', { class: 'fault card-body', hidden: true });
 		this.element = h(
@@ -67,6 +67,8 @@ export class PresencePanel {
 				: []),
 			...(sorted.length ? [] : [h('li', { class: 'muted' }, 'Nobody.')]),
 		);
+		// With nothing to press in it, the keyboard could not scroll it.
+		this.list.tabIndex = this.list.scrollHeight > this.list.clientHeight ? 0 : -1;
 	}
 
 	#person(member, isOwn) {
