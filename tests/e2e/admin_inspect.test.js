@@ -249,6 +249,30 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('deleted with the keyboard: it goes on from the content of the page', async () => {
+		const page = await open();
+		await page.focus('#delete');
+		await page.keyboard.press('Enter');
+		await page.waitForSelector('dialog #confirm:focus');
+		await page.keyboard.press('Enter');
+		await page.waitForSelector('.notice.bad:not([hidden])');
+		await page.waitForSelector('main:focus');
+		await page.keyboard.press('Tab');
+		assert.equal(await page.evaluate(() => document.activeElement.textContent), 'session');
+		await close();
+	});
+
+	test('what takes long says so, and offers nothing for what is not there yet', async () => {
+		const page = await open();
+		await page.context().route('**/v1/services', () => {}); // never answered
+		await page.emulateMedia({ reducedMotion: 'reduce' });
+		await page.reload();
+		await page.waitForSelector('.skeletons .late');
+		assert.deepEqual([await page.isVisible('#edit'), await page.isVisible('#revision')], [false, false]);
+		assert.equal(await page.$eval('.skeleton', each => getComputedStyle(each).animationIterationCount), '1');
+		await close();
+	});
+
 	test('counts down to the end, and says so when it has come', async () => {
 		await pair.rest.patch(path, { data: {}, ttl: 5000 });
 		const page = await open();

@@ -19,17 +19,17 @@ const TIMEOUT_MS = 60000; // of what would wait for ever
 describe('a getToken that never ends', { timeout: TIMEOUT_MS }, () => {
 	test('is given up, said, and asked again', async () => {
 		let asked = 0;
-		const mock = await mocks.start(), realtime = make(mock, { timeoutMs: 50, getToken: () => (++asked < 3 ? never() : 'good') });
+		const mock = await mocks.start(), realtime = make(mock, { tokenTimeoutMs: 50, getToken: () => (++asked < 3 ? never() : 'good') });
 		await realtime.connect();
 		assert.deepEqual([asked, realtime.errors.map(({ code }) => code)], [3, ['token_failed', 'token_failed']]);
 	});
 
-	test('does not keep a request over HTTP waiting beyond its time', async () => {
-		const realtime = clients.make('http://127.0.0.1:9', { autoConnect: false, timeoutMs: 50, getToken: never });
+	test('is given up over HTTP, too', async () => {
+		const realtime = clients.make('http://127.0.0.1:9', { autoConnect: false, tokenTimeoutMs: 50, getToken: never });
 		await assert.rejects(realtime.sync.services(), { code: 'token_failed' });
 	});
 
-	test('nor one that is closed meanwhile', async () => {
+	test('keeps nobody waiting behind close()', async () => {
 		const realtime = clients.make('http://127.0.0.1:9', { autoConnect: false, getToken: never }), services = realtime.sync.services();
 		realtime.close();
 		await assert.rejects(services, { code: 'closed' });

@@ -1,5 +1,5 @@
 // inspect.js: the page /documents/inspect: one document, live.
-import { announce, button, byId, emptyState, h, skeleton, soon } from './dom.js';
+import { announce, button, byId, emptyState, focusOrMain, h, skeleton, soon } from './dom.js';
 import { copyButtons } from './copy.js';
 import { openCreateDialog } from './create_dialog.js';
 import { differencesOf, differencesOfDiff, summaryOf } from './differences.js';
@@ -65,7 +65,9 @@ function showHead() {
 	updated.replaceChildren(...(live.updatedAt ? [live.deleted ? `${goneWord} ` : 'updated ', agoElement(live.updatedAt)] : []));
 	stateBadge.hidden = !live.deleted;
 	stateBadge.textContent = goneWord;
+	const focused = document.activeElement;
 	editButton.disabled = deleteButton.disabled = !live.exists;
+	if (focused?.disabled) focusOrMain();
 	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = false;
 	showExpiry();
 }
@@ -291,7 +293,7 @@ function showMissing() {
 	hideTools();
 }
 
-// Of a document that is not there.
+// Of a document that is not there, or not yet.
 function hideTools() {
 	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = true;
 }
@@ -335,6 +337,7 @@ async function start() {
 	}
 	document.title = `${id} · ${service} · syncdoc`;
 	main.replaceChildren(head, h('div', { class: 'card' }, skeleton(8)));
+	hideTools();
 	try {
 		checkNames();
 		realtime ??= await openRealtime();

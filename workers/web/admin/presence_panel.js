@@ -48,12 +48,14 @@ export class PresencePanel {
 		} catch (error) {
 			if (error.code === 'closed' || error.code === 'connection_lost' || error.code === 'offline') return;
 			this.fault.hidden = false;
+			this.count.hidden = this.members === undefined;
 			this.fault.textContent = `This page is not shown to others: ${error.message}`;
 		}
 	}
 
 	#show(members) {
 		this.members = members;
+		this.count.hidden = false;
 		const own = this.realtime.connectionId;
 		const sorted = [...members].sort(
 			(a, b) =>

@@ -156,7 +156,11 @@ export async function openRealtime() {
 		if (error.status === 401) throw error; // the dialog was closed
 		// Redis away, or nothing there yet: the page says so itself, and the client goes on trying
 	}
-	const realtime = new Realtime(location.origin, { getToken: token === undefined ? undefined : getToken, reconnectMaxMs: 5000 });
+	const realtime = new Realtime(location.origin, {
+		getToken: token === undefined ? undefined : getToken,
+		tokenTimeoutMs: Infinity, // a person is asked
+		reconnectMaxMs: 5000,
+	});
 	realtime.on('error', error => console.debug('syncdoc:', error.code ?? '', error.message));
 	return realtime;
 }

@@ -16,6 +16,7 @@ export { AuthError, ConflictError, GoneError, NotFoundError, OfflineError, Outco
 const DEFAULTS = {
 	offline: 'reject', // or 'queue': what becomes of writes without a connection
 	timeoutMs: 15000, // of a request
+	tokenTimeoutMs: 60000, // of getToken()
 	connectTimeoutMs: 10000,
 	heartbeatMs: undefined, // of silence, then the server is asked; by itself as often as the server pings
 	pongTimeoutMs: 10000, // to answer that

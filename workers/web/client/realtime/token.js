@@ -22,9 +22,9 @@ export class Tokens {
 	#asking;
 	#giveUp; // rejects that
 
-	constructor({ token, getToken, timeoutMs }) {
+	constructor({ token, getToken, tokenTimeoutMs }) {
 		this.#held = token;
-		Object.assign(this, { getToken, timeoutMs });
+		Object.assign(this, { getToken, tokenTimeoutMs });
 	}
 
 	get needed() {
@@ -70,7 +70,7 @@ export class Tokens {
 		let timer;
 		const end = new Promise((resolve, reject) => {
 			this.#giveUp = reject;
-			timer = setTimeout(() => reject(new TimeoutError('timeout', `it gave none within ${this.timeoutMs} ms`)), this.timeoutMs);
+			timer = setTimeout(() => reject(new TimeoutError('timeout', `it gave none within ${this.tokenTimeoutMs} ms`)), this.tokenTimeoutMs);
 		});
 		let token;
 		try {
