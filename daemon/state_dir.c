@@ -20,7 +20,11 @@ static void describe(const char *path, int error, char *ret_error, size_t error_
 {
 	char reason[SYSTEM_REASON_MAX];
 
-	snprintf(ret_error, error_len, "state_dir %s: %s", path, system_reason(-error, reason));
+	if (error == -ELOOP) /* O_NOFOLLOW */
+		snprintf(reason, sizeof(reason), "the file lock in it is a symbolic link");
+	else
+		system_reason(-error, reason);
+	snprintf(ret_error, error_len, "state_dir %s: %s", path, reason);
 }
 
 int state_dir_make(const char *path, const struct privileges *privileges, char *ret_error,

@@ -208,6 +208,14 @@ describe('a start that cannot succeed', () => {
 		await assertRefused({ listen: '192.0.2.1:8080', 'auth.mode': 'none' }, 1, /192\.0\.2\.1:8080/, /no such address/);
 	});
 
+	test('a state directory whose lock is a link to somewhere else', async () => {
+		const directory = makeDirectory(), target = path.join(makeDirectory(), 'mine');
+		fs.writeFileSync(target, 'mine');
+		fs.symlinkSync(target, path.join(directory, 'lock'));
+		await assertRefused({ state_dir: directory }, 1, /state_dir .*: the file lock in it is a symbolic link/);
+		assert.equal(fs.readFileSync(target, 'utf8'), 'mine');
+	});
+
 	test('a state directory whose parent is missing', async () => {
 		await assertRefused({ state_dir: '/nowhere/at/all' }, 1, /state_dir \/nowhere\/at\/all: the directory above it is not there/);
 	});
