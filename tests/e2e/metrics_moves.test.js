@@ -7,6 +7,7 @@ import {
 	RawWebSocket,
 	assertProblem,
 	assertStatus,
+	bearer,
 	documentPath,
 	eventsPath,
 	exchange,
@@ -20,6 +21,7 @@ import {
 	startPair,
 	tokensOf,
 	until,
+	withPair,
 	writeFile,
 } from './harness.js';
 import { ControlClient, askControl, controlPath } from './lib/control.js';
@@ -29,6 +31,7 @@ const BINARY = 2;
 const STREAMS_MAX = 2;
 const HISTORY_MAX = 2;
 const PRESENCE_MAX = 100; // of a connection: workers/presence.h
+const TOKENS_MAX = 1024; // workers/token_cache.h
 const CONTROL_MAX = 8; // daemon/control.h
 
 let pair, daemon, rest;
@@ -196,23 +199,41 @@ describe('the supervisor', () => {
 
 describe('tokens', () => {
 	const key = secret(), tokens = tokensOf(key);
+	let own;
+	before(async () => {
+		const file = writeFile(path.join(makeDirectory(), 'key'), key);
+		own = await startPair({ settings: { workers: 1, ...jwtSettings(file) } });
+	});
+	after(() => own?.stop());
 
 	test('one that is revoked: "auth_revoked_total", "revocations"', async () => {
-		const file = writeFile(path.join(makeDirectory(), 'key'), key);
-		const own = await startPair({ settings: { workers: 1, ...jwtSettings(file) } });
-		try {
-			const headers = { Authorization: `Bearer ${tokens({ sub: 'admin' })}` };
-			const client = await own.daemon.connect({ headers: { Authorization: `Bearer ${tokens({ sub: 'eve' })}` } });
-			const revoke = async () => {
-				assertStatus(await own.rest.post('/v1/auth/revoke', { sub: 'eve' }, headers), 204);
-				assert.equal((await client.waitForClose()).code, 4001);
-			};
-			await expectMore(['auth_revoked_total', 'revocations'], revoke, own.rest);
-		} finally {
-			await own.stop();
-		}
+		const client = await own.daemon.connect({ headers: bearer(tokens({ sub: 'eve' })) });
+		const revoke = async () => {
+			assertStatus(await own.rest.post('/v1/auth/revoke', { sub: 'eve' }, bearer(tokens({ sub: 'admin' }))), 204);
+			assert.equal((await client.waitForClose()).code, 4001);
+		};
+		await expectMore(['auth_revoked_total', 'revocations'], revoke, own.rest);
+	});
+
+	test('more than are remembered: "token_cache_evictions_total"', async () => {
+		const show = async i => assertStatus(await own.rest.get('/v1/services', bearer(tokens({ sub: `user${i}` }))), 200);
+		await expectMore(['token_cache_evictions_total'], async () => {
+			for (let i = 0; i <= TOKENS_MAX; i += 50) await Promise.all(Array.from({ length: 50 }, (_, j) => show(i + j)));
+		}, own.rest);
 	});
 });
+
+test('a Redis that hangs: "redis_errors_total"', () =>
+	withPair({ settings: { workers: 1, 'redis.timeout': 0.5 } }, async ({ rest: client, redis }) => {
+		await expectMore(['redis_errors_total'], async () => {
+			redis.process.kill('SIGSTOP');
+			try {
+				assertProblem(await client.get(documentPath('moves', 'x')), 503, 'redis_unavailable');
+			} finally {
+				redis.process.kill('SIGCONT');
+			}
+		}, client);
+	}));
 
 // The last one: the worker that counted goes.
 test('a reload sends clients away: "goaways_sent_total", "closed_restart_total"', async () => {
