@@ -78,7 +78,6 @@ struct store_batch {
 	bool base_deleted;
 	struct document final; /* the last revision, with data */
 	struct span envelope;  /* its stored form; len 0: store_write() makes it */
-	int64_t first_created; /* unused: 0 */
 	const struct store_revision *revisions;
 	size_t count;
 };

@@ -4,6 +4,7 @@
 
 #define READ_MANY_MAX 100
 #define READ_MANY_BYTES "2097152" /* after which a read of many is answered with what there is */
+#define SCORE_MAX (INT64_C(1) << 53)
 
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret)
 {
@@ -42,6 +43,12 @@ uint64_t store_number(const struct redisReply *reply)
 	if (reply->type == REDIS_REPLY_INTEGER)
 		return reply->integer > 0 ? (uint64_t)reply->integer : 0;
 	return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+int64_t store_score(const struct redisReply *reply)
+{
+	double score = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : 0;
+	return score > 0 ? score < SCORE_MAX ? (int64_t)score : SCORE_MAX : 0;
 }
 
 /* --- read --- */
@@ -200,24 +207,19 @@ void store_read_many(struct store *store, struct span service, const struct span
 {
 	struct read_many_request *request = calloc(1, sizeof(*request));
 	char keys[READ_MANY_MAX][KEY_MAX];
-	static const struct span bytes = {READ_MANY_BYTES, sizeof(READ_MANY_BYTES) - 1};
-	const char *argv[READ_MANY_MAX + 1];
-	size_t len[READ_MANY_MAX + 1];
+	struct span arguments[READ_MANY_MAX + 1];
 	MUST(request && count <= READ_MANY_MAX);
 	request->base = (struct store_request){.store = store, .finish = read_many_finish};
 	request->fn = fn;
 	request->arg = arg;
 	request->count = count;
-	for (size_t i = 0; i < count; i++) {
-		len[i] = key_data(keys[i], service, ids[i]);
-		argv[i] = keys[i];
-	}
-	argv[count] = bytes.at;
-	len[count] = bytes.len;
+	for (size_t i = 0; i < count; i++)
+		arguments[i] = span_of(keys[i], key_data(keys[i], service, ids[i]));
+	arguments[count] = SPAN(READ_MANY_BYTES);
 	if (!count)
 		store_defer(&request->base, 0);
 	else if (store_script(store_lane_of_lists(store), &script_read_many, on_read_many, request,
-			      (unsigned)count, (int)count + 1, argv, len))
+			      (unsigned)count, arguments, count + 1))
 		store_defer(&request->base, -EAGAIN);
 }
 
@@ -267,13 +269,14 @@ void store_find_request(struct store *store, struct span service, struct span id
 {
 	struct find_request *request = malloc(sizeof(*request));
 	char data[KEY_MAX], history[KEY_MAX];
-	size_t len[] = {key_data(data, service, id), key_history(history, service, id), wanted.len};
-	const char *argv[] = {data, history, wanted.len ? wanted.at : ""};
+	const struct span arguments[] = {span_of(data, key_data(data, service, id)),
+					 span_of(history, key_history(history, service, id)),
+					 wanted};
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = find_finish};
 	request->fn = fn;
 	request->arg = arg;
-	if (store_script(store_lane_of(store, service, id), &script_find, on_find, request, 2, 3,
-			 argv, len))
+	if (store_script(store_lane_of(store, service, id), &script_find, on_find, request, 2,
+			 arguments, ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }
