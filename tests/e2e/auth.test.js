@@ -1,5 +1,6 @@
 // auth.test.js: tokens through the life of a connection: expiry, refresh; rights on lists, counts, wide subscriptions and presence.
-// The table of routes and messages is in auth_matrix.test.js, keys and signatures in auth_keys.test.js.
+// The table of routes and messages is in auth_matrix.test.js, keys and signatures in auth_keys.test.js, tokens that
+// may write and not read in auth_blind.test.js.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -172,26 +173,6 @@ describe('with one key', () => {
 		assert.equal((await rest.delete(member, bearer(made({ by: 'p' }, { sub })))).status, 204);
 		const event = await watcher.event(message => message.topic === 'sync.by.presence');
 		assert.equal(event.payload.joined[0].userId, sub);
-	});
-
-	test('who may write but not read gets answers without data', async () => {
-		const write = { headers: bearer(made({ blind: 'w' })) };
-		const secretData = { secret: 'not for you' };
-		await put('blind', 'd', secretData);
-		const merged = await rest.patch(documentPath('blind', 'd'), { data: { a: 1 } }, undefined, write.headers);
-		assertStatus(merged, 200);
-		assert.equal(merged.json.revision, 2);
-		assert.ok(merged.headers.etag);
-		const refused = await rest.put(documentPath('blind', 'd'), { data: {}, expectedRevision: 7 }, write.headers);
-		assertProblem(refused, 409, 'revision_conflict');
-		assert.equal(refused.json.currentRevision, 2);
-		const ws = await daemon.connect(write);
-		const result = await ws.request({ type: 'sync.merge', service: 'blind', documentId: 'd', data: { b: 1 } });
-		assert.equal(result.document.revision, 3);
-		const error = await ws.request({ type: 'sync.create', service: 'blind', documentId: 'd' });
-		assert.equal(error.code, 'document_exists');
-		for (const text of [merged.text, refused.text, result.text, error.text]) assert.ok(!text.includes('not for you'), text);
-		assert.equal((await rest.get(documentPath('blind', 'd'), admin)).json.data.secret, 'not for you');
 	});
 
 	describe('document patterns', () => {
