@@ -99,6 +99,7 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events; /* its turn of the loop is the sign of life: see turn_meter.c */
+	stat_set(worker->slot, STAT_redis_errors, store_failures(worker->store));
 	stat_set(worker->slot, STAT_redis_reconnects, store_reconnects(worker->store));
 	stat_set(worker->slot, STAT_list_waits, store_list_waits(worker->store));
 	stat_set(worker->slot, STAT_list_refusals, store_list_refusals(worker->store));
