@@ -335,7 +335,8 @@ static void begin_next_round(struct replay *replay, const struct position *mark)
 	}
 	replay->progress.position.sequence = replay->listed_at;
 	replay->progress.told = 0;
-	replay->listed = replay->again = replay->relies = false;
+	replay->listed = replay->again = false;
+	replay->relies = true;
 }
 
 /* False: it waits for something. */

@@ -130,7 +130,9 @@ static void send_loss(struct replays *replays, const char *reason)
  * have lost them. */
 static void lose_left_events(struct replay *replay)
 {
-	if (replay->again || (replay->relies && replay->next < replay->count))
+	bool is_told = replay->listed && replay->next == replay->count && !replay->frames.left;
+
+	if (replay->again || (replay->relies && !is_told))
 		replay->replays->loss = "gap";
 }
 
