@@ -92,14 +92,7 @@ void store_since(struct store *store, const struct store_since_query *query, sto
 	MUST(query->service_count <= STORE_SINCE_SERVICES_MAX);
 	for (size_t i = 0; i < query->service_count; i++)
 		arguments[ARGUMENTS + i] = query->services[i];
-	size_t count = ARGUMENTS + query->service_count;
-	const char *argv[ARRAY_LEN(arguments)];
-	size_t len[ARRAY_LEN(arguments)];
-	for (size_t i = 0; i < count; i++) {
-		argv[i] = arguments[i].len ? arguments[i].at : "";
-		len[i] = arguments[i].len;
-	}
-	if (store_script(store_lane_of_lists(store), &script_changed, on_changed, request, 4, count,
-			 argv, len))
+	if (store_script(store_lane_of_lists(store), &script_changed, on_changed, request, 4,
+			 arguments, ARGUMENTS + query->service_count))
 		store_defer(&request->base, -EAGAIN);
 }

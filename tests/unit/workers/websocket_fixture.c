@@ -23,7 +23,7 @@ struct fixture fixture;
 
 int64_t worker_now_ms(void)
 {
-	return 1700000000000 + fixture.now_ms;
+	return fixture.wall_ahead_ms + fixture.now_ms;
 }
 
 int64_t worker_monotonic_ms(void)
@@ -135,6 +135,7 @@ void fixture_init(void)
 	make_ring(&inherit);
 	inherit.config = fixture.config;
 	fixture.now_ms = 1000000;
+	fixture.wall_ahead_ms = 1700000000000;
 	fixture.worker = (struct worker){
 		.inherit = &inherit,
 		.config = fixture.config,

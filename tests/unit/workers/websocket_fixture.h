@@ -35,7 +35,7 @@ struct fixture {
 	struct config *config; /* tests may change it before fixture_start() */
 	struct ring_writer ring;
 	struct shared_header *shared;
-	int64_t now_ms;
+	int64_t now_ms, wall_ahead_ms; /* monotonic; Unix time less that */
 	struct asked asked[4096];
 	size_t asked_count, answered_count; /* both start again when all are answered */
 	bool answer_at_once;
