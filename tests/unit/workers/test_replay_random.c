@@ -10,7 +10,7 @@
 #define BACK_MAX 6
 #define PAD 100
 #define QUEUE 3000
-#define NOISE_PAD 1000
+#define NOISE_PAD 1000 /* of another document, which takes the room of what may be held */
 #define SLOWNESS_MAX 12
 
 static void open_all(void)
@@ -123,15 +123,6 @@ static void publish_next(void)
 			model.needed[revision] |= (uint8_t)model.wishes[i].mode;
 	format_data(&data, revision);
 	fixture_publish("d", revision, buffer_span(&data));
-}
-
-/* Of another document, at which nobody looks here: it takes the room of what may be held. */
-static void publish_noise(void)
-{
-	CLEANUP(buffer_fini) struct buffer data = {0};
-
-	buffer_printf(&data, "{\"x\":\"%0*d\"}", NOISE_PAD, 0);
-	fixture_publish("d9", 1, buffer_span(&data));
 }
 
 static void publish_mark(void)
@@ -265,7 +256,7 @@ static void step(void)
 	else if (what < 13)
 		publish_mark();
 	else if (what < 15)
-		publish_noise();
+		publish_padded("d9", 1, NOISE_PAD);
 	else if (what < 18 && !below(model.slowness))
 		answer_read();
 	else if (what < 23)

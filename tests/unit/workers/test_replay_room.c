@@ -286,7 +286,7 @@ Test(replay_room, who_leaves_the_second_round_is_told_what_was_left_to_it)
 	peer_expect_part(&peer, "\"subscribed\"");
 	subscribe(&peer, AFTER(RUN "-8"));
 	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_large("other", revision);
+		publish_padded("other", revision, PAD);
 	answer_changed(10, NULL, 0);
 	peer_expect_part(&peer, "\"outcome\":\"live\"");
 	cr_assert_eq(store.asked, 2, "the second one has begun to read");
