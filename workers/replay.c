@@ -114,6 +114,20 @@ void replay_destroy(struct replay *replay)
 	free(replay);
 }
 
+void replay_cut_short(struct replay *replay)
+{
+	if (replay->state != REPLAY_RUNNING)
+		return;
+	replay->state = REPLAY_SETTLING;
+	replay->replays->running = NULL;
+	if (replay->read)
+		replay->read->replay = NULL;
+	replay->read = NULL;
+	if (replay->frames.left) /* some were not sent */
+		replay->documents[replay->next - 1].revision = 0;
+	replay_frames_fini(&replay->frames);
+}
+
 void replays_destroy(struct replays *replays)
 {
 	struct replay_set *set = replays->set;
@@ -321,7 +335,8 @@ static void begin_next_round(struct replay *replay, const struct position *mark)
 	}
 	replay->progress.position.sequence = replay->listed_at;
 	replay->progress.told = 0;
-	replay->listed = replay->again = replay->relies = false;
+	replay->listed = replay->again = false;
+	replay->relies = true;
 }
 
 /* False: it waits for something. */

@@ -130,7 +130,9 @@ static void send_loss(struct replays *replays, const char *reason)
  * have lost them. */
 static void lose_left_events(struct replay *replay)
 {
-	if (replay->again || (replay->relies && replay->next < replay->count))
+	bool is_told = replay->listed && replay->next == replay->count && !replay->frames.left;
+
+	if (replay->again || (replay->relies && !is_told))
 		replay->replays->loss = "gap";
 }
 
@@ -258,13 +260,15 @@ bool replay_drop(struct connection *connection, const struct subscription_spec *
 	{
 		if (!subscription_is_same(&replay->subscribe.spec, spec))
 			continue;
-		if (!replay->answered) {
-			struct outcome refusal = outcome_refusal(
-				409, "unsubscribed", "unsubscribed before it was active");
-			session_send_error(connection, buffer_span(&replay->message_id), &refusal);
-			found = true;
-		}
 		lose_left_events(replay);
+		if (replay->answered) {
+			replay_cut_short(replay);
+			continue;
+		}
+		struct outcome refusal =
+			outcome_refusal(409, "unsubscribed", "unsubscribed before it was active");
+		session_send_error(connection, buffer_span(&replay->message_id), &refusal);
+		found = true;
 		replay_destroy(replay);
 	}
 	return found;

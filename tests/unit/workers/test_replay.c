@@ -297,3 +297,23 @@ Test(replay, a_lapped_ring_during_a_read_is_said_after_the_answer)
 	buffer_fini(&large);
 	peer_fini(&peer);
 }
+
+Test(replay, what_was_told_stays_told_when_its_subscription_goes)
+{
+	struct peer peer = replay_start(0);
+
+	subscribe(&peer, "{\"type\":\"subscribe\",\"topic\":\"sync.s.updated\"}");
+	peer_expect_part(&peer, "\"subscribed\"");
+	subscribe(&peer, SINCE("3", ""));
+	answer_revision(4, 12);
+	peer_expect_part(&peer, "\"replayed\"");
+	peer_expect_part(&peer, "\"revision\":4,");
+	subscribe(&peer, "{\"type\":\"unsubscribe\",\"topic\":\"sync.s.*\","
+			 "\"documentId\":\"d\"}");
+	peer_expect_part(&peer, "\"unsubscribed\"");
+	fixture_publish("d", 4, SPAN("{}"));
+	fixture_publish("d", 5, SPAN("{}"));
+	peer_expect_part(&peer, "\"revision\":5,");
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}

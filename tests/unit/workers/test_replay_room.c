@@ -278,6 +278,25 @@ Test(replay_room, more_live_events_than_may_be_held_are_replayed_in_another_roun
 	peer_fini(&peer);
 }
 
+Test(replay_room, who_leaves_the_second_round_is_told_what_was_left_to_it)
+{
+	struct peer peer = replay_start(0);
+
+	subscribe(&peer, UPDATED(""));
+	peer_expect_part(&peer, "\"subscribed\"");
+	subscribe(&peer, AFTER(RUN "-8"));
+	for (uint64_t revision = 1; revision <= 10; revision++)
+		publish_padded("other", revision, PAD);
+	answer_changed(10, NULL, 0);
+	peer_expect_part(&peer, "\"outcome\":\"live\"");
+	cr_assert_eq(store.asked, 2, "the second one has begun to read");
+	subscribe(&peer, UNSUBSCRIBE(""));
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.updated\",\"reason\":\"gap\"}");
+	peer_expect_part(&peer, "\"unsubscribed\"");
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}
+
 Test(replay_room, what_was_left_to_a_replay_that_is_refused_is_told_as_lost)
 {
 	struct peer peer = replay_start(0);
