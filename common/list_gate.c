@@ -24,14 +24,14 @@ static void gate_pass(struct list_gate *gate, struct list_turn *turn)
 	size_t bytes = turn->bytes;
 
 	gate->under_way += bytes;
-	if (!gate->go(turn))
+	if (!turn->go(turn))
 		gate->under_way -= bytes;
 }
 
 static void gate_refuse(struct list_gate *gate, struct list_turn *turn, int error)
 {
 	gate->refusals += error == -EAGAIN;
-	gate->refuse(turn, error);
+	turn->refuse(turn, error);
 }
 
 static void gate_arm(struct list_gate *gate)
@@ -62,12 +62,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	gate_run(timer->data);
 }
 
-void list_gate_init(struct list_gate *gate, struct ev_loop *loop, int64_t timeout_ms,
-		    bool (*go)(struct list_turn *turn),
-		    void (*refuse)(struct list_turn *turn, int error))
+void list_gate_init(struct list_gate *gate, struct ev_loop *loop, int64_t timeout_ms)
 {
-	*gate = (struct list_gate){
-		.loop = loop, .timeout_ms = timeout_ms, .go = go, .refuse = refuse};
+	*gate = (struct list_gate){.loop = loop, .timeout_ms = timeout_ms};
 	ev_timer_init(&gate->timer, on_timer, 0., 0.);
 	gate->timer.data = gate;
 }

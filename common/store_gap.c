@@ -63,7 +63,7 @@ static void on_gap(const struct redisReply *reply, int error, void *arg)
 void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn fn, void *arg)
 {
 	struct gap_request *request = malloc(sizeof(*request));
-	char index[KEY_MAX], first[24], last[24], most[24];
+	char index[KEY_MAX], first[24], last[24], most[24], raise[24];
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = gap_finish};
 	request->fn = fn;
@@ -72,9 +72,11 @@ void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn f
 	snprintf(first, sizeof(first), "%llu", (unsigned long long)from);
 	snprintf(last, sizeof(last), "%llu", (unsigned long long)mark);
 	snprintf(most, sizeof(most), "%d", STORE_GAP_MAX);
-	const struct span arguments[] = {SPAN(KEY_SEQUENCE), SPAN(KEY_SERVICES), span_string(first),
-					 span_string(last),  span_string(index), span_string(most)};
-	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 2, arguments,
+	snprintf(raise, sizeof(raise), "%d", STORE_GAP_RAISE);
+	const struct span arguments[] = {SPAN(KEY_SEQUENCE), SPAN(KEY_SERVICES), SPAN(KEY_RAISED),
+					 span_string(first), span_string(last),  span_string(index),
+					 span_string(most),  span_string(raise)};
+	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 3, arguments,
 			 ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }

@@ -85,9 +85,6 @@ uint64_t store_hash(const struct store *store, struct span service, struct span 
 struct store_lane *store_lane_of(struct store *store, struct span service, struct span id);
 struct store_lane *store_lane_of_lists(struct store *store);
 
-/* store_list.c */
-void store_list_open(struct store *store);
-
 #define STORE_ARGUMENTS_MAX 128 /* of store_script() */
 
 /* As redis_command() and script_call(); -ECANCELED while the store is being destroyed. */

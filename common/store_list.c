@@ -292,11 +292,6 @@ static void list_ask(struct list_request *request)
 					    : (size_t)request->piece * DOCUMENT_HEAD_MAX);
 }
 
-void store_list_open(struct store *store)
-{
-	list_gate_init(&store->lists, store->loop, store->timeout_ms, list_send, list_refuse);
-}
-
 static struct span keep(char *memory, struct span span)
 {
 	if (span.len)
@@ -311,6 +306,7 @@ void store_list(struct store *store, const struct store_list_query *query, store
 	MUST(request && query->service.len <= DOCUMENT_SERVICE_MAX && query->page_size >= 1 &&
 	     query->page_size <= STORE_PAGE_SIZE_MAX);
 	request->base = (struct store_request){.store = store, .finish = list_finish};
+	request->turn = (struct list_turn){.go = list_send, .refuse = list_refuse};
 	request->fn = fn;
 	request->arg = arg;
 	request->query = *query;

@@ -3,7 +3,7 @@
 #include "log.h"
 
 #define READ_MANY_MAX 100
-#define READ_MANY_BYTES "2097152" /* after which a read of many is answered with what there is */
+#define READ_MANY_BYTES (2 << 20) /* after which a read of many is answered with what there is */
 #define SCORE_MAX (INT64_C(1) << 53)
 
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret)
@@ -154,16 +154,25 @@ void store_read(struct store *store, struct span service, struct span id, store_
 
 struct read_many_request {
 	struct store_request base;
+	struct list_turn turn;
 	store_read_many_fn fn;
 	void *arg;
+	struct buffer keys; /* owned: one behind the other */
 	size_t count;
+	size_t len[]; /* of each key */
 };
+
+static void read_many_free(struct read_many_request *request)
+{
+	buffer_fini(&request->keys);
+	free(request);
+}
 
 static void read_many_finish(struct store_request *base, int error)
 {
 	struct read_many_request *request = CONTAINER_OF(base, struct read_many_request, base);
 	request->fn(error, NULL, 0, request->arg);
-	free(request);
+	read_many_free(request);
 }
 
 /* Spans into a growing buffer would dangle: those are kept as offsets until all is there. */
@@ -187,6 +196,7 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 	struct read_many_request *request = arg;
 	struct store *store = request->base.store;
 	struct span envelopes[READ_MANY_MAX];
+	list_gate_leave(&store->lists, &request->turn, !error);
 	error = store_error(reply, error, false, "read_many.lua");
 	if (!error && (reply->type != REDIS_REPLY_ARRAY || !reply->elements ||
 		       reply->elements > request->count))
@@ -197,30 +207,55 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 		read_many_finish(&request->base, error);
 	} else {
 		request->fn(0, envelopes, reply->elements, request->arg);
-		free(request);
+		read_many_free(request);
 	}
 	store_scratch_trim(store);
+}
+
+static bool read_many_send(struct list_turn *turn)
+{
+	struct read_many_request *request = CONTAINER_OF(turn, struct read_many_request, turn);
+	const char *key = request->keys.at;
+	struct span arguments[READ_MANY_MAX + 1];
+	char bytes[24];
+
+	for (size_t i = 0; i < request->count; key += request->len[i++])
+		arguments[i] = span_of(key, request->len[i]);
+	arguments[request->count] =
+		span_of(bytes, (size_t)snprintf(bytes, sizeof(bytes), "%d", READ_MANY_BYTES));
+	if (store_script(store_lane_of_lists(request->base.store), &script_read_many, on_read_many,
+			 request, (unsigned)request->count, arguments, request->count + 1) == 0)
+		return true;
+	store_defer(&request->base, -EAGAIN);
+	return false;
+}
+
+static void read_many_refuse(struct list_turn *turn, int error)
+{
+	store_defer(&CONTAINER_OF(turn, struct read_many_request, turn)->base, error);
 }
 
 void store_read_many(struct store *store, struct span service, const struct span *ids, size_t count,
 		     store_read_many_fn fn, void *arg)
 {
-	struct read_many_request *request = calloc(1, sizeof(*request));
-	char keys[READ_MANY_MAX][KEY_MAX];
-	struct span arguments[READ_MANY_MAX + 1];
+	struct read_many_request *request =
+		calloc(1, sizeof(*request) + count * sizeof(request->len[0]));
+	char key[KEY_MAX];
+
 	MUST(request && count <= READ_MANY_MAX);
 	request->base = (struct store_request){.store = store, .finish = read_many_finish};
+	request->turn = (struct list_turn){.go = read_many_send, .refuse = read_many_refuse};
 	request->fn = fn;
 	request->arg = arg;
 	request->count = count;
-	for (size_t i = 0; i < count; i++)
-		arguments[i] = span_of(keys[i], key_data(keys[i], service, ids[i]));
-	arguments[count] = SPAN(READ_MANY_BYTES);
-	if (!count)
+	for (size_t i = 0; i < count; i++) {
+		request->len[i] = key_data(key, service, ids[i]);
+		buffer_append(&request->keys, key, request->len[i]);
+	}
+	if (count)
+		list_gate_enter(&store->lists, &request->turn, READ_MANY_BYTES);
+	else
 		store_defer(&request->base, 0);
-	else if (store_script(store_lane_of_lists(store), &script_read_many, on_read_many, request,
-			      (unsigned)count, arguments, count + 1))
-		store_defer(&request->base, -EAGAIN);
 }
 
 /* --- find: a write whose reply was lost --- */
