@@ -9,8 +9,7 @@
 #include "address.h"
 #include "inherit.h"
 
-#define STATE_DIR_MAX                                                                              \
-	80 /* so that sockets in it, "/control.sock" and the like, still fit an address */
+#define STATE_DIR_MAX 80 /* so that sockets in it, "/control.sock" and the like, fit an address */
 #define NAME_MAX_LEN 64
 #define HOST_MAX_LEN 255
 

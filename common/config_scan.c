@@ -1,16 +1,17 @@
 /* config_scan.c — which keys stand where in a file. Why a scanner in front of libconfuse 3.3 (seen
  * with Debian 12's and 13's):
  *   - it counts a line with a comment more than once, so its error lines are wrong: comments go
- * before it sees them;
+ *     before it sees them;
  *   - a section or comment that is never closed is taken in silence; a key set twice too, the last
- * one wins;
+ *     one wins;
  *   - an unquoted `*` or `+` vanishes: cors_origins = {*} becomes an empty list; "a\0b" becomes
- * "a";
+ *     "a";
  *   - "" where a key should stand is refused without a word about it;
  *   - ${NAME} is replaced by the environment;
  *   - it does not tell where a key stood, and faults of range or meaning are found long after it
- * has gone. The scanner refuses these and reports the keys; values, and all faults of grammar, stay
- * with libconfuse. */
+ *     has gone.
+ * The scanner refuses these and reports the keys; values, and all faults of grammar, stay with
+ * libconfuse. */
 #define _GNU_SOURCE
 #include "config_table.h"
 
@@ -19,8 +20,7 @@ struct scan {
 	size_t len;
 	size_t at;
 	unsigned line;
-	struct span
-		word; /* the last word, if it may be the name of a key or a section; else empty */
+	struct span word; /* the last one, if it may name a key or a section; else empty */
 	unsigned word_line;
 	struct span section; /* the one that is open, or empty */
 	unsigned section_line;

@@ -1,9 +1,9 @@
 /* diff.h — what changed between two documents (DESIGN.md section 5). Pure.
  *
- *     {"added":{path:value},"removed":[path],"changed":{path:{"from":old,"to":new}}}     sent to
- * clients
- *     {"added":{path:value},"removed":{path:value},"changed":{…}}                        kept in
- * the history: reversible
+ * Sent to clients:
+ *     {"added":{path:value},"removed":[path],"changed":{path:{"from":old,"to":new}}}
+ * Kept in the history, reversible:
+ *     {"added":{path:value},"removed":{path:value},"changed":{…}}
  *
  * A path is member names joined by `.`; `.` and `\` inside a name are written `\.` and `\\`; the
  * empty name is legal. Objects are compared deeply, arrays index by index (removals from the

@@ -9,12 +9,15 @@
  *   {"type":"event","topic":"sync.session.presence","source":"sync","timestamp":T,
  *    "payload":{"service":"session","documentId":"…","joined":[…],"updated":[…],"left":[…],"count":N}}
  * The relay adds `"position":"…"` behind the timestamp and cuts the text into segments:
- *   prefix = up to the last member before data,  data = `,"data":{…}`,  diff = `,"diff":{…}`,
- * suffix = `}}` A record holds the frames of all three return modes so that no worker parses or
- * serialises anything: [head][full header][prefix][data][suffix][diff][diff header][both header]
- *   full = full header, prefix, data, suffix: one contiguous run
- *   diff = diff header, prefix, diff, suffix           both = both header, prefix data, diff,
- * suffix
+ *   prefix  up to the last member before data
+ *   data    `,"data":{…}`
+ *   diff    `,"diff":{…}`
+ *   suffix  `}}`
+ * A record holds the frames of all three return modes, so that no worker parses or serialises
+ * anything: [head][full header][prefix][data][suffix][diff][diff header][both header]
+ *   full    full header, prefix, data, suffix: one contiguous run
+ *   diff    diff header, prefix, diff, suffix
+ *   both    both header, prefix and data, diff, suffix
  */
 #ifndef SYNCDOC_EVENT_H
 #define SYNCDOC_EVENT_H

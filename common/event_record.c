@@ -10,10 +10,10 @@
 #define POSITION_MAX 64 /* 8 hex digits, a dash and a 64-bit number are 29 */
 
 /* First bytes of every record, in the byte order of the host: its writer and readers run on one
- * machine. A whole number of 64-bit words, as the ring copies them. Behind it lie [full
- * header][prefix][data][suffix][diff][diff header][both header] and a part that a record has no use
- * for has length 0. Every field is of the reader's making as far as event_record_parse() is
- * concerned: nothing in it is believed before it is checked against the bytes there are. */
+ * machine. A whole number of 64-bit words, as the ring copies them. Behind it lie
+ * [full header][prefix][data][suffix][diff][diff header][both header]; a part that a record has no
+ * use for has length 0. Another process has written it: nothing in it is believed before it is
+ * checked against the bytes there are. */
 struct record_head {
 	uint64_t topic_hash;     /* hash_span(hash_span(epoch, service), event name); mark: 0 */
 	uint64_t document_hash;  /* hash_span(hash_span(epoch, service), id); mark: 0 */

@@ -6,8 +6,10 @@
  * duplicate members, bad UTF-8) is refused here, with its byte offset.
  *
  * A container's children follow it directly; `next` skips a whole subtree:
- *     for (i = object + 1; i < doc->tokens[object].next; i = doc->tokens[i + 1].next)   name i,
- * value i + 1 for (i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next) element i
+ *     for (i = object + 1; i < doc->tokens[object].next; i = doc->tokens[i + 1].next)
+ *             the name is token i, its value i + 1
+ *     for (i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next)
+ *             the element is token i
  */
 #ifndef SYNCDOC_JSON_H
 #define SYNCDOC_JSON_H
@@ -37,8 +39,8 @@ struct json_token {
 
 /* All zero is a valid empty one; may be parsed into again and again, keeps its memory. */
 struct json {
-	struct span
-		text; /* borrowed: from the caller of json_parse, must outlive all use of tokens */
+	/* Borrowed: from the caller of json_parse(), must outlive all use of tokens. */
+	struct span text;
 	struct json_token *tokens; /* owned; [0] is the root */
 	uint32_t count;
 	uint32_t cap;
@@ -51,15 +53,16 @@ struct json_fault {
 
 #define JSON_DEPTH_LIMIT 1024 /* json_parse never goes deeper, whatever depth_max says */
 
-/* Depth of `{}` is 1, of `{"a":[]}` 2; a scalar root is 0. Text of 4 GiB or more is -EBADMSG.
- * 0, or  -EBADMSG  not JSON (also bad UTF-8, trailing bytes, empty text)
- *        -ERANGE   JSON that could not be kept unaltered: NaN/Infinity words, duplicate members,
- * lone surrogates, NUL in names, integers beyond 64 bits, doubles that overflow -E2BIG    deeper
- * than depth_max The first fault met is the one reported: at the first wrong byte or, where the
- * text ends too early, at text.len; bad UTF-8 at the character's first byte; what is -ERANGE at the
- * first byte of the number or word, the backslash of the escape, the quote of the second equal
- * name; -E2BIG at the bracket. Equal names are met at their object's closing bracket, after faults
- * inside it. On error *ret_fault is set and doc has no tokens. Iterative: no stack per level. */
+/* Depth of `{}` is 1, of `{"a":[]}` 2; a scalar root is 0. 0, or
+ *   -EBADMSG  not JSON (also bad UTF-8, trailing bytes, empty text), or a text of 4 GiB or more
+ *   -ERANGE   JSON that could not be kept unaltered: NaN/Infinity words, duplicate members, lone
+ *             surrogates, NUL in names, integers beyond 64 bits, doubles that overflow
+ *   -E2BIG    deeper than depth_max
+ * The first fault met is the one reported: at the first wrong byte or, where the text ends too
+ * early, at text.len; bad UTF-8 at the character's first byte; what is -ERANGE at the first byte of
+ * the number or word, the backslash of the escape, the quote of the second equal name; -E2BIG at
+ * the bracket. Equal names are met at their object's closing bracket, after faults inside it. On
+ * error *ret_fault is set and doc has no tokens. Iterative: no stack per level. */
 int json_parse(struct json *doc, struct span text, unsigned depth_max,
 	       struct json_fault *ret_fault);
 void json_fini(struct json *doc);

@@ -14,10 +14,10 @@
 #define KEY_REVOKED "syncdoc:revoked"
 #define KEY_CONTROL "syncdoc:control"         /* channel: messages to all workers of all hosts */
 #define KEY_ANSWERS_PREFIX "syncdoc:answers:" /* list, seconds of TTL: what workers answered */
-#define KEY_RUNS_ENDED                                                                             \
-	"syncdoc:runs-ended" /* set: runs that have ended and whose presence is being cleaned */
-#define KEY_PRESENCE_EXPIRY                                                                        \
-	"syncdoc:presence-expiry" /* zset: presence entry of REST → when its time is up */
+/* set: runs that have ended and whose presence is being cleaned */
+#define KEY_RUNS_ENDED "syncdoc:runs-ended"
+/* zset: presence entry of REST → when its time is up */
+#define KEY_PRESENCE_EXPIRY "syncdoc:presence-expiry"
 #define KEY_PRESENCE_PREFIX "syncdoc:presence:"
 #define KEY_CHANNEL_PREFIX "syncdoc:channel:"
 #define KEY_NODE_LEASE_PREFIX "syncdoc:node:"
@@ -25,14 +25,14 @@
 #define KEY_MAX 320
 
 /* Each replaces what is in `ret` (KEY_MAX bytes, NUL-terminated) and returns the length. */
-size_t key_data(char ret[KEY_MAX], struct span service,
-		struct span id); /* syncdoc:data:{service}:{id} */
-size_t key_channel(char ret[KEY_MAX], struct span service,
-		   struct span id); /* syncdoc:channel:{service}:{id} */
-size_t key_history(char ret[KEY_MAX], struct span service,
-		   struct span id); /* syncdoc:history:{syncdoc:data:…}, literal braces */
-size_t key_presence(char ret[KEY_MAX], struct span service,
-		    struct span id); /* syncdoc:presence:{service}:{id} */
+/* syncdoc:data:{service}:{id} */
+size_t key_data(char ret[KEY_MAX], struct span service, struct span id);
+/* syncdoc:channel:{service}:{id} */
+size_t key_channel(char ret[KEY_MAX], struct span service, struct span id);
+/* syncdoc:history:{syncdoc:data:…}, literal braces */
+size_t key_history(char ret[KEY_MAX], struct span service, struct span id);
+/* syncdoc:presence:{service}:{id} */
+size_t key_presence(char ret[KEY_MAX], struct span service, struct span id);
 size_t key_index(char ret[KEY_MAX], struct span service);
 size_t key_names(char ret[KEY_MAX], struct span service);
 size_t key_deleted(char ret[KEY_MAX], struct span service);

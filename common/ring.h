@@ -2,14 +2,17 @@
  * works on any memory.
  *
  * One writer (the supervisor), any number of readers (workers, read-only mapping). The writer never
- * waits for a reader, so a slow reader is lapped and told so. After Aeron's broadcast buffer:
- * 64-bit byte counters that never wrap, tail_intent   how far the writer may already be overwriting
- * (release before copying) tail          end of the last complete record                   (seq_cst
- * after copying; half of the sleep handshake) latest        start of the last complete record a
- * random epoch, and padding records so that no record crosses the end. Record bytes are copied as
- * 64-bit words with atomic stores and loads (memcpy on shared bytes is a data race). After its copy
- * the reader checks that tail_intent has not passed it; every length is bounds-checked before it is
- * used, so memory with any content whatever gives an answer, never a fault. */
+ * waits for a reader, so a slow reader is lapped and told so. After Aeron's broadcast buffer: a
+ * random epoch, padding records so that no record crosses the end, and 64-bit byte counters that
+ * never wrap:
+ *   tail_intent  how far the writer may already be overwriting; release, before it copies
+ *   tail         end of the last complete record; seq_cst, after it has copied: half of the sleep
+ *                handshake
+ *   latest       start of the last complete record
+ * Record bytes are copied as 64-bit words with atomic stores and loads (memcpy on shared bytes is a
+ * data race). After its copy the reader checks that tail_intent has not passed it; every length is
+ * bounds-checked before it is used, so memory with any content whatever gives an answer, never a
+ * fault. */
 #ifndef SYNCDOC_RING_H
 #define SYNCDOC_RING_H
 
@@ -20,8 +23,8 @@
 #define RING_SIZE_MAX (UINT64_C(1) << 34) /* a record length fits 32 bits */
 #define RING_RECORD_ALIGN 8
 
-struct ring_memory; /* what lies in shared memory: control lines, then `size` bytes of records; laid
-		       out in ring_layout.h */
+/* What lies in shared memory: control lines, then `size` bytes of records; see ring_layout.h. */
+struct ring_memory;
 
 /* Bytes of memory for `size` (a power of two >= RING_SIZE_MIN) bytes of records, a multiple of the
  * page size. */
@@ -71,10 +74,9 @@ uint64_t ring_reader_lag(const struct ring_reader *reader);
 /* Sleep handshake. The reader stores its sleep word and then looks at the tail, the writer stores
  * the tail and then looks at the sleep word; all four are seq_cst (release/acquire lost 868 of
  * 3,000,000 wake-ups). The sleep word lives in the reader's own slot page: odd = asleep, grows by
- * one at each change, so the writer can tell for which sleep it has already woken. */
-bool ring_reader_sleep(
-	const struct ring_reader *reader,
-	_Atomic uint32_t *sleep_word); /* false: there is something to read, stays awake */
+ * one at each change, so the writer can tell for which sleep it has already woken.
+ * False: there is something to read, stays awake. */
+bool ring_reader_sleep(const struct ring_reader *reader, _Atomic uint32_t *sleep_word);
 void ring_reader_wake(_Atomic uint32_t *sleep_word); /* awake again; fine if it was */
 /* Writer side, after publishing: true if this sleeper must be woken now. *woken is the writer's
  * memory for this slot; set it to 0 when the slot is given to a new process, or that one's first

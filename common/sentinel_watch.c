@@ -21,8 +21,9 @@ struct sentinel_watch {
 	struct redis_url url; /* owned */
 	sentinel_switch_fn fn;
 	void *arg;
-	struct redis_host told; /* owned; the primary of the last message: all Sentinels tell of it
-				 */
+	/* Owned; the primary of the last message, of which all Sentinels tell; name NULL: there has
+	 * been none since all were away. */
+	struct redis_host told;
 	uint64_t switches;
 	struct watched sentinels[REDIS_HOSTS_MAX];
 };
@@ -66,6 +67,19 @@ static void take_message(struct watched *watched, struct span message)
 	watch->fn(watch->told.name, port, watch->arg);
 }
 
+/* What was told while no Sentinel was listened to is not known: the primary of the last message may
+ * have been another one in between, and its return is news. */
+static void start_listening(struct watched *watched)
+{
+	struct sentinel_watch *watch = watched->watch;
+
+	if (!sentinel_watch_listening(watch)) {
+		free(watch->told.name);
+		watch->told = (struct redis_host){0};
+	}
+	watched->is_listening = true;
+}
+
 static void on_push(const struct redisReply *reply, void *arg)
 {
 	struct watched *watched = arg;
@@ -81,7 +95,7 @@ static void on_push(const struct redisReply *reply, void *arg)
 		return;
 	const struct redisReply *kind = reply->element[0], *text = reply->element[2];
 	if (strcmp(kind->str, "subscribe") == 0)
-		watched->is_listening = true;
+		start_listening(watched);
 	else if (strcmp(kind->str, "message") == 0 && text->type == REDIS_REPLY_STRING)
 		take_message(watched, span_of(text->str, (size_t)text->len));
 }

@@ -8,8 +8,8 @@
 
 struct sentinel_watch;
 
-/* Another server is the primary: once, however many Sentinels tell of it. `host` dies with the
- * call. */
+/* Another server is the primary: once, however many Sentinels tell of it; but again where none was
+ * listened to in between. `host` dies with the call. */
 typedef void (*sentinel_switch_fn)(const char *host, unsigned port, void *arg);
 
 /* Connects to each Sentinel with options->sentinel_*. NULL: the URL names none. */

@@ -6,11 +6,10 @@
 
 #define WINDOW (-15) /* negative: raw deflate, no zlib header */
 #define MEMORY_LEVEL 8
-#define LEVEL                                                                                      \
-	1 /* the cheapest: the same event goes to many, but each event is compressed while they    \
-	     wait */
-#define TAIL                                                                                       \
-	"\x00\x00\xff\xff" /* of a sync flush: taken off by the sender (RFC 7692 section 7.2.1) */
+/* The cheapest: the same event goes to many, but each event is compressed while they wait. */
+#define LEVEL 1
+/* Of a sync flush: taken off by the sender (RFC 7692 section 7.2.1). */
+#define TAIL "\x00\x00\xff\xff"
 #define TAIL_LEN 4
 #define FIRST_BYTE_DEFLATED 0xc1 /* FIN, RSV1, text */
 #define OUTPUT_KEPT (256 << 10)  /* memory kept from one message to the next */

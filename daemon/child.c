@@ -3,8 +3,9 @@
 #include "child.h"
 
 #include "clock.h"
-#include "log.h"
 #include "daemonise.h"
+#include "fork_masked.h"
+#include "log.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -117,19 +118,14 @@ int child_fork(struct children *children, unsigned slot, unsigned index)
 	fill_inherit(children, child, &inherit);
 	inherit.drain_fd = drain_read_fd;
 
-	sigset_t all, old;
-	sigfillset(&all);
 	pid_t parent = getpid();
-	sigprocmask(SIG_BLOCK, &all, &old);
-	pid_t pid = fork();
+	pid_t pid = fork_masked();
 	if (pid == 0)
 		run_child(children, &inherit, parent);
-	error = pid < 0 ? -errno : 0;
-	sigprocmask(SIG_SETMASK, &old, NULL);
 	close(drain_read_fd);
-	if (error) {
+	if (pid < 0) {
 		child_close(child);
-		return error;
+		return (int)pid;
 	}
 	child->seat.pid = pid;
 	child->started_ms = clock_monotonic_ms();

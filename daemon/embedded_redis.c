@@ -5,6 +5,7 @@
 #include "backoff.h"
 #include "clock.h"
 #include "exit_reason.h"
+#include "fork_masked.h"
 #include "log.h"
 #include "redis.h"
 
@@ -131,18 +132,12 @@ static void on_server_exit(struct ev_loop *loop, ev_child *watcher, int events);
 
 static int spawn(struct embedded_redis *embedded)
 {
-	sigset_t all, old;
-	sigfillset(&all);
 	pid_t parent = getpid();
-	/* libev's handlers must not run in the child: they would write into our pipe. */
-	sigprocmask(SIG_BLOCK, &all, &old);
-	pid_t pid = fork();
+	pid_t pid = fork_masked();
 	if (pid == 0)
 		exec_server(embedded, parent);
-	int error = pid < 0 ? -errno : 0;
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	if (error)
-		return error;
+	if (pid < 0)
+		return (int)pid;
 	embedded->pid = pid;
 	embedded->starts++;
 	embedded->started_ms = clock_monotonic_ms();

@@ -23,10 +23,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#ifndef SYNCDOC_VERSION
-#define SYNCDOC_VERSION "0.1.0"
-#endif
-
 #define EXIT_USAGE 2
 #define ERROR_MAX 1024
 

@@ -17,7 +17,7 @@ static void on_script(const redisReply *reply, int error, void *arg)
 		return;
 	if (reply->type != REDIS_REPLY_ERROR)
 		marks_answered(timer->marks);
-	/* A server that has begun to load anew is left, and waited for; see redis.c. */
+	/* A server that has begun to load anew is left, and waited for; see redis_commands.c. */
 	else if (strncmp(reply->str, "LOADING", 7) != 0 && log_allow(&limit))
 		log_error("marks: redis refuses the script: %s; trying on", reply->str);
 }

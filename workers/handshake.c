@@ -1,3 +1,5 @@
+/* handshake.c — GET /v1/realtime: what a WebSocket's handshake must say, its 101, and the socket
+ * that is taken over from libmicrohttpd behind it. */
 #include "websocket.h"
 
 #include "cors.h"

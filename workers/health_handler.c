@@ -9,10 +9,6 @@
 
 #include <stdarg.h>
 
-#ifndef SYNCDOC_VERSION
-#define SYNCDOC_VERSION "0.1.0"
-#endif
-
 static bool query_is_fine(struct request *request)
 {
 	static const char *const known[] = {NULL};

@@ -13,8 +13,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#define CONNECTION_MEMORY                                                                          \
-	(24u << 10)            /* half of it takes the head of a request: 8 KiB of headers pass */
+/* Half of it takes the head of a request: 8 KiB of headers pass. */
+#define CONNECTION_MEMORY (24u << 10)
 #define IDLE_TIMEOUT_S 75u     /* without any byte; suspended requests do not count */
 #define RUNS_MAX 16            /* MHD_run() calls before the rest of the loop has its turn */
 #define WAITING_MS 5           /* without a run: those whose answers wait are looked at */

@@ -5,10 +5,6 @@
 #include "http.h"
 #include "metrics.h"
 
-#ifndef SYNCDOC_VERSION
-#define SYNCDOC_VERSION "0.1.0"
-#endif
-
 void metrics_handle(struct request *request)
 {
 	const struct worker *worker = request_worker(request);

@@ -27,8 +27,7 @@ void send_queue_destroy(struct send_queue *queue)
 	free(queue);
 }
 
-/* --- adding ------------------------------------------------------------------------------------
- */
+/* --- adding ------------------------------------------------------------------ */
 
 static void make_room(struct send_queue *queue)
 {
@@ -137,8 +136,7 @@ void send_queue_add_bytes(struct send_queue *queue, const struct iovec *parts, u
 	queue->headless |= begun;
 }
 
-/* --- sending -----------------------------------------------------------------------------------
- */
+/* --- sending ----------------------------------------------------------------- */
 
 /* No more than `len` bytes. */
 static unsigned cut_iovec(struct iovec *iov, unsigned count, size_t len)
