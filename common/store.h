@@ -77,7 +77,6 @@ struct store_batch {
 	bool base_deleted;
 	struct document final; /* the last revision, with data */
 	struct span envelope;  /* its stored form; len 0: store_write() makes it */
-	int64_t first_created; /* unused: 0 */
 	const struct store_revision *revisions;
 	size_t count;
 };
@@ -144,13 +143,15 @@ void store_purge(struct store *store, int64_t now_ms, uint64_t passed, store_pur
 		 void *arg);
 
 /* After a gap: the documents written after mark `from`. `mark`: the last one; a sequence below it
- * is raised. */
+ * is raised above it by STORE_GAP_RAISE. */
 #define STORE_GAP_MAX 20000
+#define STORE_GAP_RAISE 1000000
 struct store_changed {
 	struct span service, id;
 };
 struct store_gap {
-	uint64_t sequence; /* as found: below `mark` where the primary has lost writes */
+	uint64_t sequence; /* as found, by whoever was first: below `mark` where the primary has
+			      lost writes */
 	bool is_too_many;  /* more than STORE_GAP_MAX: none given */
 	struct store_changed *documents;
 	size_t count;

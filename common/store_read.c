@@ -4,6 +4,7 @@
 
 #define READ_MANY_MAX 100
 #define READ_MANY_BYTES (2 << 20) /* after which a read of many is answered with what there is */
+#define SCORE_MAX (INT64_C(1) << 53)
 
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret)
 {
@@ -42,6 +43,12 @@ uint64_t store_number(const struct redisReply *reply)
 	if (reply->type == REDIS_REPLY_INTEGER)
 		return reply->integer > 0 ? (uint64_t)reply->integer : 0;
 	return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+int64_t store_score(const struct redisReply *reply)
+{
+	double score = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : 0;
+	return score > 0 ? score < SCORE_MAX ? (int64_t)score : SCORE_MAX : 0;
 }
 
 /* --- read --- */
@@ -208,19 +215,16 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 static bool read_many_send(struct list_turn *turn)
 {
 	struct read_many_request *request = CONTAINER_OF(turn, struct read_many_request, turn);
+	const char *key = request->keys.at;
+	struct span arguments[READ_MANY_MAX + 1];
 	char bytes[24];
-	const char *argv[READ_MANY_MAX + 1], *key = request->keys.at;
-	size_t len[READ_MANY_MAX + 1];
 
-	for (size_t i = 0; i < request->count; key += len[i++]) {
-		argv[i] = key;
-		len[i] = request->len[i];
-	}
-	argv[request->count] = bytes;
-	len[request->count] = (size_t)snprintf(bytes, sizeof(bytes), "%d", READ_MANY_BYTES);
+	for (size_t i = 0; i < request->count; key += request->len[i++])
+		arguments[i] = span_of(key, request->len[i]);
+	arguments[request->count] =
+		span_of(bytes, (size_t)snprintf(bytes, sizeof(bytes), "%d", READ_MANY_BYTES));
 	if (store_script(store_lane_of_lists(request->base.store), &script_read_many, on_read_many,
-			 request, (unsigned)request->count, (int)request->count + 1, argv,
-			 len) == 0)
+			 request, (unsigned)request->count, arguments, request->count + 1) == 0)
 		return true;
 	store_defer(&request->base, -EAGAIN);
 	return false;
@@ -300,13 +304,14 @@ void store_find_request(struct store *store, struct span service, struct span id
 {
 	struct find_request *request = malloc(sizeof(*request));
 	char data[KEY_MAX], history[KEY_MAX];
-	size_t len[] = {key_data(data, service, id), key_history(history, service, id), wanted.len};
-	const char *argv[] = {data, history, wanted.len ? wanted.at : ""};
+	const struct span arguments[] = {span_of(data, key_data(data, service, id)),
+					 span_of(history, key_history(history, service, id)),
+					 wanted};
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = find_finish};
 	request->fn = fn;
 	request->arg = arg;
-	if (store_script(store_lane_of(store, service, id), &script_find, on_find, request, 2, 3,
-			 argv, len))
+	if (store_script(store_lane_of(store, service, id), &script_find, on_find, request, 2,
+			 arguments, ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }

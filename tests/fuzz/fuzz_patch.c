@@ -4,6 +4,7 @@
  * and the fault tells what and where. Built with -fsanitize=fuzzer, patch.c checks its own books
  * too. */
 #include "patch.h"
+#include "utf8.h"
 
 #define FUZZ_SIZE_MAX 4096
 
@@ -19,7 +20,7 @@ static void check_fault(int error, const struct patch_fault *fault, const struct
 	MUST(error == -ENOENT || error == -EILSEQ || error == -EINVAL || error == -E2BIG);
 	MUST(fault->kind == kind);
 	MUST(len > 0 && len < sizeof(fault->detail));
-	MUST(json_utf8_is_valid(span_of(fault->detail, len)));
+	MUST(utf8_is_valid(span_of(fault->detail, len)));
 	MUST(fault->operation == 0 || fault->operation < operations->tokens[0].count);
 }
 

@@ -133,16 +133,16 @@ static void arrive(const char *id, unsigned revision)
 	arrive_at(id, revision, 100 * revision);
 }
 
-/* The history from revision `oldest` to `newest`, as the reader gives it. */
-static void fill(const char *id, unsigned oldest, unsigned newest)
+/* The history from revision `oldest` to `newest`, as the reader gives it, and that one's data. */
+static void fill_data(const char *id, unsigned oldest, unsigned newest, const char *data)
 {
 	char envelope[256];
 	struct store_missed_entry entries[32];
 	struct store_missed stored = {.entries = entries};
 	int len = snprintf(envelope, sizeof(envelope),
 			   "{\"revision\":%u,\"updatedAt\":%u,\"createdAt\":100,\"service\":"
-			   "\"session\",\"id\":\"%s\",\"data\":{}}",
-			   newest, 100 * newest, id);
+			   "\"session\",\"id\":\"%s\",\"data\":%s}",
+			   newest, 100 * newest, id, data);
 	stored.envelope = span_of(envelope, (size_t)len);
 	for (unsigned revision = newest; revision >= oldest; revision--)
 		entries[stored.count++] = (struct store_missed_entry){
@@ -152,7 +152,13 @@ static void fill(const char *id, unsigned oldest, unsigned newest)
 			.op = SPAN("merge"),
 			.diff = SPAN("{\"added\":{},\"removed\":{},\"changed\":{}}"),
 		};
-	feed_fill(&feed, SPAN("session"), span_string(id), marks.sequence, &stored);
+	(feed.holding ? feed_fill : feed_fill_hole)(&feed, SPAN("session"), span_string(id),
+						    marks.sequence, &stored);
+}
+
+static void fill(const char *id, unsigned oldest, unsigned newest)
+{
+	fill_data(id, oldest, newest, "{}");
 }
 
 Test(feed, an_event_becomes_one_record_with_the_position_of_the_last_mark)
@@ -248,9 +254,20 @@ Test(feed, a_hole_that_cannot_be_filled_is_a_resync_and_then_goes_on)
 	arrive("a", 6);
 	expect_event("a", 6);
 	arrive("a", 8);
-	feed_fill(&feed, SPAN("session"), SPAN("a"), 0, NULL);
+	feed_fill_hole(&feed, SPAN("session"), SPAN("a"), 0, NULL);
 	expect_resync("a", "\"gap\"");
 	expect_event("a", 8);
+	expect_nothing();
+}
+
+Test(feed, a_stored_document_that_is_no_json_is_a_resync)
+{
+	arrive("a", 1);
+	expect_event("a", 1);
+	arrive("a", 3);
+	fill_data("a", 2, 2, "{\"n\":}");
+	expect_resync("a", "\"gap\"");
+	expect_event("a", 3);
 	expect_nothing();
 }
 
@@ -346,6 +363,20 @@ Test(feed, more_than_can_be_held_ends_the_gap_with_a_resync_for_all)
 	cr_assert(!feed.untracked);
 }
 
+Test(feed, a_hole_whose_history_comes_in_a_gap_is_left_to_the_gap)
+{
+	arrive("a", 1);
+	expect_event("a", 1);
+	arrive("a", 3);
+	feed_hold(&feed);
+	feed_fill_hole(&feed, SPAN("session"), SPAN("a"), marks.sequence, NULL);
+	expect_nothing();
+	fill("a", 1, 3);
+	expect_event("a", 2);
+	expect_event("a", 3);
+	expect_nothing();
+}
+
 Test(feed, a_gap_that_is_interrupted_forgets_what_waited_but_not_what_went_in)
 {
 	arrive("a", 1);
@@ -378,4 +409,21 @@ Test(feed, a_mark_below_the_last_one_is_no_mark)
 	cr_assert(span_equals(next_record().full, SPAN("0123abcd-1000041")));
 	expect_nothing();
 	cr_assert_eq(behinds, 1);
+}
+
+Test(feed, a_mark_that_another_host_has_raised_is_looked_at_once)
+{
+	feed_receive_mark(&feed, SPAN("500041"), 0);
+	cr_assert_eq(next_record().kind, EVENT_RECORD_MARK);
+	feed_receive_mark(&feed, SPAN("1000042"), 0);
+	cr_assert_eq(behinds, 1);
+	cr_assert(feed.holding);
+	feed_release(&feed, 0);
+	expect_presence_resync();
+	expect_nothing();
+	feed_receive_mark(&feed, SPAN("1000042"), 0);
+	cr_assert_eq(behinds, 1);
+	cr_assert(span_equals(next_record().full, SPAN("0123abcd-1000042")));
+	feed_receive_mark(&feed, SPAN("2000000"), 0);
+	cr_assert_eq(behinds, 2);
 }

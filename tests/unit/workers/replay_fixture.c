@@ -71,7 +71,10 @@ void answer_error(int error)
 {
 	size_t at = store.answered++;
 
-	store.reads[at].history(error, NULL, store.reads[at].arg);
+	if (store.reads[at].history)
+		store.reads[at].history(error, NULL, store.reads[at].arg);
+	else
+		store.reads[at].changed(error, NULL, store.reads[at].arg);
 }
 
 void answer_changed(uint64_t sequence, const struct store_since_document *documents, size_t count)

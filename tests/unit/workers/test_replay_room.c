@@ -288,6 +288,22 @@ Test(replay_room, more_live_events_than_may_be_held_are_replayed_in_another_roun
 	peer_fini(&peer);
 }
 
+Test(replay_room, what_was_left_to_a_replay_that_is_refused_is_told_as_lost)
+{
+	struct peer peer = replay_start(0);
+
+	subscribe(&peer, UPDATED(""));
+	peer_expect_part(&peer, "\"subscribed\"");
+	subscribe(&peer, AFTER(RUN "-8"));
+	for (uint64_t revision = 1; revision <= 10; revision++)
+		publish_large("other", revision);
+	answer_error(-EAGAIN);
+	peer_expect_part(&peer, "\"redis_unavailable\"");
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.updated\",\"reason\":\"gap\"}");
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}
+
 Test(replay_room, a_failover_between_two_rounds_is_said)
 {
 	struct peer peer = replay_start(0);
