@@ -26,7 +26,7 @@ void fixture_kill(struct redis_fixture *fixture);
 void fixture_start(struct redis_fixture *fixture, const char *const *extra);
 void fixture_signal(const struct redis_fixture *fixture, int signal);
 
-/* Runs the loop until *counter >= value; ends the test after 8 seconds. */
+/* Runs the loop until *counter >= value; ends the test after a minute. */
 void fixture_run_until(struct redis_fixture *fixture, const int *counter, int value);
 /* Runs the loop for so long. */
 void fixture_run_for(struct redis_fixture *fixture, int64_t ms);

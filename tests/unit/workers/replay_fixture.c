@@ -97,3 +97,13 @@ void subscribe(struct peer *peer, const char *text)
 	peer_send_text(peer, text);
 	fixture_turn();
 }
+
+void publish_padded(const char *id, uint64_t revision, int pad)
+{
+	struct buffer data = {0};
+
+	buffer_printf(&data, "{\"x\":\"%0*d\"}", pad, 0);
+	fixture_publish(id, revision, buffer_span(&data));
+	buffer_fini(&data);
+	fixture_turn();
+}

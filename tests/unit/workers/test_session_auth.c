@@ -74,16 +74,6 @@ Test(session_auth, what_a_replay_held_back_is_judged_by_the_new_rights)
 	peer_fini(&peer);
 }
 
-static void publish_large(const char *id, uint64_t revision)
-{
-	struct buffer data = {0};
-
-	buffer_printf(&data, "{\"x\":\"%0*d\"}", PAD, 0);
-	fixture_publish(id, revision, buffer_span(&data));
-	buffer_fini(&data);
-	fixture_turn();
-}
-
 Test(session_auth, what_was_read_for_a_replay_is_not_sent_without_the_right)
 {
 	struct peer peer = start(4096);
@@ -92,7 +82,7 @@ Test(session_auth, what_was_read_for_a_replay_is_not_sent_without_the_right)
 	store.pad = PAD;
 	subscribe(&peer, SUBSCRIBE(",\"documentId\":\"f\",\"presence\":false"));
 	for (uint64_t revision = 1; !peer.connection->queue; revision++)
-		publish_large("f", revision);
+		publish_padded("f", revision, PAD);
 	subscribe(&peer, AFTER(RUN "-8"));
 	answer_changed(12, documents, 1);
 	answer_revision(4, 12);
