@@ -45,11 +45,11 @@ void presence_recheck(struct connection *connection);
 /* The socket has ended: all its entries go when the grace is over. May be called twice. */
 void presence_leave_all(struct connection *connection);
 
-/* Reads mode and data from an object (a message, a body), in which `others` (NULL-terminated) may
- * stand too. 422 for what they may not be and for unknown members, 413 for data that is too large.
- */
+/* Reads mode and data from an object (a message, a body), whose members are all in `known`
+ * (NULL-terminated). 422 for what they may not be and for unknown members, 413 for data that is too
+ * large. */
 struct json;
-int presence_parse_members(const struct json *json, uint32_t object, const char *const *others,
+int presence_parse_members(const struct json *json, uint32_t object, const char *const *known,
 			   struct span *ret_mode, struct span *ret_data,
 			   struct outcome *ret_refusal);
 /* What an error of store_presence.h means for the client. */
