@@ -1,28 +1,14 @@
-/* answer.c — answers of a request: headers that all have, problems, outcomes of operations. Each
- * request is answered exactly once. */
+/* answer.c — answers of a request: bodies, problems, outcomes of operations. Each request is
+ * answered exactly once. */
 #include "request_private.h"
 
 #include "access_log.h"
-#include "cors.h"
 #include "slow_reader.h"
 
 #include <sys/socket.h>
 #include <time.h>
 
 #define PROBLEM_TYPE "urn:syncdoc:error:"
-#define ID_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
-
-/* The client's own, if it is a plain word, so that its logs and ours can be joined. */
-static void choose_id(struct request *request)
-{
-	const char *own = request_header(request, "X-Request-Id");
-	size_t len = own ? strspn(own, ID_ALPHABET) : 0;
-
-	if (len && len <= REQUEST_ID_MAX && !own[len])
-		memcpy(request->id, own, len + 1);
-	else
-		worker_random_name(request->id, REQUEST_ID_LEN);
-}
 
 static void count_answer(struct request *request, int status, size_t body_len)
 {
@@ -42,36 +28,6 @@ static void count_answer(struct request *request, int status, size_t body_len)
 		stat_add(slot, STAT_requests_2xx, 1);
 }
 
-/* Headers of the answer: `at` goes on to the next one. False: there is none. */
-static bool next_header(const struct request *request, const char **at, const char **ret_value)
-{
-	const char *end = request->headers.at + request->headers.len;
-
-	*at = *at ? *ret_value + strlen(*ret_value) + 1 : request->headers.at;
-	if (*at == end)
-		return false;
-	*ret_value = *at + strlen(*at) + 1;
-	return true;
-}
-
-/* What all answers have. */
-static void set_common_headers(struct request *request)
-{
-	const char *name = NULL, *value = NULL;
-	bool cached = false;
-
-	choose_id(request);
-	cors_set_headers(request);
-	while (next_header(request, &name, &value))
-		cached = cached || strcmp(name, MHD_HTTP_HEADER_CACHE_CONTROL) == 0;
-	if (!cached)
-		request_set_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	request_set_header(request, MHD_HTTP_HEADER_SERVER, "syncdoc");
-	/* Answers quote what was sent: no browser may take them for anything else than they say. */
-	request_set_header(request, "X-Content-Type-Options", "nosniff");
-	request_set_header(request, "X-Request-Id", request->id);
-}
-
 /* Takes the response, whose body has `body_len` bytes, as far as is known. */
 static void queue_answer(struct request *request, int status, struct MHD_Response *response,
 			 size_t body_len)
@@ -79,8 +35,8 @@ static void queue_answer(struct request *request, int status, struct MHD_Respons
 	const char *name = NULL, *value = NULL;
 
 	MUST(response);
-	set_common_headers(request);
-	while (next_header(request, &name, &value))
+	request_set_common_headers(request);
+	while (request_next_header(request, &name, &value))
 		MHD_add_response_header(response, name, value);
 	if (request->http->worker->draining && status != MHD_HTTP_SWITCHING_PROTOCOLS)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -112,12 +68,6 @@ static bool end_handler(struct request *request)
 	MUST(request->handler_waits);
 	request->handler_waits = false;
 	return request->state != REQUEST_ANSWERED && request->connection;
-}
-
-void request_set_header(struct request *request, const char *name, const char *value)
-{
-	buffer_append(&request->headers, name, strlen(name) + 1);
-	buffer_append(&request->headers, value, strlen(value) + 1);
 }
 
 void request_answer(struct request *request, int status, const char *content_type, struct span body)
@@ -302,7 +252,7 @@ static void format_answer(struct request *request, const struct outcome *outcome
 	buffer_printf(ret, "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n", outcome->status,
 		      MHD_get_reason_phrase_for((unsigned)outcome->status), date);
 	buffer_printf(ret, "Content-Type: " MEDIA_PROBLEM "\r\nContent-Length: %zu\r\n", body.len);
-	while (next_header(request, &name, &value))
+	while (request_next_header(request, &name, &value))
 		buffer_printf(ret, "%s: %s\r\n", name, value);
 	buffer_append_string(ret, "\r\n");
 	if (request->method != HTTP_HEAD)
@@ -317,7 +267,7 @@ void request_answer_unread(struct request *request, const struct outcome *outcom
 	struct buffer answer = {0};
 
 	request->given_up = true;
-	set_common_headers(request);
+	request_set_common_headers(request);
 	format_answer(request, outcome, &answer);
 	if (send(request->client->fd, answer.at, answer.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("http: %d: %s", outcome->status, strerror(errno));

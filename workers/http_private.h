@@ -1,4 +1,5 @@
-/* http_private.h — shared by http.c, http_listen.c and request.c only. */
+/* http_private.h — the inside of struct http and of its clients, for http*.c, tls_front*.c and what
+ * includes request_private.h. */
 #ifndef SYNCDOC_HTTP_PRIVATE_H
 #define SYNCDOC_HTTP_PRIVATE_H
 

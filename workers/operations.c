@@ -24,31 +24,6 @@ void operations_pending_finish(struct pending *pending, const struct outcome *ou
 	free(pending);
 }
 
-int operations_check_service(struct span service, struct outcome *ret)
-{
-	if (document_service_is_valid(service))
-		return 0;
-	*ret = outcome_refusal(400, "invalid_service", "a service name is 1 to %d of [A-Za-z0-9_-]",
-			       DOCUMENT_SERVICE_MAX);
-	return -EINVAL;
-}
-
-int operations_check_id(struct span id, struct outcome *ret)
-{
-	if (document_id_is_valid(id))
-		return 0;
-	*ret = outcome_refusal(400, "invalid_id", "a document id is 1 to %d of [A-Za-z0-9_.:@-]",
-			       DOCUMENT_ID_MAX);
-	return -EINVAL;
-}
-
-int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal)
-{
-	return operations_check_service(service, ret_refusal)
-		       ? -EINVAL
-		       : operations_check_id(id, ret_refusal);
-}
-
 /* --- read
  * -------------------------------------------------------------------------------------------- */
 
@@ -115,7 +90,8 @@ void operations_read(struct operations *operations, const struct read_request *r
 	const struct tag_condition *none_match = &request->if_none_match;
 	struct outcome refusal;
 
-	if (operations_check_names(request->service, request->id, &refusal)) {
+	if (operations_check_service(request->service, &refusal) ||
+	    operations_check_id(request->id, &refusal)) {
 		done(&refusal, arg);
 		return;
 	}

@@ -68,7 +68,11 @@ struct write_request {
 	int64_t found_created_at_ms; /* of the document it was found in */
 };
 
-/* Names are checked here (400 invalid_service, invalid_id). */
+/* 0, or -EINVAL with a 400 refusal: invalid_service, invalid_id (of len 0: none is asked for).
+ * Operations check their names themselves; a caller does it before it judges anything else of what
+ * was asked. */
+int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal);
+
 void operations_write(struct operations *operations, const struct write_request *request,
 		      operation_done_fn done, void *arg);
 

@@ -149,7 +149,8 @@ void operations_history(struct operations *operations, const struct history_quer
 		.without_data = true,
 	};
 	struct outcome refusal;
-	bool refused = operations_check_names(query->service, query->id, &refusal);
+	bool refused = operations_check_service(query->service, &refusal) ||
+		       operations_check_id(query->id, &refusal);
 
 	if (!refused && query->page_token.len &&
 	    token_parse(query->service, query->id, query->page_token, &wanted.below)) {

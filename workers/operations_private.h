@@ -30,9 +30,7 @@ void operations_pending_finish(struct pending *pending, const struct outcome *ou
 /* 0, or -EINVAL with a 400 refusal. */
 int operations_check_service(struct span service, struct outcome *ret_refusal);
 int operations_check_id(struct span id, struct outcome *ret_refusal);
-int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal);
-/* operations_members.c. 0, or -EINVAL with a 400 refusal: `ttl` and `expiresAt` are within bounds.
- */
+/* operations_members.c. The same: `ttl` and `expiresAt` are within bounds. */
 int operations_check_expiry(const struct write_request *request, struct outcome *ret_refusal);
 /* If-None-Match of a read. */
 bool operations_tag_matches(const struct tag_condition *condition, const struct document *document);

@@ -90,8 +90,7 @@ void presence_change(struct presence *presence, struct connection *connection,
 	struct presence_entry *entry = entry_find(connection, request->service, request->id);
 	struct outcome refusal;
 
-	if (presence_check_names(request->service, request->id, &refusal) ||
-	    check_limits(presence, connection, entry, request->kind, &refusal)) {
+	if (check_limits(presence, connection, entry, request->kind, &refusal)) {
 		done(&refusal, arg);
 		return;
 	}

@@ -30,9 +30,9 @@ enum presence_kind { PRESENCE_JOIN, PRESENCE_UPDATE, PRESENCE_LEAVE };
 
 struct presence_request {
 	enum presence_kind kind;
-	struct span service, id;
-	struct span mode; /* viewing, editing; len 0: not said */
-	struct span data; /* JSON object; len 0: not said */
+	struct span service, id; /* valid names */
+	struct span mode;        /* viewing, editing; len 0: not said */
+	struct span data;        /* JSON object; len 0: not said */
 };
 
 /* Called exactly once, possibly before the starting call returns. Success: `envelope` is
@@ -45,8 +45,6 @@ void presence_recheck(struct connection *connection);
 /* The socket has ended: all its entries go when the grace is over. May be called twice. */
 void presence_leave_all(struct connection *connection);
 
-/* 400 invalid_service, invalid_id. */
-int presence_check_names(struct span service, struct span id, struct outcome *ret_refusal);
 /* Reads mode and data from an object (a message, a body), whose members are all in `known`
  * (NULL-terminated). 422 for what they may not be and for unknown members, 413 for data that is too
  * large. */

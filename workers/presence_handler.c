@@ -115,8 +115,7 @@ static int check(const struct request *request, bool has_member, struct outcome 
 {
 	static const char *const none[] = {NULL};
 
-	if (request_check_query(request, none, fault) ||
-	    presence_check_names(request_path_service(request), request_path_id(request), fault))
+	if (request_check_query(request, none, fault))
 		return -EINVAL;
 	if (!has_member || document_id_is_valid(request_path_member(request)))
 		return 0;

@@ -5,23 +5,6 @@
 #include "json.h"
 #include "store_presence.h"
 
-int presence_check_names(struct span service, struct span id, struct outcome *ret_refusal)
-{
-	if (!document_service_is_valid(service)) {
-		*ret_refusal = outcome_refusal(400, "invalid_service",
-					       "a service name is 1 to %d of [A-Za-z0-9_-]",
-					       DOCUMENT_SERVICE_MAX);
-		return -EINVAL;
-	}
-	if (!document_id_is_valid(id)) {
-		*ret_refusal = outcome_refusal(400, "invalid_id",
-					       "a document id is 1 to %d of [A-Za-z0-9_.:@-]",
-					       DOCUMENT_ID_MAX);
-		return -EINVAL;
-	}
-	return 0;
-}
-
 static int parse_mode(const struct json *json, uint32_t value, struct span *ret,
 		      struct outcome *ret_refusal)
 {

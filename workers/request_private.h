@@ -1,4 +1,5 @@
-/* request_private.h — the inside of struct request, for http.c, request.c, answer.c and router.c.
+/* request_private.h — the inside of struct request, for what takes requests in and answers them:
+ * http*.c, request*.c, answer*.c, router.c, and those who watch or log them.
  *
  * A request has two owners: MHD from its first line until the completed callback, and its handler
  * from the start of the handler until it has answered. Either may be first to let go: the client
@@ -93,6 +94,10 @@ bool request_ask(struct request *request);
 void request_give(struct request *request, int status, struct MHD_Response *response);
 /* MHD will not ask any more. */
 void request_wait_no_more(struct request *request);
+/* answer_headers.c. Headers of the answer, from *at NULL on: false when there is none left. */
+bool request_next_header(const struct request *request, const char **at, const char **ret_value);
+/* What all answers have. */
+void request_set_common_headers(struct request *request);
 /* Answers over the handler's head, 503, or 408 if it has not even arrived. */
 void request_meet_deadline(struct deadline *deadline);
 /* answer.c: its two halves. */

@@ -5,6 +5,7 @@
 #include "cors.h"
 #include "handlers.h"
 #include "host_check.h"
+#include "operations.h"
 #include "request_private.h"
 #include "static_files.h"
 #include "static_handler.h"
@@ -285,6 +286,14 @@ static int check_method(struct request *request, const struct route *route, stru
 	return -EINVAL;
 }
 
+/* Only the routes of documents have a service. */
+static int check_names(const struct request *request, struct outcome *ret)
+{
+	return request->path_service.len
+		       ? operations_check_names(request->path_service, request->path_id, ret)
+		       : 0;
+}
+
 static int check_representation(struct request *request, const struct route *route,
 				struct outcome *ret)
 {
@@ -370,7 +379,7 @@ void router_dispatch(struct request *request)
 		return;
 	}
 	if (check_origin(request, &refusal) || request_authenticate(request, route, &refusal) ||
-	    check_representation(request, route, &refusal)) {
+	    check_names(request, &refusal) || check_representation(request, route, &refusal)) {
 		request_answer_problem(request, &refusal);
 		return;
 	}

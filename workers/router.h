@@ -1,5 +1,5 @@
 /* router.h — which handler a request goes to, and what is judged before it: host, path, method,
- * origin, Accept, Content-Type. */
+ * origin, who asks, names, Accept, Content-Type. */
 #ifndef SYNCDOC_ROUTER_H
 #define SYNCDOC_ROUTER_H
 

@@ -1,5 +1,6 @@
 #include "session_presence.h"
 
+#include "operations.h"
 #include "presence.h"
 #include "session_auth.h"
 #include "store_presence.h"
@@ -82,7 +83,7 @@ static int read_names(struct connection *connection, const struct session_messag
 			outcome_refusal(400, "invalid_service", "\"service\" must be a string");
 		return -EINVAL;
 	}
-	if (session_member_string(message, "documentId", id)) {
+	if (session_member_string(message, "documentId", id) || !id->len) {
 		*ret_refusal =
 			outcome_refusal(400, "invalid_id", "\"documentId\" must be a document id");
 		return -EINVAL;
@@ -90,7 +91,7 @@ static int read_names(struct connection *connection, const struct session_messag
 	if (session_access(connection, buffer_span(service), buffer_span(id), RIGHT_PRESENCE,
 			   ret_refusal))
 		return -EACCES;
-	return presence_check_names(buffer_span(service), buffer_span(id), ret_refusal);
+	return operations_check_names(buffer_span(service), buffer_span(id), ret_refusal);
 }
 
 static void list(struct connection *connection, const struct session_message *message,

@@ -159,6 +159,9 @@ static int start_write(struct connection *connection, const struct session_messa
 
 	if (!error)
 		error = check_write(connection, &names, ret_refusal);
+	if (!error)
+		error = operations_check_names(buffer_span(&names.service), buffer_span(&names.id),
+					       ret_refusal);
 	if (!error && kind == WRITE_PATCH)
 		error = check_patch_reads(connection, message, &names, ret_refusal);
 	if (!error && kind == WRITE_RESTORE)
@@ -206,10 +209,11 @@ static int read_readable_names(struct connection *connection, const struct sessi
 			       struct names *ret, struct outcome *ret_refusal)
 {
 	int error = read_names(message, true, ret, ret_refusal);
+	struct span service = buffer_span(&ret->service), id = buffer_span(&ret->id);
 
-	return error ? error
-		     : session_access(connection, buffer_span(&ret->service), buffer_span(&ret->id),
-				      RIGHT_READ, ret_refusal);
+	if (!error)
+		error = session_access(connection, service, id, RIGHT_READ, ret_refusal);
+	return error ? error : operations_check_names(service, id, ret_refusal);
 }
 
 static int start_read(struct connection *connection, const struct session_message *message,
@@ -311,6 +315,8 @@ static int start_list(struct connection *connection, const struct session_messag
 	if (!error)
 		error = session_access(connection, buffer_span(&service), SPAN_NONE, RIGHT_READ,
 				       ret_refusal);
+	if (!error)
+		error = operations_check_names(buffer_span(&service), SPAN_NONE, ret_refusal);
 	if (!error)
 		error = read_list_query(message, &query, &token, &prefix, ret_refusal);
 	if (!error) {

@@ -77,19 +77,6 @@ static void open_or_refuse(struct request *request, struct stream_wish *wish, in
 
 /* --- /v1/services/{service}/documents/{id}/events ----------------------------- */
 
-static int read_document_names(const struct request *request, struct subscription_spec *ret,
-			       struct outcome *fault)
-{
-	ret->topic = (struct topic){.service = request_path_service(request), .event = TOPIC_ANY};
-	ret->id = request_path_id(request);
-	if (!document_service_is_valid(ret->topic.service))
-		return refuse(fault, "invalid_service",
-			      "a service name is 1 to 64 of [A-Za-z0-9_-]");
-	if (!document_id_is_valid(ret->id))
-		return refuse(fault, "invalid_id", "a document id is 1 to 128 of [A-Za-z0-9_.:@-]");
-	return 0;
-}
-
 static int read_events(const struct request *request, const struct subscription_spec *common,
 		       struct stream_wish *wish, struct outcome *fault)
 {
@@ -114,10 +101,12 @@ static int read_document_wish(const struct request *request, struct stream_wish 
 			      struct outcome *fault)
 {
 	static const char *const known[] = {"returnMode", "event", "presence", NULL};
-	struct subscription_spec common = {0};
+	struct subscription_spec common = {
+		.topic = {.service = request_path_service(request), .event = TOPIC_ANY},
+		.id = request_path_id(request),
+	};
 
-	if (read_document_names(request, &common, fault) ||
-	    request_check_query_repeated(request, known, "event", fault) ||
+	if (request_check_query_repeated(request, known, "event", fault) ||
 	    read_common(request, &common, fault))
 		return -EINVAL;
 	return read_events(request, &common, wish, fault);

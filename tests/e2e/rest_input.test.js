@@ -254,6 +254,24 @@ describe('headers', () => {
 		);
 	});
 
+	test('names are judged before the query, the type and the body', async () => {
+		const service = collectionPath('b%20d'), document = documentPath('input', 'b%20d');
+		const bodies = ['{', { unknown: 1 }, { data: [] }, { data: { a: 1 }, ttl: 0 }];
+		for (const body of bodies) {
+			assertProblem(await rest.put(`${service}/x`, body), 400, 'invalid_service');
+			assertProblem(await rest.put(document, body), 400, 'invalid_id');
+			assertProblem(await rest.patch(document, body), 400, 'invalid_id');
+			assertProblem(await rest.post(service, body), 400, 'invalid_service');
+			assertProblem(await rest.post(`${service}:batchGet`, body), 400, 'invalid_service');
+			assertProblem(await rest.post(`${document}/restore`, body), 400, 'invalid_id');
+		}
+		assertProblem(await rest.request('PUT', document, { body: '{}', type: 'text/plain' }), 400, 'invalid_id');
+		assertProblem(await rest.get(`${document}?revision=none`), 400, 'invalid_id');
+		assertProblem(await rest.get(`${document}/history?page_size=0`), 400, 'invalid_id');
+		assertProblem(await rest.get(`${service}?page_size=0`), 400, 'invalid_service');
+		assertProblem(await rest.request('DELETE', `${document}?expectedRevision=none`), 400, 'invalid_id');
+	});
+
 	test('a body with a Content-Encoding is 415, even where it could be read without', async () => {
 		const target = documentPath('input', 'coded');
 		const put = (coding, body) => rest.put(target, body, { 'Content-Encoding': coding });

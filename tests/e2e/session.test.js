@@ -96,6 +96,10 @@ describe('operations', () => {
 				() => rest.post(collectionPath('errors'), { id: 'x', data: {} }),
 			],
 			[{ type: 'sync.get', documentId: 'never' }, () => rest.get(path('never'))],
+			[{ type: 'sync.replace', documentId: 'a b', more: 1 }, () => rest.put(path('a%20b'), { more: 1 })],
+			[{ type: 'sync.get', documentId: 'a b', revision: 0 }, () => rest.get(`${path('a%20b')}?revision=0`)],
+			[{ type: 'sync.history', documentId: 'a b', page_size: 0 }, () => rest.get(`${path('a%20b')}/history?page_size=0`)],
+			[{ type: 'sync.restore', documentId: 'a b' }, () => rest.post(`${path('a%20b')}/restore`, {})],
 			[{ type: 'sync.get', documentId: 'dead' }, () => rest.get(path('dead'))],
 			[
 				{ type: 'sync.replace', documentId: 'x', data: {}, expectedRevision: 5 },
