@@ -142,7 +142,7 @@ Test(redis_move, a_lookup_is_given_up_for_where_the_primary_is_now)
 Test(redis_move, while_the_lookup_lasts_longer_than_the_sentinel_had_left_the_loop_rests)
 {
 	struct seen seen;
-	open_all(&seen, 1000, 0.5);
+	open_all(&seen, 2000, 0.5);
 	fixture_run_until(&seen.fixture, &seen.dns.asked, 1);
 	unsigned before = ev_iteration(seen.fixture.loop);
 	fixture_run_until(&seen.fixture, &seen.lost, 1);
