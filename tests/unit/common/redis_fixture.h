@@ -12,6 +12,7 @@ struct redis_fixture {
 	char socket[96];
 	char url[112]; /* unix:// */
 	unsigned port; /* 127.0.0.1 */
+	int port_fd;   /* keeps it ours */
 	pid_t pid;     /* 0: not running */
 	struct ev_loop *loop;
 	redisContext *direct; /* blocking, for looking and meddling; anew after each start */
@@ -26,7 +27,7 @@ void fixture_kill(struct redis_fixture *fixture);
 void fixture_start(struct redis_fixture *fixture, const char *const *extra);
 void fixture_signal(const struct redis_fixture *fixture, int signal);
 
-/* Runs the loop until *counter >= value; ends the test after 8 seconds. */
+/* Runs the loop until *counter >= value; ends the test after a minute. */
 void fixture_run_until(struct redis_fixture *fixture, const int *counter, int value);
 /* Runs the loop for so long. */
 void fixture_run_for(struct redis_fixture *fixture, int64_t ms);
