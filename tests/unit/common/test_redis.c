@@ -499,7 +499,10 @@ Test(redis, a_primary_that_became_a_replica_is_left_when_all_is_answered_but_not
 
 Test(redis, while_the_server_loads_its_data_it_is_waited_for_and_not_left)
 {
-	static const char *const slow[] = {"--key-load-delay", "1000",
+	/* Longer than the machine stands still; loading takes much longer than what is done here.
+	 */
+	enum { PATIENCE_MS = 1500 };
+	static const char *const slow[] = {"--key-load-delay", "2000",
 					   "--loading-process-events-interval-bytes", "1024", NULL};
 	struct seen seen = {0};
 	fixture_open(&seen.fixture, NULL);
@@ -508,12 +511,12 @@ Test(redis, while_the_server_loads_its_data_it_is_waited_for_and_not_left)
 	cr_assert_str_eq(fixture_ask(&seen.fixture, "SAVE"), "OK");
 	fixture_kill(&seen.fixture);
 	fixture_start(&seen.fixture, slow);
-	connect_with(&seen, seen.fixture.url, NULL, SHORT_MS);
+	connect_with(&seen, seen.fixture.url, NULL, PATIENCE_MS);
 	fixture_run_until(&seen.fixture, &seen.loading, 1);
 	ask(&seen, "GET", "key:1", NULL);
 	until_answered(&seen, 1);
 	cr_assert_eq(seen.error, -ENOTCONN, "surely not done");
-	fixture_run_for(&seen.fixture, 3 * SHORT_MS);
+	fixture_run_for(&seen.fixture, 3 * PATIENCE_MS);
 	cr_assert_eq(seen.ready, 0);
 	cr_assert_str_eq(fixture_ask(&seen.fixture, "CONFIG SET key-load-delay 0"), "OK");
 	until_ready(&seen, 1);
