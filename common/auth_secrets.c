@@ -3,6 +3,7 @@
 #include "auth_secrets.h"
 
 #include "secret_file.h"
+#include "utf8.h"
 
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
@@ -196,7 +197,7 @@ void auth_secrets_destroy(struct auth_secrets *secrets)
 
 bool auth_user_is_valid(struct span user)
 {
-	if (!user.len || user.len > AUTH_USER_MAX || !json_utf8_is_valid(user))
+	if (!user.len || user.len > AUTH_USER_MAX || !utf8_is_valid(user))
 		return false;
 	for (size_t i = 0; i < user.len; i++)
 		if ((unsigned char)user.at[i] < ' ' || user.at[i] == 0x7f)

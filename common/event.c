@@ -7,18 +7,25 @@
  * 32 bits. */
 #define TEXT_MAX ((size_t)512 << 20)
 
-void event_format(struct buffer *ret, const struct event *event)
+/* Up to the document's id in the payload, without its closing quote. */
+static void append_head(struct buffer *ret, struct span service, struct span id,
+			enum topic_event name, int64_t timestamp_ms)
 {
 	buffer_append_string(ret, "{\"type\":\"event\",\"topic\":\"sync.");
-	buffer_append_span(ret, event->service);
+	buffer_append_span(ret, service);
 	buffer_append_char(ret, '.');
-	buffer_append_string(ret, topic_event_name(event->name));
+	buffer_append_string(ret, topic_event_name(name));
 	buffer_append_string(ret, "\",\"source\":\"sync\",\"timestamp\":");
-	buffer_append_i64(ret, event->timestamp_ms);
+	buffer_append_i64(ret, timestamp_ms);
 	buffer_append_string(ret, ",\"payload\":{\"service\":\"");
-	buffer_append_span(ret, event->service);
+	buffer_append_span(ret, service);
 	buffer_append_string(ret, "\",\"documentId\":\"");
-	buffer_append_span(ret, event->id);
+	buffer_append_span(ret, id);
+}
+
+void event_format(struct buffer *ret, const struct event *event)
+{
+	append_head(ret, event->service, event->id, event->name, event->timestamp_ms);
 	buffer_append_string(ret, "\",\"revision\":");
 	buffer_append_u64(ret, event->revision);
 	if (event->by.len) {
@@ -41,14 +48,7 @@ void event_format(struct buffer *ret, const struct event *event)
 void event_format_presence(struct buffer *ret, struct span service, struct span id,
 			   int64_t timestamp_ms, const struct event_presence *presence)
 {
-	buffer_append_string(ret, "{\"type\":\"event\",\"topic\":\"sync.");
-	buffer_append_span(ret, service);
-	buffer_append_string(ret, ".presence\",\"source\":\"sync\",\"timestamp\":");
-	buffer_append_i64(ret, timestamp_ms);
-	buffer_append_string(ret, ",\"payload\":{\"service\":\"");
-	buffer_append_span(ret, service);
-	buffer_append_string(ret, "\",\"documentId\":\"");
-	buffer_append_span(ret, id);
+	append_head(ret, service, id, TOPIC_PRESENCE, timestamp_ms);
 	buffer_append_string(ret, "\",\"joined\":");
 	buffer_append_span(ret, presence->joined);
 	buffer_append_string(ret, ",\"updated\":");

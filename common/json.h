@@ -80,7 +80,5 @@ int json_int64(const struct json *doc, uint32_t token, int64_t *ret);
 bool json_equals(const struct json *a, uint32_t a_token, const struct json *b, uint32_t b_token);
 /* Deepest nesting below and including `token`: 0 for a scalar. */
 unsigned json_depth(const struct json *doc, uint32_t token);
-/* Valid UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF). */
-bool json_utf8_is_valid(struct span bytes);
 
 #endif

@@ -1,4 +1,5 @@
-/* json_lookup.h — finding many members of one object by name. Internal to merge and diff. Pure.
+/* json_lookup.h — finding many members of one object by name. Internal to equality, merge and diff.
+ * Pure.
  *
  * json_member() reads the object from its start, which is quadratic when every member of a wide
  * object is looked up. Here the place behind the last find is tried first (two versions of a

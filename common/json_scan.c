@@ -4,12 +4,11 @@
  * early. What is JSON but cannot be kept (-ERANGE) is reported at its first byte: the number's, or
  * the escape's backslash. */
 #include "json_scan.h"
-#include <endian.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
+#else
+#include <endian.h>
 #endif
-
-#define ONES UINT64_C(0x0101010101010101)
 
 __attribute__((cold, noinline)) const char *json_scan_fail(struct json_scan *scan, int error,
 							   const char *at, const char *reason)
@@ -51,30 +50,6 @@ static const char *utf8_skip(const char *at, const char *end)
 	return at + len;
 }
 
-static inline uint64_t load64(const char *at)
-{
-	uint64_t word;
-	memcpy(&word, at, sizeof(word));
-	return le64toh(word);
-}
-
-bool json_utf8_is_valid(struct span bytes)
-{
-	const char *at = bytes.at;
-	const char *end = bytes.len ? at + bytes.len : at;
-
-	while (at != end) {
-		if (end - at >= 8 && !(load64(at) & ONES * 0x80)) {
-			at += 8;
-			continue;
-		}
-		at = utf8_skip(at, end);
-		if (!at)
-			return false;
-	}
-	return true;
-}
-
 /* Bytes of a string that stand for themselves and are ASCII. */
 static const bool plain[256] = {
 	[0x20 ... 0x21] = true,
@@ -99,6 +74,14 @@ static inline size_t find_special(const char *at)
 }
 #else
 #define STRIDE 8
+#define ONES UINT64_C(0x0101010101010101)
+
+static inline uint64_t load64(const char *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof(word));
+	return le64toh(word);
+}
 
 /* The top bit of a byte in `stop` is set where it is one. Borrows of the subtractions spoil only
  * bytes behind the first such one. */

@@ -1,16 +1,10 @@
 /* json_value.c — looking into tokens: members, decoded strings, equality. */
-#include "json_index.h"
+#include "json_lookup.h"
 #include <float.h>
 
 struct span json_raw(const struct json *doc, uint32_t token)
 {
 	return span_of(doc->text.at + doc->tokens[token].at, doc->tokens[token].len);
-}
-
-/* What stands between the quotes. */
-static struct span string_inner(const struct json *doc, uint32_t token)
-{
-	return span_of(doc->text.at + doc->tokens[token].at + 1, doc->tokens[token].len - 2);
 }
 
 static unsigned hex4(const char *at)
@@ -79,7 +73,7 @@ int json_string(const struct json *doc, uint32_t token, struct buffer *ret)
 {
 	if (doc->tokens[token].type != JSON_STRING)
 		return -EINVAL;
-	struct span inner = string_inner(doc, token);
+	struct span inner = json_inner(doc, token);
 	if (!doc->tokens[token].escaped) {
 		buffer_append_span(ret, inner);
 		return 0;
@@ -127,7 +121,7 @@ bool json_string_equals(const struct json *doc, uint32_t token, struct span utf8
 {
 	if (doc->tokens[token].type != JSON_STRING)
 		return false;
-	struct span inner = string_inner(doc, token);
+	struct span inner = json_inner(doc, token);
 	return doc->tokens[token].escaped ? escaped_equals(inner, utf8) : span_equals(inner, utf8);
 }
 
@@ -271,7 +265,7 @@ static bool numbers_equal(const struct json *a, uint32_t a_token, const struct j
 static bool strings_equal(const struct json *a, uint32_t a_token, const struct json *b,
 			  uint32_t b_token)
 {
-	struct span a_inner = string_inner(a, a_token), b_inner = string_inner(b, b_token);
+	struct span a_inner = json_inner(a, a_token), b_inner = json_inner(b, b_token);
 
 	if (span_equals(a_inner, b_inner))
 		return true;
@@ -285,59 +279,19 @@ static bool strings_equal(const struct json *a, uint32_t a_token, const struct j
 static bool values_equal(const struct json *a, uint32_t a_token, const struct json *b,
 			 uint32_t b_token);
 
-/* Where members of another object are found. The index is built at the first look-up in a wide one.
- */
-struct lookup {
-	const struct json *doc;
-	uint32_t object;
-	bool indexed;
-	struct json_index index;
-};
-
-#define LOOKUP_SMALL_MAX 16
-
-static uint32_t lookup_find(struct lookup *lookup, struct span name)
-{
-	if (lookup->doc->tokens[lookup->object].count <= LOOKUP_SMALL_MAX)
-		return json_member(lookup->doc, lookup->object, name);
-	if (!lookup->indexed) {
-		json_index_init(&lookup->index, lookup->doc, lookup->object);
-		lookup->indexed = true;
-	}
-	return json_index_find(&lookup->index, name);
-}
-
-static uint32_t lookup_name(struct lookup *lookup, const struct json *a, uint32_t name)
-{
-	if (!a->tokens[name].escaped)
-		return lookup_find(lookup, string_inner(a, name));
-	struct buffer decoded CLEANUP(buffer_fini) = {0};
-	json_string(a, name, &decoded);
-	return lookup_find(lookup, buffer_span(&decoded));
-}
-
-static void lookup_fini(struct lookup *lookup)
-{
-	if (lookup->indexed)
-		json_index_fini(&lookup->index);
-}
-
 /* Names are unique in each and the counts are equal: if every name of `a` is in `b`, they have the
  * same names. */
 static bool objects_equal(const struct json *a, uint32_t a_token, const struct json *b,
 			  uint32_t b_token)
 {
-	struct lookup lookup CLEANUP(lookup_fini) = {.doc = b, .object = b_token};
-	uint32_t a_name = a_token + 1, b_name = b_token + 1;
+	struct json_lookup CLEANUP(json_lookup_fini) lookup;
 
-	for (uint32_t i = 0; i < a->tokens[a_token].count; i++) {
-		uint32_t b_value = b_name + 1; /* mostly both have the same order */
-		if (!strings_equal(a, a_name, b, b_name))
-			b_value = lookup_name(&lookup, a, a_name);
-		if (b_value == 0 || !values_equal(a, a_name + 1, b, b_value))
+	json_lookup_init(&lookup, b, b_token);
+	for (uint32_t name = a_token + 1; name < a->tokens[a_token].next;
+	     name = a->tokens[name + 1].next) {
+		uint32_t b_value = json_lookup_find(&lookup, a, name);
+		if (!b_value || !values_equal(a, name + 1, b, b_value))
 			return false;
-		a_name = a->tokens[a_name + 1].next;
-		b_name = b->tokens[b_name + 1].next;
 	}
 	return true;
 }

@@ -1,7 +1,7 @@
 /* list_gate.c — see list_gate.h. */
 #include "list_gate.h"
 
-#include "redis.h"
+#include "clock.h"
 
 static struct list_turn *gate_shift(struct list_gate *gate)
 {
@@ -24,14 +24,14 @@ static void gate_pass(struct list_gate *gate, struct list_turn *turn)
 	size_t bytes = turn->bytes;
 
 	gate->under_way += bytes;
-	if (!gate->go(turn))
+	if (!turn->go(turn))
 		gate->under_way -= bytes;
 }
 
 static void gate_refuse(struct list_gate *gate, struct list_turn *turn, int error)
 {
 	gate->refusals += error == -EAGAIN;
-	gate->refuse(turn, error);
+	turn->refuse(turn, error);
 }
 
 static void gate_arm(struct list_gate *gate)
@@ -39,7 +39,7 @@ static void gate_arm(struct list_gate *gate)
 	ev_timer_stop(gate->loop, &gate->timer);
 	if (!gate->first)
 		return;
-	int64_t wait_ms = gate->first->until_ms - redis_clock_ms();
+	int64_t wait_ms = gate->first->until_ms - clock_monotonic_ms();
 	ev_timer_set(&gate->timer, wait_ms > 0 ? (double)(wait_ms + 1) / 1000. : 0., 0.);
 	ev_timer_start(gate->loop, &gate->timer);
 }
@@ -47,7 +47,7 @@ static void gate_arm(struct list_gate *gate)
 /* In line all have the same time: the first one's is up first. */
 static void gate_run(struct list_gate *gate)
 {
-	int64_t now = redis_clock_ms();
+	int64_t now = clock_monotonic_ms();
 
 	while (gate->first && gate->first->until_ms <= now)
 		gate_refuse(gate, gate_shift(gate), -EAGAIN);
@@ -62,12 +62,9 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	gate_run(timer->data);
 }
 
-void list_gate_init(struct list_gate *gate, struct ev_loop *loop, int64_t timeout_ms,
-		    bool (*go)(struct list_turn *turn),
-		    void (*refuse)(struct list_turn *turn, int error))
+void list_gate_init(struct list_gate *gate, struct ev_loop *loop, int64_t timeout_ms)
 {
-	*gate = (struct list_gate){
-		.loop = loop, .timeout_ms = timeout_ms, .go = go, .refuse = refuse};
+	*gate = (struct list_gate){.loop = loop, .timeout_ms = timeout_ms};
 	ev_timer_init(&gate->timer, on_timer, 0., 0.);
 	gate->timer.data = gate;
 }
@@ -84,7 +81,7 @@ void list_gate_enter(struct list_gate *gate, struct list_turn *turn, size_t byte
 		gate_refuse(gate, turn, -EAGAIN);
 		return;
 	}
-	turn->until_ms = redis_clock_ms() + LIST_GATE_TIMEOUTS * gate->timeout_ms;
+	turn->until_ms = clock_monotonic_ms() + LIST_GATE_TIMEOUTS * gate->timeout_ms;
 	if (gate->last)
 		gate->last->next = turn;
 	else

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "log.h"
 #include "buffer.h"
+#include "clock.h"
+#include "utf8.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -149,19 +151,10 @@ int log_fd(void)
 /* Bytes of the UTF-8 character that `text` begins with; 0: none that is valid. */
 static size_t utf8_char_len(struct span text)
 {
-	const unsigned char *at = (const unsigned char *)text.at;
-	if (at[0] < 0x80)
-		return 1;
-	size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-	if (at[0] < 0xc2 || at[0] > 0xf4 || len > text.len)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong forms, surrogates and what lies above U+10FFFF show in the second byte. */
-	bool bad = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-		   (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
-	return bad ? 0 : len;
+	unsigned char lead = (unsigned char)text.at[0];
+	size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+	return len <= text.len && utf8_is_valid(span_of(text.at, len)) ? len : 0;
 }
 
 /* One character of a message as it will stand in the line. */
@@ -362,9 +355,7 @@ void log_write(enum log_level level, const char *format, ...)
 
 bool log_allow(struct log_limit *limit)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	int64_t now_ms = clock_monotonic_ms();
 	if (now_ms < limit->next_ms) {
 		limit->held_back++;
 		return false;

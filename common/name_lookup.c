@@ -27,8 +27,9 @@ struct name_lookup {
 	void *arg;
 	struct ares_channeldata *channel; /* owned; not to be destroyed from inside its callback */
 	struct socket_watch sockets[SOCKETS_MAX];
-	ev_timer timer; /* what comes first: c-ares' own, the deadline, the end */
-	ev_tstamp deadline;
+	/* Timers, as libev's are monotonic and its ev_now() is not: a clock may be set. */
+	ev_timer deadline;
+	ev_timer timer; /* c-ares' own; none: it waits for a socket. Or the end */
 	int64_t timeout_ms;
 	bool is_over; /* c-ares has answered: `fn` is called when it has returned */
 	int status;   /* of c-ares */
@@ -99,25 +100,23 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 
 static void lookup_arm(struct name_lookup *lookup)
 {
-	struct timeval left;
-	ev_tstamp wait = lookup->deadline - ev_now(lookup->loop);
+	struct timeval left = {0};
 
-	if (lookup->is_over) {
-		wait = 0.;
-	} else if (ares_timeout(lookup->channel, NULL, &left)) {
-		/* One millisecond more: c-ares cuts off its part, and would be asked in vain until
-		 * that is over, too. */
-		ev_tstamp own = (double)left.tv_sec + (double)left.tv_usec / 1e6 + 0.001;
-		wait = own < wait ? own : wait;
-	}
 	ev_timer_stop(lookup->loop, &lookup->timer);
-	ev_timer_set(&lookup->timer, wait > 0. ? wait : 0., 0.);
+	if (!lookup->is_over && !ares_timeout(lookup->channel, NULL, &left))
+		return;
+	/* One millisecond more: c-ares cuts off its part, and would be asked in vain until that is
+	 * over, too. */
+	ev_tstamp wait =
+		lookup->is_over ? 0. : (double)left.tv_sec + (double)left.tv_usec / 1e6 + 0.001;
+	ev_timer_set(&lookup->timer, wait, 0.);
 	ev_timer_start(lookup->loop, &lookup->timer);
 }
 
 static void lookup_free(struct name_lookup *lookup)
 {
 	ev_timer_stop(lookup->loop, &lookup->timer);
+	ev_timer_stop(lookup->loop, &lookup->deadline);
 	lookup->fn = NULL;
 	/* Closes its sockets, which stops their watchers, and calls on_answer() if it has not. */
 	ares_destroy(lookup->channel);
@@ -145,13 +144,21 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct name_lookup *lookup = timer->data;
 
+	(void)loop;
 	(void)revents;
-	if (lookup->is_over || lookup->deadline <= ev_now(loop)) {
+	if (lookup->is_over) {
 		lookup_finish(lookup);
 		return;
 	}
 	ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 	lookup_arm(lookup);
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	lookup_finish(timer->data);
 }
 
 static void on_socket(struct ev_loop *loop, ev_io *io, int revents)
@@ -237,7 +244,9 @@ struct name_lookup *name_lookup_start(struct ev_loop *loop,
 	lookup->timer.data = lookup;
 	/* A turn of the loop may have been long: the time given counts from here. */
 	ev_now_update(loop);
-	lookup->deadline = ev_now(loop) + (double)options->timeout_ms / 1000.;
+	ev_timer_init(&lookup->deadline, on_deadline, (double)options->timeout_ms / 1000., 0.);
+	lookup->deadline.data = lookup;
+	ev_timer_start(loop, &lookup->deadline);
 	lookup->status = channel_open(lookup, options);
 	if (lookup->status)
 		lookup->is_over = true;

@@ -102,11 +102,13 @@ static const struct operation_kind {
 	const char *name;
 	int (*run)(struct patch *patch);
 	bool has_value;
-	bool has_from; /* and so reads what stands there */
+	bool has_from;
+	/* Steps of a `path` up to which it does the same whatever the document holds; -1: never. */
+	int blind_steps;
 } operation_kinds[] = {
-	{"add", run_add, true, false},         {"remove", run_remove, false, false},
-	{"replace", run_replace, true, false}, {"move", run_move, false, true},
-	{"copy", run_copy, false, true},       {"test", run_test, true, false},
+	{"add", run_add, true, false, 1},         {"remove", run_remove, false, false, -1},
+	{"replace", run_replace, true, false, 0}, {"move", run_move, false, true, -1},
+	{"copy", run_copy, false, true, -1},      {"test", run_test, true, false, -1},
 };
 
 static int read_pointer(struct patch *patch, uint32_t operation, const char *member,
@@ -131,17 +133,28 @@ static const struct operation_kind *find_kind(const struct json *doc, uint32_t n
 	return NULL;
 }
 
+/* `memory` is kept from one operation to the next. */
+static bool operation_reads(const struct json *doc, uint32_t operation,
+			    struct patch_pointer *memory)
+{
+	uint32_t name = json_member(doc, operation, SPAN("op"));
+	uint32_t path = json_member(doc, operation, SPAN("path"));
+	const struct operation_kind *kind = name ? find_kind(doc, name) : NULL;
+	const char *reason;
+
+	return kind && path && !patch_pointer_parse(memory, doc, path, &reason) &&
+	       (int)memory->path.count > kind->blind_steps;
+}
+
 bool patch_reads(const struct json *doc, uint32_t array, uint32_t *ret_operation)
 {
+	CLEANUP(patch_pointer_fini) struct patch_pointer memory = {0};
 	uint32_t index = 0;
 
 	if (doc->tokens[array].type != JSON_ARRAY)
 		return false;
 	for (uint32_t i = array + 1; i < doc->tokens[array].next; i = doc->tokens[i].next) {
-		uint32_t name = json_member(doc, i, SPAN("op"));
-		const struct operation_kind *kind = name ? find_kind(doc, name) : NULL;
-
-		if (kind && (kind->has_from || kind->run == run_test)) {
+		if (operation_reads(doc, i, &memory)) {
 			*ret_operation = index;
 			return true;
 		}

@@ -28,9 +28,11 @@ struct patch_fault {
 int patch_apply(const struct json *target, const struct json *operations, size_t size_max,
 		struct buffer *ret, struct patch_fault *ret_fault);
 
-/* True: an operation looks at what is in the document (`test`, `copy`, `move`), so who patches must
- * be allowed to read it; *ret_operation is the first one's index. `array` is a token of any type.
- * What is no operation looks at nothing. */
+/* True: what an operation does, or whether it fails, depends on what is in the document, so who
+ * patches must be allowed to read it; *ret_operation is the first one's index. All do but `add` of
+ * a member of the document itself, and `add` and `replace` of the whole: also `remove` tells
+ * whether there was something. `array` is a token of any type. What is no operation looks at
+ * nothing. */
 bool patch_reads(const struct json *doc, uint32_t array, uint32_t *ret_operation);
 
 #endif

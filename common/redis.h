@@ -11,9 +11,9 @@ struct redisReply;
 struct redis;
 
 struct redis_options {
-	const char *
-		url; /* redis://[user[:password]@]host[:port][/db], redis://:password@host,
-			unix:///path[?db=N], sentinel://[user[:password]@]host[:port],…/name[/db] */
+	/* redis://[user[:password]@]host[:port][/db], redis://:password@host, unix:///path[?db=N],
+	 * sentinel://[user[:password]@]host[:port],…/name[/db] */
+	const char *url;
 	const char *password_file; /* "" or NULL: none; first line, read at every connect */
 	const char *password_key;  /* what the configuration calls it, static; NULL:
 				      redis.password_file */
@@ -24,8 +24,10 @@ struct redis_options {
 	const char *name_servers; /* as in name_lookup.h; NULL but for tests */
 };
 
-/* CLOCK_MONOTONIC. */
-int64_t redis_clock_ms(void);
+/* Those of the configuration, whose strings are borrowed. `url` is the effective one. */
+struct config;
+struct redis_options redis_options_of(const struct config *config, const char *url,
+				      const char *name);
 /* -EINVAL and a static reason in *ret_reason when the URL is not of that form. */
 int redis_url_check(const char *url, const char **ret_reason);
 
@@ -61,7 +63,8 @@ void redis_set_timeout(struct redis *redis, int64_t timeout_ms);
 uint64_t redis_reconnects(const struct redis *redis);
 
 /* The reply is hiredis's and dies with the call. error: 0 with a reply (which may be a Redis error
- * reply), else reply is NULL and -ENOTCONN   deadline met without a connection: surely never sent
+ * reply), else reply is NULL and
+ *   -ENOTCONN   deadline met without a connection: surely never sent
  *   -ETIMEDOUT  sent, no reply in time: outcome unknown
  *   -ECONNRESET sent, connection lost: outcome unknown
  *   -ECANCELED  redis_destroy()

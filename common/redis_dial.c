@@ -2,6 +2,8 @@
  * itself, and everything would wait. */
 #include "redis_link.h"
 
+#include "clock.h"
+
 #include <hiredis/adapters/libev.h>
 #include <hiredis/async.h>
 
@@ -83,7 +85,7 @@ static void on_patience(struct ev_loop *loop, ev_timer *timer, int revents)
 static void patience_start(struct redis *redis)
 {
 	struct redis_dial *dial = &redis->dial;
-	int64_t left_ms = redis->connect_by_ms - redis_clock_ms();
+	int64_t left_ms = redis->connect_by_ms - clock_monotonic_ms();
 	size_t left = dial->addresses.count - dial->next + 1;
 
 	if (left < 2)
@@ -156,7 +158,7 @@ void dial_hook_writes(struct redis *redis)
 static void dial_begin(struct redis *redis)
 {
 	redis->dial.next = 0;
-	redis->connect_by_ms = redis_clock_ms() + redis->timeout_ms;
+	redis->connect_by_ms = clock_monotonic_ms() + redis->timeout_ms;
 	dial_next(redis, "no address");
 }
 

@@ -3,6 +3,7 @@
  * hiredis frees its context by itself when the connection is lost and calls us with NULL replies on
  * the way. We let go of a context the moment it is lost (`data` NULL): whatever hiredis still calls
  * for it is ignored, and commands are answered from our own list. */
+#include "clock.h"
 #include "redis_password.h"
 #include "redis_sentinel.h"
 #include <bsd/stdlib.h>
@@ -162,7 +163,7 @@ void link_ready(struct redis *redis)
 	redis->loading_ms = 0;
 	redis->reconnects += redis->was_ready;
 	redis->was_ready = true;
-	redis->ready_ms = redis_clock_ms();
+	redis->ready_ms = clock_monotonic_ms();
 	redis_password_wipe(&redis->password);
 	link_tell_state(redis, "", 0);
 	if (redis->state != REDIS_READY)

@@ -1,6 +1,6 @@
 /* redis_link.h — the parts of redis.h: redis_dial.c finds the server, redis_sentinel.c asks who it
- * is, redis_setup.c logs in, redis_link.c makes and loses the connection, redis.c keeps the
- * commands. Nobody else includes this. */
+ * is, redis_setup.c logs in, redis_link.c makes and loses the connection, redis_commands.c keeps
+ * the commands, redis_feed.c gives it the large ones. Nobody else includes this. */
 #ifndef SYNCDOC_REDIS_LINK_H
 #define SYNCDOC_REDIS_LINK_H
 
@@ -20,7 +20,7 @@ struct command {
 	struct text *rest; /* owned reference: redis_feed.c gives it to hiredis; NULL: it has all */
 	size_t fed;        /* bytes of it */
 	size_t text_len;
-	char text[]; /* RESP; only while it waits for a connection */
+	char text[]; /* RESP and a NUL; only while it waits for a connection */
 };
 
 struct command_list {
@@ -81,7 +81,9 @@ struct redis {
 	void *push_arg;
 };
 
-/* redis.c */
+/* redis_commands.c */
+void commands_init(struct redis *redis);
+void commands_close(struct redis *redis); /* all get -ECANCELED; after link_close() */
 void commands_flush_waiting(struct redis *redis);
 /* All that were sent get `error`; their contexts are gone. */
 void commands_fail_sent(struct redis *redis, int error);
@@ -90,7 +92,7 @@ void commands_answer_next(struct redis *redis, const struct redisReply *reply);
 /* Sends now, past the waiting list: the context is there. */
 void command_send(struct redis *redis, redis_reply_fn fn, void *arg, struct span text,
 		  int64_t issued_ms);
-/* Appends RESP. */
+/* Appends RESP, with a NUL behind it that does not count. */
 void command_format(struct buffer *ret, int argc, const char *const *argv, const size_t *len);
 /* Makes sure that the deadline timer runs. */
 void deadline_arm(struct redis *redis);

@@ -1,5 +1,6 @@
 /* redis_setup.c — what is said on a connection before anybody may use it: AUTH, waiting until the
  * server has loaded its data, ROLE, SELECT, CLIENT SETNAME, and a look for Redis Cluster. */
+#include "clock.h"
 #include "redis_sentinel.h"
 #include <hiredis/hiredis.h>
 
@@ -23,7 +24,7 @@ static void setup_next(struct redis *redis);
  * that a new connection would make better. */
 static void wait_for_data(struct redis *redis)
 {
-	int64_t now = redis_clock_ms();
+	int64_t now = clock_monotonic_ms();
 	bool is_news = !redis->loading_ms;
 	if (is_news)
 		redis->loading_ms = now;
@@ -41,7 +42,7 @@ static void on_reload(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct redis *redis = timer->data;
 	(void)loop, (void)revents;
-	redis->connect_by_ms = redis_clock_ms() + redis->timeout_ms;
+	redis->connect_by_ms = clock_monotonic_ms() + redis->timeout_ms;
 	setup_next(redis);
 	deadline_arm(redis);
 }
@@ -170,7 +171,7 @@ static void setup_next(struct redis *redis)
 			continue;
 		CLEANUP(buffer_fini) struct buffer text = {0};
 		command_format(&text, argc, argv, NULL);
-		command_send(redis, on_setup, redis, buffer_span(&text), redis_clock_ms());
+		command_send(redis, on_setup, redis, buffer_span(&text), clock_monotonic_ms());
 		explicit_bzero(text.at, text.len);
 		return;
 	}

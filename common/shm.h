@@ -1,7 +1,9 @@
-/* shm.h — the two shared segments: ring and slots (DESIGN.md section 2). Created by the supervisor
- * as sealed memfds, mapped by every process. Ring segment: [struct shared_header, one page][ring
- * memory]; workers map it read-only. Slots segment: one page per slot; a worker maps all of it
- * read-only and its own page writable. */
+/* shm.h — the shared segments (DESIGN.md section 2). Created by the supervisor as sealed memfds,
+ * mapped by every process:
+ *   ring     [struct shared_header, one page][ring memory]; workers map it read-only
+ *   slots    one page per slot (stats.h); a worker maps all of it read-only and its own page
+ *            writable, the supervisor all of it read-only
+ *   figures  struct supervisor_page; workers map it read-only */
 #ifndef SYNCDOC_SHM_H
 #define SYNCDOC_SHM_H
 

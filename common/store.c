@@ -86,14 +86,7 @@ static void on_defer_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 struct store *store_create(struct ev_loop *loop, const struct config *config, const char *url,
 			   uint64_t hash_seed)
 {
-	struct redis_options options = {
-		.url = url,
-		.password_file = config->redis_password_file,
-		.sentinel_user = config->redis_sentinel_user,
-		.sentinel_password_file = config->redis_sentinel_password_file,
-		.timeout_ms = config->redis_timeout_ms,
-		.name = "syncdoc-store",
-	};
+	const struct redis_options options = redis_options_of(config, url, "syncdoc-store");
 	struct store *store = calloc(1, sizeof(*store));
 	MUST(store && (store->sums = calloc(STORE_SUMS, sizeof(*store->sums))) &&
 	     (store->lengths = calloc(STORE_LENGTHS, sizeof(*store->lengths))));
@@ -108,7 +101,7 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 	store->deferred_last = &store->deferred;
 	ev_timer_init(&store->defer_timer, on_defer_timer, 0., 0.);
 	store->defer_timer.data = store;
-	store_list_open(store);
+	list_gate_init(&store->lists, loop, store->timeout_ms);
 	store->lane_count = 1 + (store->wait_replicas ? DOCUMENT_LANES_WAITING : DOCUMENT_LANES);
 	for (size_t i = 0; i < store->lane_count; i++) {
 		struct store_lane *lane = &store->lanes[i];
@@ -206,12 +199,25 @@ int store_command(struct store_lane *lane, redis_reply_fn fn, void *arg, int arg
 	return redis_command(lane->redis, fn, arg, argc, argv, NULL);
 }
 
-int store_script(struct store_lane *lane, struct script *script, redis_reply_fn fn, void *arg,
-		 unsigned key_count, int argc, const char *const *argv, const size_t *len)
+int store_script_argv(struct store_lane *lane, struct script *script, redis_reply_fn fn, void *arg,
+		      unsigned key_count, int argc, const char *const *argv, const size_t *len)
 {
 	if (lane->store->is_closing)
 		return -ECANCELED;
 	return script_call(lane->redis, script, fn, arg, key_count, argc, argv, len);
+}
+
+int store_script(struct store_lane *lane, struct script *script, redis_reply_fn fn, void *arg,
+		 unsigned key_count, const struct span *arguments, size_t count)
+{
+	const char *argv[STORE_ARGUMENTS_MAX];
+	size_t len[STORE_ARGUMENTS_MAX];
+	MUST(count <= STORE_ARGUMENTS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		argv[i] = arguments[i].at;
+		len[i] = arguments[i].len;
+	}
+	return store_script_argv(lane, script, fn, arg, key_count, (int)count, argv, len);
 }
 
 void store_defer(struct store_request *request, int error)

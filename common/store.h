@@ -50,7 +50,8 @@ void store_read_unless(struct store *store, struct span service, struct span id,
 		       void *arg);
 
 /* Read up to 100; envelopes[i].len 0: none. `count` may be less than was asked for, but for one at
- * least: behind some 2 MiB the rest is to be asked for again. */
+ * least: behind some 2 MiB the rest is to be asked for again. Takes turns with lists, so that many
+ * at once starve nobody: -EAGAIN also when too many wait. */
 typedef void (*store_read_many_fn)(int error, const struct span *envelopes, size_t count,
 				   void *arg);
 void store_read_many(struct store *store, struct span service, const struct span *ids, size_t count,
@@ -76,7 +77,6 @@ struct store_batch {
 	bool base_deleted;
 	struct document final; /* the last revision, with data */
 	struct span envelope;  /* its stored form; len 0: store_write() makes it */
-	int64_t first_created; /* unused: 0 */
 	const struct store_revision *revisions;
 	size_t count;
 };
@@ -143,13 +143,15 @@ void store_purge(struct store *store, int64_t now_ms, uint64_t passed, store_pur
 		 void *arg);
 
 /* After a gap: the documents written after mark `from`. `mark`: the last one; a sequence below it
- * is raised. */
+ * is raised above it by STORE_GAP_RAISE. */
 #define STORE_GAP_MAX 20000
+#define STORE_GAP_RAISE 1000000
 struct store_changed {
 	struct span service, id;
 };
 struct store_gap {
-	uint64_t sequence; /* as found: below `mark` where the primary has lost writes */
+	uint64_t sequence; /* as found, by whoever was first: below `mark` where the primary has
+			      lost writes */
 	bool is_too_many;  /* more than STORE_GAP_MAX: none given */
 	struct store_changed *documents;
 	size_t count;

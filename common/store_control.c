@@ -44,15 +44,8 @@ static struct span string_of(const struct redisReply *reply)
 static void call_script(struct control_request *request, struct script *script, redis_reply_fn fn,
 			const struct span *arguments, size_t count)
 {
-	const char *argv[8];
-	size_t len[8];
-	MUST(count <= ARRAY_LEN(argv));
-	for (size_t i = 0; i < count; i++) {
-		argv[i] = arguments[i].at;
-		len[i] = arguments[i].len;
-	}
 	if (store_script(store_lane_of_lists(request->base.store), script, fn, request, 1,
-			 (int)count, argv, len))
+			 arguments, count))
 		store_defer(&request->base, -EAGAIN);
 }
 
@@ -109,10 +102,8 @@ static void on_revoked(const struct redisReply *reply, int error, void *arg)
 	size_t count = 0;
 	MUST(entries);
 	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-		struct span score = string_of(reply->element[i + 1]);
 		entries[count].name = string_of(reply->element[i]);
-		/* A string of hiredis ends with a NUL; whole numbers may come as 1.7e+12. */
-		entries[count].issued_before_ms = score.len ? (int64_t)strtod(score.at, NULL) : 0;
+		entries[count].issued_before_ms = store_score(reply->element[i + 1]);
 		count += entries[count].name.len > 0;
 	}
 	request->revoked(0, entries, count, request->arg);

@@ -3,7 +3,6 @@
 #include "store_internal.h"
 
 #define DUE_BYTES_MAX "4194304"
-#define FAR_AWAY_MS (INT64_C(1) << 53)
 
 struct due_request {
 	struct store_request base;
@@ -65,11 +64,7 @@ static int due_parse(struct store *store, const struct redisReply *reply, struct
 		if (reply->element[i]->type != REDIS_REPLY_STRING)
 			return -EIO;
 	ret->is_end = store_number(reply->element[0]) == 1;
-	/* A score beyond 2^53 may be printed as 1e+17, or be inf: still far away. */
-	double next_ms = reply->element[1]->type == REDIS_REPLY_STRING
-				 ? strtod(reply->element[1]->str, NULL)
-				 : 0;
-	ret->next_ms = next_ms < FAR_AWAY_MS ? (int64_t)next_ms : FAR_AWAY_MS;
+	ret->next_ms = store_score(reply->element[1]);
 	due_collect(store, reply->element + 2, elements / 2 - 1, ret);
 	return 0;
 }
@@ -103,14 +98,14 @@ void store_due(struct store *store, int64_t now_ms, size_t skip, store_due_fn fn
 	key_names(names, SPAN_NONE);
 	key_deleted(deleted, SPAN_NONE);
 	/* The key of a document without its names is the prefix and their colon. */
-	size_t prefix_len = key_data(data, SPAN_NONE, SPAN_NONE) - 1;
-	const char *argv[] = {KEY_EXPIRY, KEY_PURGED,    now,   data,  skipped,
-			      most,       DUE_BYTES_MAX, index, names, deleted};
-	size_t len[ARRAY_LEN(argv)];
-	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
-		len[i] = strlen(argv[i]);
-	len[3] = prefix_len;
-	if (store_script(store_lane_of_lists(store), &script_expire, on_due, request, 2,
-			 ARRAY_LEN(argv), argv, len))
+	size_t prefix = key_data(data, SPAN_NONE, SPAN_NONE) - 1;
+	const struct span arguments[] = {
+		SPAN(KEY_EXPIRY),      SPAN(KEY_PURGED),     span_string(now),
+		span_of(data, prefix), span_string(skipped), span_string(most),
+		SPAN(DUE_BYTES_MAX),   span_string(index),   span_string(names),
+		span_string(deleted),
+	};
+	if (store_script(store_lane_of_lists(store), &script_expire, on_due, request, 2, arguments,
+			 ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }

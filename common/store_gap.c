@@ -63,7 +63,7 @@ static void on_gap(const struct redisReply *reply, int error, void *arg)
 void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn fn, void *arg)
 {
 	struct gap_request *request = malloc(sizeof(*request));
-	char index[KEY_MAX], first[24], last[24], most[24];
+	char index[KEY_MAX], first[24], last[24], most[24], raise[24];
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = gap_finish};
 	request->fn = fn;
@@ -72,12 +72,12 @@ void store_gap(struct store *store, uint64_t from, uint64_t mark, store_gap_fn f
 	snprintf(first, sizeof(first), "%llu", (unsigned long long)from);
 	snprintf(last, sizeof(last), "%llu", (unsigned long long)mark);
 	snprintf(most, sizeof(most), "%d", STORE_GAP_MAX);
-	const char *argv[] = {KEY_SEQUENCE, KEY_SERVICES, first, last, index, most};
-	size_t len[ARRAY_LEN(argv)];
-	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
-		len[i] = strlen(argv[i]);
-	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 2,
-			 ARRAY_LEN(argv), argv, len))
+	snprintf(raise, sizeof(raise), "%d", STORE_GAP_RAISE);
+	const struct span arguments[] = {SPAN(KEY_SEQUENCE), SPAN(KEY_SERVICES), SPAN(KEY_RAISED),
+					 span_string(first), span_string(last),  span_string(index),
+					 span_string(most),  span_string(raise)};
+	if (store_script(store_lane_of_lists(store), &script_gap, on_gap, request, 3, arguments,
+			 ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }
 
@@ -154,12 +154,10 @@ void store_missed(struct store *store, struct span service, struct span id, uint
 	key_history(history, service, id);
 	snprintf(revision, sizeof(revision), "%llu", (unsigned long long)known);
 	snprintf(sequence, sizeof(sequence), "%llu", (unsigned long long)from);
-	const char *argv[] = {
-		data, history, revision, sequence, MISSED_ENTRIES_MAX, MISSED_BYTES_MAX};
-	size_t len[ARRAY_LEN(argv)];
-	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
-		len[i] = strlen(argv[i]);
+	const struct span arguments[] = {span_string(data),        span_string(history),
+					 span_string(revision),    span_string(sequence),
+					 SPAN(MISSED_ENTRIES_MAX), SPAN(MISSED_BYTES_MAX)};
 	if (store_script(store_lane_of(store, service, id), &script_missed, on_missed, request, 2,
-			 ARRAY_LEN(argv), argv, len))
+			 arguments, ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }

@@ -137,7 +137,7 @@ static int history_send(struct history_request *request, const struct store_hist
 	snprintf(last_byte, sizeof(last_byte), "%d",
 		 query->without_data ? DOCUMENT_HEAD_MAX - 1 : -1);
 	snprintf(after, sizeof(after), "%llu", (unsigned long long)query->after);
-	struct span arguments[] = {
+	const struct span arguments[] = {
 		span_of(data, key_data(data, query->service, query->id)),
 		span_of(history, key_history(history, query->service, query->id)),
 		SPAN(KEY_SEQUENCE),
@@ -148,15 +148,9 @@ static int history_send(struct history_request *request, const struct store_hist
 		span_string(last_byte),
 		span_string(after),
 	};
-	const char *argv[ARRAY_LEN(arguments)];
-	size_t len[ARRAY_LEN(arguments)];
-	for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
-		argv[i] = arguments[i].at;
-		len[i] = arguments[i].len;
-	}
 	/* With the document's other commands: what was written before is seen. */
 	return store_script(store_lane_of(store, query->service, query->id), &script_history,
-			    on_history, request, 3, ARRAY_LEN(arguments), argv, len);
+			    on_history, request, 3, arguments, ARRAY_LEN(arguments));
 }
 
 void store_history(struct store *store, const struct store_history_query *query,

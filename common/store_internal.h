@@ -85,14 +85,15 @@ uint64_t store_hash(const struct store *store, struct span service, struct span 
 struct store_lane *store_lane_of(struct store *store, struct span service, struct span id);
 struct store_lane *store_lane_of_lists(struct store *store);
 
-/* store_list.c */
-void store_list_open(struct store *store);
+#define STORE_ARGUMENTS_MAX 128 /* of store_script() */
 
 /* As redis_command() and script_call(); -ECANCELED while the store is being destroyed. */
 int store_command(struct store_lane *lane, redis_reply_fn fn, void *arg, int argc,
 		  const char *const *argv);
 int store_script(struct store_lane *lane, struct script *script, redis_reply_fn fn, void *arg,
-		 unsigned key_count, int argc, const char *const *argv, const size_t *len);
+		 unsigned key_count, const struct span *arguments, size_t count);
+int store_script_argv(struct store_lane *lane, struct script *script, redis_reply_fn fn, void *arg,
+		      unsigned key_count, int argc, const char *const *argv, const size_t *len);
 
 /* Finishes the request in the next turn of the loop: a callback is never called from inside the
  * call that asked for it. */
@@ -110,5 +111,8 @@ void store_scratch_trim(struct store *store);
 
 /* A decimal number from a reply's string; 0 if it is none. */
 uint64_t store_number(const struct redisReply *reply);
+/* A score of a sorted set, as a time: such a string may say 1.7e+12, inf, or what no integer holds.
+ * From 0 to 2^53, up to where scores count by ones; 0 if it is none. */
+int64_t store_score(const struct redisReply *reply);
 
 #endif

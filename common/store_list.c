@@ -1,9 +1,9 @@
-/* store_list.c — pages of documents. A page is collected from several script
- * calls of a few hundred ids each: Redis serves others in between. */
-#include "store_list_token.h"
-
+/* store_list.c — pages of documents. A page is collected from several script calls of a few hundred
+ * ids each: Redis serves others in between. */
 #include "log.h"
 #include "store_internal.h"
+#include "store_list_range.h"
+#include "store_list_token.h"
 
 #define LIST_BYTES_MAX (4 * 1024 * 1024)
 #define LIST_LOOK_MAX 10000 /* ids looked at for one page */
@@ -24,9 +24,7 @@ struct list_request {
 	char prefix_at[DOCUMENT_ID_MAX];
 	struct store_list_query query; /* spans point to the above */
 
-	/* Where the filter names documents: the ranges of ids in question, one after the other. */
-	const struct rights_pattern *patterns; /* of the filter; NULL: one range, the prefix's */
-	size_t pattern_count, pattern_at;
+	struct list_ranges ranges; /* of the query's filter and prefix; only in the order of ids */
 
 	struct buffer items; /* `[…` */
 	unsigned found;
@@ -133,21 +131,6 @@ static bool list_append(struct list_request *request, struct span text)
 	return true;
 }
 
-static const struct rights_pattern *list_pattern(const struct list_request *request)
-{
-	return request->patterns && request->pattern_at < request->pattern_count
-		       ? &request->patterns[request->pattern_at]
-		       : NULL;
-}
-
-/* Behind the one id of a range stand those of others, perhaps of the next range. */
-static bool list_is_beside(const struct list_request *request, struct span id)
-{
-	const struct rights_pattern *pattern = list_pattern(request);
-
-	return pattern && !pattern->is_prefix && !span_equals(id, pattern->text);
-}
-
 /* False: the page is full. */
 static bool list_consider(struct list_request *request, struct span cursor,
 			  const struct redisReply *reply)
@@ -164,7 +147,9 @@ static bool list_consider(struct list_request *request, struct span cursor,
 	}
 	if (!request->query.deleted && !document_is_living(&document, request->query.now_ms))
 		return true;
-	if (list_is_beside(request, cursor))
+	/* Behind the one id of a range stand those of others, perhaps of the next range. */
+	struct span only = list_ranges_only(&request->ranges);
+	if (only.len && !span_equals(cursor, only))
 		return true;
 	if (request->query.filter &&
 	    !rights_allow(request->query.filter, request->query.service, document.id, RIGHT_READ))
@@ -197,58 +182,6 @@ static bool list_reply_is_valid(const struct redisReply *reply)
 
 static void list_ask(struct list_request *request);
 
-/* --- ranges. What lies between two of them is not for the asker's eyes, and neither may a token
- * name it; so lists in the order of ids go from range to range. --- */
-
-/* The longer of the query's prefix and the pattern's; they have been found to overlap. */
-static struct span list_prefix(const struct list_request *request)
-{
-	const struct rights_pattern *pattern = list_pattern(request);
-
-	return pattern && pattern->text.len > request->query.prefix.len ? pattern->text
-									: request->query.prefix;
-}
-
-static bool list_overlaps(const struct list_request *request, const struct rights_pattern *pattern)
-{
-	struct span prefix = request->query.prefix;
-
-	return span_starts_with(pattern->text, prefix) ||
-	       (pattern->is_prefix && span_starts_with(prefix, pattern->text));
-}
-
-/* The range lies whole before the cursor, or is the one id at it. */
-static bool list_is_behind(const struct list_request *request, const struct rights_pattern *pattern)
-{
-	struct span cursor = cursor_span(&request->last_looked), text = pattern->text;
-	size_t least = cursor.len < text.len ? cursor.len : text.len;
-
-	if (span_starts_with(cursor, text))
-		return !pattern->is_prefix;
-	return memcmp(text.at, cursor.at, least) < 0;
-}
-
-/* On to the next range that has something of the query, from `pattern_at` on. False: there is
- * none. */
-static bool list_find_range(struct list_request *request)
-{
-	const struct rights_pattern *pattern;
-
-	if (!request->patterns)
-		return request->pattern_at == 0;
-	for (; (pattern = list_pattern(request)); request->pattern_at++)
-		if (list_overlaps(request, pattern) &&
-		    !(request->last_looked.len && list_is_behind(request, pattern)))
-			return true;
-	return false;
-}
-
-static bool list_next_range(struct list_request *request)
-{
-	request->pattern_at++;
-	return list_find_range(request);
-}
-
 static void list_proceed(struct list_request *request, const struct redisReply *reply)
 {
 	for (size_t i = 3; i < reply->elements && !request->has_more; i += 2) {
@@ -257,19 +190,19 @@ static void list_proceed(struct list_request *request, const struct redisReply *
 	}
 	store_scratch_trim(request->base.store);
 	const struct redisReply *looked = reply->element[2];
-	const struct rights_pattern *pattern = list_pattern(request);
-	bool is_one = pattern && !pattern->is_prefix;
-	bool is_end = is_one || store_number(reply->element[0]) == 1;
+	struct span only = list_ranges_only(&request->ranges);
+	bool is_end = only.len || store_number(reply->element[0]) == 1;
 	/* What was looked at beside the one id is not to be named. */
-	if (is_one)
-		cursor_set(&request->last_looked, pattern->text);
+	if (only.len)
+		cursor_set(&request->last_looked, only);
 	else if (looked->len)
 		cursor_set(&request->last_looked, span_of(looked->str, looked->len));
-	request->looked += (unsigned)store_number(reply->element[1]) + (request->patterns != NULL);
+	request->looked +=
+		(unsigned)store_number(reply->element[1]) + (request->ranges.patterns != NULL);
 
 	if (request->has_more)
 		list_answer(request, &request->last_item);
-	else if (is_end && !list_next_range(request))
+	else if (is_end && !list_ranges_next(&request->ranges, cursor_span(&request->last_looked)))
 		list_answer(request, NULL);
 	else if (request->looked >= LIST_LOOK_MAX)
 		list_answer(request, &request->last_looked);
@@ -310,12 +243,12 @@ static bool list_send(struct list_turn *turn)
 	struct list_request *request = CONTAINER_OF(turn, struct list_request, turn);
 	const struct store_list_query *query = &request->query;
 	bool by_id = query->order == STORE_ORDER_ID;
-	struct span prefix = list_prefix(request), cursor = cursor_span(&request->last_looked);
-	const struct rights_pattern *pattern = list_pattern(request);
+	struct span prefix = list_ranges_prefix(&request->ranges);
+	struct span cursor = cursor_span(&request->last_looked);
 	char zset[KEY_MAX], data[KEY_MAX], wanted[16], look[16], bytes[24], last_byte[16];
 	/* A prefix in the order of writes is looked for among all ids; else every id is an item. */
 	unsigned ids = prefix.len && !by_id ? LIST_PIECE_MAX : request->piece;
-	if (by_id && pattern && !pattern->is_prefix)
+	if (list_ranges_only(&request->ranges).len)
 		ids = 1;
 	if (by_id && !span_starts_with(cursor, prefix))
 		cursor = SPAN_NONE; /* of the range before */
@@ -327,7 +260,7 @@ static bool list_send(struct list_turn *turn)
 	snprintf(bytes, sizeof(bytes), "%zu", query->data ? room : (size_t)LIST_BYTES_MAX);
 	snprintf(last_byte, sizeof(last_byte), "%d", query->data ? -1 : DOCUMENT_HEAD_MAX - 1);
 
-	struct span arguments[] = {
+	const struct span arguments[] = {
 		span_of(zset,
 			by_id ? key_names(zset, query->service) : key_index(zset, query->service)),
 		by_id ? SPAN("id") : SPAN("updated"),
@@ -339,14 +272,8 @@ static bool list_send(struct list_turn *turn)
 		span_string(bytes),
 		span_string(last_byte),
 	};
-	const char *argv[ARRAY_LEN(arguments)];
-	size_t len[ARRAY_LEN(arguments)];
-	for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
-		argv[i] = arguments[i].len ? arguments[i].at : "";
-		len[i] = arguments[i].len;
-	}
 	if (store_script(store_lane_of_lists(request->base.store), &script_list, on_list, request,
-			 1, ARRAY_LEN(arguments), argv, len) == 0)
+			 1, arguments, ARRAY_LEN(arguments)) == 0)
 		return true;
 	store_defer(&request->base, -EAGAIN);
 	return false;
@@ -365,11 +292,6 @@ static void list_ask(struct list_request *request)
 					    : (size_t)request->piece * DOCUMENT_HEAD_MAX);
 }
 
-void store_list_open(struct store *store)
-{
-	list_gate_init(&store->lists, store->loop, store->timeout_ms, list_send, list_refuse);
-}
-
 static struct span keep(char *memory, struct span span)
 {
 	if (span.len)
@@ -382,8 +304,9 @@ void store_list(struct store *store, const struct store_list_query *query, store
 {
 	struct list_request *request = calloc(1, sizeof(*request));
 	MUST(request && query->service.len <= DOCUMENT_SERVICE_MAX && query->page_size >= 1 &&
-	     query->page_size <= 1000);
+	     query->page_size <= STORE_PAGE_SIZE_MAX);
 	request->base = (struct store_request){.store = store, .finish = list_finish};
+	request->turn = (struct list_turn){.go = list_send, .refuse = list_refuse};
 	request->fn = fn;
 	request->arg = arg;
 	request->query = *query;
@@ -396,12 +319,13 @@ void store_list(struct store *store, const struct store_list_query *query, store
 	struct span from;
 	bool token_is_ours = store_list_token_parse(query, &from) == 0 &&
 			     cursor_set(&request->last_looked, from);
+	request->ranges.prefix = request->query.prefix;
 	if (query->filter && query->order == STORE_ORDER_ID)
-		request->patterns = rights_patterns(query->filter, request->query.service,
-						    &request->pattern_count);
+		request->ranges.patterns = rights_patterns(query->filter, request->query.service,
+							   &request->ranges.count);
 	if (!token_is_ours)
 		store_defer(&request->base, -EINVAL);
-	else if (!can_match || !list_find_range(request))
+	else if (!can_match || !list_ranges_find(&request->ranges, from))
 		store_defer(&request->base, 0);
 	else
 		list_ask(request);

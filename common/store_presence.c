@@ -110,8 +110,8 @@ static void on_put(const struct redisReply *reply, int error, void *arg)
 		return;
 	}
 	struct store_presence_result result = {
-		.is_new = reply->element[0]->integer,
-		.users = (uint64_t)reply->element[1]->integer,
+		.is_new = store_number(reply->element[0]),
+		.users = store_number(reply->element[1]),
 		.member = reply_text(reply->element[2]),
 	};
 	request_succeed(request, &result);
@@ -147,14 +147,8 @@ void store_presence_put(struct store *store, const struct store_presence *presen
 		span_string(most),
 		presence->quiet ? SPAN("1") : SPAN("0"),
 	};
-	const char *argv[ARRAY_LEN(arguments)];
-	size_t len[ARRAY_LEN(arguments)];
-	for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
-		argv[i] = arguments[i].at;
-		len[i] = arguments[i].len;
-	}
 	if (store_script(store_lane_of(store, presence->service, presence->id),
-			 &script_presence_put, on_put, request, 4, ARRAY_LEN(argv), argv, len))
+			 &script_presence_put, on_put, request, 4, arguments, ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }
 
@@ -169,8 +163,8 @@ static void on_leave(const struct redisReply *reply, int error, void *arg)
 		return;
 	}
 	struct store_presence_result result = {
-		.is_new = reply->element[0]->integer,
-		.users = (uint64_t)reply->element[2]->integer,
+		.is_new = store_number(reply->element[0]),
+		.users = store_number(reply->element[2]),
 	};
 	request_succeed(request, &result);
 }
@@ -185,19 +179,19 @@ void store_presence_leave(struct store *store, const struct store_presence *pres
 	key_node_presence(node, presence->run_id);
 	format_entry(&entry, presence);
 	buffer_append_json(&user, presence->user);
-	const char *argv[] = {rest ? KEY_PRESENCE_EXPIRY : node,
-			      "leave",
-			      rest ? "" : presence->run_id.at,
-			      KEY_PRESENCE_PREFIX,
-			      KEY_CHANNEL_PREFIX,
-			      entry.at,
-			      user.at + 1};
-	/* A socket's member is its own connection. */
-	size_t len[] = {strlen(argv[0]),        strlen(argv[1]), rest ? 0 : presence->run_id.len,
-			strlen(argv[3]),        strlen(argv[4]), entry.len,
-			rest ? user.len - 2 : 0};
+	const struct span arguments[] = {
+		rest ? SPAN(KEY_PRESENCE_EXPIRY) : span_string(node),
+		SPAN("leave"),
+		rest ? SPAN_NONE : presence->run_id,
+		SPAN(KEY_PRESENCE_PREFIX),
+		SPAN(KEY_CHANNEL_PREFIX),
+		buffer_span(&entry),
+		/* A socket's member is its own connection. */
+		rest ? span_of(user.at + 1, user.len - 2) : SPAN_NONE,
+	};
 	if (store_script(store_lane_of(store, presence->service, presence->id),
-			 &script_presence_remove, on_leave, request, 1, ARRAY_LEN(argv), argv, len))
+			 &script_presence_remove, on_leave, request, 1, arguments,
+			 ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }
 

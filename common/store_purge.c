@@ -47,30 +47,26 @@ void store_purge(struct store *store, int64_t now_ms, uint64_t passed, store_pur
 	request->arg = arg;
 	snprintf(now, sizeof(now), "%lld", (long long)now_ms);
 	snprintf(skip, sizeof(skip), "%llu", (unsigned long long)passed);
-	/* What a document's keys are without its names; `:` and `}` at their end go. */
 	key_index(index, SPAN_NONE);
 	key_names(names, SPAN_NONE);
 	key_deleted(deleted, SPAN_NONE);
-	data[key_data(data, SPAN_NONE, SPAN_NONE) - 1] = '\0';
-	presence[key_presence(presence, SPAN_NONE, SPAN_NONE) - 1] = '\0';
-	history[key_history(history, SPAN_NONE, SPAN_NONE) - 2] = '\0';
-	const char *argv[] = {KEY_SERVICES,
-			      KEY_EXPIRY,
-			      KEY_PURGED,
-			      now,
-			      skip,
-			      PURGE_SERVICES_MAX,
-			      PURGE_DOCUMENTS_MAX,
-			      index,
-			      names,
-			      deleted,
-			      data,
-			      presence,
-			      history};
-	size_t len[ARRAY_LEN(argv)];
-	for (size_t i = 0; i < ARRAY_LEN(argv); i++)
-		len[i] = strlen(argv[i]);
-	if (store_script(store_lane_of_lists(store), &script_purge, on_purge, request, 3,
-			 ARRAY_LEN(argv), argv, len))
+	/* What a document's keys are without its names: `:` and `}` at their end go. */
+	const struct span arguments[] = {
+		SPAN(KEY_SERVICES),
+		SPAN(KEY_EXPIRY),
+		SPAN(KEY_PURGED),
+		span_string(now),
+		span_string(skip),
+		SPAN(PURGE_SERVICES_MAX),
+		SPAN(PURGE_DOCUMENTS_MAX),
+		span_string(index),
+		span_string(names),
+		span_string(deleted),
+		span_of(data, key_data(data, SPAN_NONE, SPAN_NONE) - 1),
+		span_of(presence, key_presence(presence, SPAN_NONE, SPAN_NONE) - 1),
+		span_of(history, key_history(history, SPAN_NONE, SPAN_NONE) - 2),
+	};
+	if (store_script(store_lane_of_lists(store), &script_purge, on_purge, request, 3, arguments,
+			 ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }

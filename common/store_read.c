@@ -3,7 +3,8 @@
 #include "log.h"
 
 #define READ_MANY_MAX 100
-#define READ_MANY_BYTES "2097152" /* after which a read of many is answered with what there is */
+#define READ_MANY_BYTES (2 << 20) /* after which a read of many is answered with what there is */
+#define SCORE_MAX (INT64_C(1) << 53)
 
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret)
 {
@@ -42,6 +43,12 @@ uint64_t store_number(const struct redisReply *reply)
 	if (reply->type == REDIS_REPLY_INTEGER)
 		return reply->integer > 0 ? (uint64_t)reply->integer : 0;
 	return reply->type == REDIS_REPLY_STRING ? strtoull(reply->str, NULL, 10) : 0;
+}
+
+int64_t store_score(const struct redisReply *reply)
+{
+	double score = reply->type == REDIS_REPLY_STRING ? strtod(reply->str, NULL) : 0;
+	return score > 0 ? score < SCORE_MAX ? (int64_t)score : SCORE_MAX : 0;
 }
 
 /* --- read --- */
@@ -147,16 +154,25 @@ void store_read(struct store *store, struct span service, struct span id, store_
 
 struct read_many_request {
 	struct store_request base;
+	struct list_turn turn;
 	store_read_many_fn fn;
 	void *arg;
+	struct buffer keys; /* owned: one behind the other */
 	size_t count;
+	size_t len[]; /* of each key */
 };
+
+static void read_many_free(struct read_many_request *request)
+{
+	buffer_fini(&request->keys);
+	free(request);
+}
 
 static void read_many_finish(struct store_request *base, int error)
 {
 	struct read_many_request *request = CONTAINER_OF(base, struct read_many_request, base);
 	request->fn(error, NULL, 0, request->arg);
-	free(request);
+	read_many_free(request);
 }
 
 /* Spans into a growing buffer would dangle: those are kept as offsets until all is there. */
@@ -180,6 +196,7 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 	struct read_many_request *request = arg;
 	struct store *store = request->base.store;
 	struct span envelopes[READ_MANY_MAX];
+	list_gate_leave(&store->lists, &request->turn, !error);
 	error = store_error(reply, error, false, "read_many.lua");
 	if (!error && (reply->type != REDIS_REPLY_ARRAY || !reply->elements ||
 		       reply->elements > request->count))
@@ -190,35 +207,55 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 		read_many_finish(&request->base, error);
 	} else {
 		request->fn(0, envelopes, reply->elements, request->arg);
-		free(request);
+		read_many_free(request);
 	}
 	store_scratch_trim(store);
+}
+
+static bool read_many_send(struct list_turn *turn)
+{
+	struct read_many_request *request = CONTAINER_OF(turn, struct read_many_request, turn);
+	const char *key = request->keys.at;
+	struct span arguments[READ_MANY_MAX + 1];
+	char bytes[24];
+
+	for (size_t i = 0; i < request->count; key += request->len[i++])
+		arguments[i] = span_of(key, request->len[i]);
+	arguments[request->count] =
+		span_of(bytes, (size_t)snprintf(bytes, sizeof(bytes), "%d", READ_MANY_BYTES));
+	if (store_script(store_lane_of_lists(request->base.store), &script_read_many, on_read_many,
+			 request, (unsigned)request->count, arguments, request->count + 1) == 0)
+		return true;
+	store_defer(&request->base, -EAGAIN);
+	return false;
+}
+
+static void read_many_refuse(struct list_turn *turn, int error)
+{
+	store_defer(&CONTAINER_OF(turn, struct read_many_request, turn)->base, error);
 }
 
 void store_read_many(struct store *store, struct span service, const struct span *ids, size_t count,
 		     store_read_many_fn fn, void *arg)
 {
-	struct read_many_request *request = calloc(1, sizeof(*request));
-	char keys[READ_MANY_MAX][KEY_MAX];
-	static const struct span bytes = {READ_MANY_BYTES, sizeof(READ_MANY_BYTES) - 1};
-	const char *argv[READ_MANY_MAX + 1];
-	size_t len[READ_MANY_MAX + 1];
+	struct read_many_request *request =
+		calloc(1, sizeof(*request) + count * sizeof(request->len[0]));
+	char key[KEY_MAX];
+
 	MUST(request && count <= READ_MANY_MAX);
 	request->base = (struct store_request){.store = store, .finish = read_many_finish};
+	request->turn = (struct list_turn){.go = read_many_send, .refuse = read_many_refuse};
 	request->fn = fn;
 	request->arg = arg;
 	request->count = count;
 	for (size_t i = 0; i < count; i++) {
-		len[i] = key_data(keys[i], service, ids[i]);
-		argv[i] = keys[i];
+		request->len[i] = key_data(key, service, ids[i]);
+		buffer_append(&request->keys, key, request->len[i]);
 	}
-	argv[count] = bytes.at;
-	len[count] = bytes.len;
-	if (!count)
+	if (count)
+		list_gate_enter(&store->lists, &request->turn, READ_MANY_BYTES);
+	else
 		store_defer(&request->base, 0);
-	else if (store_script(store_lane_of_lists(store), &script_read_many, on_read_many, request,
-			      (unsigned)count, (int)count + 1, argv, len))
-		store_defer(&request->base, -EAGAIN);
 }
 
 /* --- find: a write whose reply was lost --- */
@@ -267,13 +304,14 @@ void store_find_request(struct store *store, struct span service, struct span id
 {
 	struct find_request *request = malloc(sizeof(*request));
 	char data[KEY_MAX], history[KEY_MAX];
-	size_t len[] = {key_data(data, service, id), key_history(history, service, id), wanted.len};
-	const char *argv[] = {data, history, wanted.len ? wanted.at : ""};
+	const struct span arguments[] = {span_of(data, key_data(data, service, id)),
+					 span_of(history, key_history(history, service, id)),
+					 wanted};
 	MUST(request);
 	request->base = (struct store_request){.store = store, .finish = find_finish};
 	request->fn = fn;
 	request->arg = arg;
-	if (store_script(store_lane_of(store, service, id), &script_find, on_find, request, 2, 3,
-			 argv, len))
+	if (store_script(store_lane_of(store, service, id), &script_find, on_find, request, 2,
+			 arguments, ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }

@@ -114,10 +114,8 @@ static void on_head(const struct redisReply *reply, int error, void *arg)
 static int read_head(struct read_unless *request, bool any, const struct entity_tag *tags,
 		     size_t count)
 {
-	const char *argv[FIXED_ARGUMENTS + 2 * STORE_TAGS_MAX];
-	size_t len[ARRAY_LEN(argv)];
 	char digits[2 * STORE_TAGS_MAX][DIGITS_MAX], head_max[DIGITS_MAX];
-	const struct span fixed[FIXED_ARGUMENTS] = {
+	struct span arguments[FIXED_ARGUMENTS + 2 * STORE_TAGS_MAX] = {
 		span_string(request->key),
 		span_of(head_max,
 			(size_t)snprintf(head_max, sizeof(head_max), "%d", DOCUMENT_HEAD_MAX)),
@@ -125,22 +123,18 @@ static int read_head(struct read_unless *request, bool any, const struct entity_
 		request->id,
 		any ? SPAN("1") : SPAN("0"),
 	};
-	int argc = 0;
 
-	for (; argc < FIXED_ARGUMENTS; argc++) {
-		argv[argc] = fixed[argc].at;
-		len[argc] = fixed[argc].len;
-	}
-	for (size_t i = 0; i < 2 * count; i++, argc++) {
+	for (size_t i = 0; i < 2 * count; i++) {
 		const struct entity_tag *tag = &tags[i / 2];
+		int len = snprintf(digits[i], DIGITS_MAX, "%llu",
+				   i % 2 ? (unsigned long long)tag->updated_at_ms
+					 : (unsigned long long)tag->revision);
 
-		argv[argc] = digits[i];
-		len[argc] = (size_t)snprintf(digits[i], DIGITS_MAX, "%llu",
-					     i % 2 ? (unsigned long long)tag->updated_at_ms
-						   : (unsigned long long)tag->revision);
+		arguments[FIXED_ARGUMENTS + i] = span_of(digits[i], (size_t)len);
 	}
 	return store_script(store_lane_of(request->base.store, request->service, request->id),
-			    &script_read_unless, on_head, request, 1, argc, argv, len);
+			    &script_read_unless, on_head, request, 1, arguments,
+			    FIXED_ARGUMENTS + 2 * count);
 }
 
 static struct span keep_name(char *at, struct span name)

@@ -99,17 +99,18 @@ void store_services(struct store *store, const struct rights *filter, store_serv
 	request->base = (struct store_request){.store = store, .finish = services_finish};
 	request->fn = fn;
 	request->arg = arg;
-	int digits = snprintf(most, sizeof(most), "%d", SERVICES_MAX);
-	int look_digits = snprintf(look, sizeof(look), "%d", LOOK_MAX);
+	snprintf(most, sizeof(most), "%d", SERVICES_MAX);
+	snprintf(look, sizeof(look), "%d", LOOK_MAX);
 	format_filter(&rules, filter);
-	const char *argv[] = {KEY_SERVICES, names, deleted, most, rules.len ? rules.at : "", look};
-	size_t len[] = {sizeof(KEY_SERVICES) - 1,
-			key_names(names, SPAN_NONE),
-			key_deleted(deleted, SPAN_NONE),
-			(size_t)digits,
-			rules.len,
-			(size_t)look_digits};
+	const struct span arguments[] = {
+		SPAN(KEY_SERVICES),
+		span_of(names, key_names(names, SPAN_NONE)),
+		span_of(deleted, key_deleted(deleted, SPAN_NONE)),
+		span_string(most),
+		buffer_span(&rules),
+		span_string(look),
+	};
 	if (store_script(store_lane_of_lists(store), &script_services, on_services, request, 1,
-			 ARRAY_LEN(argv), argv, len))
+			 arguments, ARRAY_LEN(arguments)))
 		store_defer(&request->base, -EAGAIN);
 }

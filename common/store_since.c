@@ -6,7 +6,7 @@
 
 #define HEAD 3      /* of the reply, before the documents */
 #define COLUMNS 3   /* of each document */
-#define ARGUMENTS 8 /* before the services, KEYS and ARGV together */
+#define ARGUMENTS 9 /* before the services, KEYS and ARGV together */
 
 struct changed_request {
 	struct store_request base;
@@ -82,6 +82,7 @@ void store_since(struct store *store, const struct store_since_query *query, sto
 		SPAN(KEY_SEQUENCE),
 		SPAN(KEY_SERVICES),
 		SPAN(KEY_PURGED),
+		SPAN(KEY_RAISED),
 		span_of(after, (size_t)after_len),
 		span_of(index, key_index(index, SPAN_NONE)),
 		query->prefix,
@@ -91,14 +92,7 @@ void store_since(struct store *store, const struct store_since_query *query, sto
 	MUST(query->service_count <= STORE_SINCE_SERVICES_MAX);
 	for (size_t i = 0; i < query->service_count; i++)
 		arguments[ARGUMENTS + i] = query->services[i];
-	size_t count = ARGUMENTS + query->service_count;
-	const char *argv[ARRAY_LEN(arguments)];
-	size_t len[ARRAY_LEN(arguments)];
-	for (size_t i = 0; i < count; i++) {
-		argv[i] = arguments[i].len ? arguments[i].at : "";
-		len[i] = arguments[i].len;
-	}
-	if (store_script(store_lane_of_lists(store), &script_changed, on_changed, request, 3, count,
-			 argv, len))
+	if (store_script(store_lane_of_lists(store), &script_changed, on_changed, request, 4,
+			 arguments, ARGUMENTS + query->service_count))
 		store_defer(&request->base, -EAGAIN);
 }

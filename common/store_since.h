@@ -22,7 +22,8 @@ struct store_since_document {
 
 /* All of one moment. Spans are valid inside the callback. */
 struct store_since {
-	uint64_t sequence; /* the last given to any write */
+	uint64_t sequence; /* the last given to any write; below `after`: the primary has lost
+			      writes */
 	uint64_t purged;  /* highest sequence of a tombstone that was purged: whoever knows less has
 			     missed it for good */
 	bool is_too_many; /* more than STORE_SINCE_MAX; no documents come then */

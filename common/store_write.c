@@ -175,7 +175,7 @@ static struct arguments arguments_make(struct buffer *memory, int most)
 static void add(struct arguments *arguments, struct span span)
 {
 	MUST(arguments->count < arguments->most);
-	arguments->argv[arguments->count] = span.len ? span.at : "";
+	arguments->argv[arguments->count] = span.at;
 	arguments->len[arguments->count++] = span.len;
 }
 
@@ -336,8 +336,8 @@ static int write_send(struct script_write *request, struct store_lane *lane,
 	sum_advance(request, batch, known);
 	add_state(&arguments, store, batch, known);
 	add_revisions(&arguments, batch);
-	return store_script(lane, &script_write, on_write, request, WRITE_KEYS, arguments.count,
-			    arguments.argv, arguments.len);
+	return store_script_argv(lane, &script_write, on_write, request, WRITE_KEYS,
+				 arguments.count, arguments.argv, arguments.len);
 }
 
 void store_write(struct store *store, const struct store_batch *batch, store_write_fn fn, void *arg)

@@ -7,6 +7,8 @@
 
 #include <inttypes.h>
 
+_Static_assert(MARKS_LEAP < STORE_GAP_RAISE, "what another host has raised is noticed");
+
 static void begin(struct catchup *catchup);
 
 static void schedule_retry(struct catchup *catchup)
@@ -77,8 +79,8 @@ static void on_missed(int error, const struct store_missed *stored, void *arg)
 	if (reading->catchup->closed)
 		; /* nobody is left to be told */
 	else if (reading->is_hole)
-		feed_fill(reading->catchup->feed, service_of(reading), id_of(reading),
-			  reading->from, error ? NULL : stored);
+		feed_fill_hole(reading->catchup->feed, service_of(reading), id_of(reading),
+			       reading->from, error ? NULL : stored);
 	else
 		on_gap_document(reading, error, stored);
 	free(reading);

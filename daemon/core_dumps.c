@@ -8,8 +8,9 @@
 
 static bool has_secrets(const struct config *config)
 {
-	/* Not sentinel:// or unix://, which have no password; the shared key is
-	 * redis.password_file. */
+	/* Of a name, or of a name and its password; the @ of a unix socket's path costs only a
+	 * dump.
+	 */
 	const char *at = strrchr(config->redis_url, '@');
 
 	return CONFIG_AUTH_IS_ON(config) || at || *config->redis_password_file ||

@@ -238,7 +238,8 @@ void feed_receive_mark(struct feed *feed, struct span text, int64_t now_ms)
 	marks_hear(feed->marks, now_ms);
 	if (feed->holding)
 		hold_or_overflow(feed, HELD_MARK, SPAN_NONE, text, now_ms);
-	else if (marks_was_told(feed->marks) && marks_is_behind(feed->marks, text))
+	else if (marks_was_told(feed->marks) &&
+		 (marks_is_behind(feed->marks, text) || marks_is_leap(feed->marks, text)))
 		feed->on_behind(feed->arg);
 	else
 		pass_mark(feed, text, now_ms);
@@ -255,15 +256,18 @@ void feed_hold(struct feed *feed)
 	feed->holding = true;
 }
 
-static void put_missed(struct feed *feed, const struct missed *missed)
+/* -EBADMSG: what is stored makes no event: somebody else has written it. What is before it is in.
+ */
+static int put_missed(struct feed *feed, const struct missed *missed)
 {
 	struct event_segments segments;
 	for (size_t i = 0; i < missed->count; i++) {
-		/* Made by event_format() of names that were checked. */
-		MUST(event_parse(buffer_span(&missed->events[i]), &feed->scratch, &segments) == 0);
+		if (event_parse(buffer_span(&missed->events[i]), &feed->scratch, &segments))
+			return -EBADMSG;
 		put(feed, &segments);
 		feed->recovered++;
 	}
+	return 0;
 }
 
 static void fill(struct feed *feed, struct span service, struct span id, uint64_t from,
@@ -272,9 +276,9 @@ static void fill(struct feed *feed, struct span service, struct span id, uint64_
 	struct missed missed;
 	const struct last_revision *known = last_revisions_find(feed->last, service, id);
 	missed_judge(stored, known, from, feed->held_max, &missed);
-	if (missed.verdict == MISSED_EVENTS)
-		put_missed(feed, &missed);
-	else if (missed.verdict == MISSED_LOST)
+	if (missed.verdict == MISSED_EVENTS && put_missed(feed, &missed))
+		missed.verdict = MISSED_LOST;
+	if (missed.verdict == MISSED_LOST)
 		feed_resync_document(feed, service, id, "gap");
 	else if (missed.verdict == MISSED_ROLLBACK)
 		feed_resync_document(feed, service, id, "rollback");
@@ -289,20 +293,25 @@ static void fill(struct feed *feed, struct span service, struct span id, uint64_
 void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from,
 	       const struct store_missed *stored)
 {
-	struct hole *hole = find_hole(feed, service, id);
-	if (!feed->holding && !hole)
-		return; /* given up meanwhile */
-	/* Without what came before it a hole cannot be measured. */
-	if (hole && !last_revisions_find(feed->last, service, id))
-		stored = NULL;
 	if (stored) {
 		fill(feed, service, id, from, stored);
 	} else {
 		feed_resync_document(feed, service, id, "gap");
 		last_revisions_drop(feed->last, service, id);
 	}
+}
+
+void feed_fill_hole(struct feed *feed, struct span service, struct span id, uint64_t from,
+		    const struct store_missed *stored)
+{
+	struct hole *hole = find_hole(feed, service, id);
+	/* Given up meanwhile, or a gap has come, which reads the document anew. */
 	if (!hole)
 		return;
+	/* Without what came before it a hole cannot be measured. */
+	if (!last_revisions_find(feed->last, service, id))
+		stored = NULL;
+	feed_fill(feed, service, id, from, stored);
 	struct held held = hole->held;
 	if (STAILQ_EMPTY(&held.items))
 		held_init(&held);
@@ -320,6 +329,7 @@ void feed_release(struct feed *feed, int64_t now_ms)
 {
 	struct held_item *item;
 	feed->holding = false;
+	marks_expect_leap(feed->marks);
 	feed->record.len = 0;
 	event_record_format_resync_presence(&feed->record, "gap");
 	feed_publish_record(feed, EVENT_RECORD_RESYNC);

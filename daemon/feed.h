@@ -22,13 +22,15 @@ struct hole;
 struct feed {
 	struct publisher *publisher; /* borrowed */
 	struct marks *marks;         /* borrowed */
-	/* A hole was seen: somebody has to read the document and call feed_fill(). */
+	/* A hole was seen: somebody has to read the document and call feed_fill_hole().
+	 */
 	void (*on_hole)(struct span service, struct span id, void *arg);
 	/* A presence event, which has no revision and so no place in the order. -EBADMSG:
 	 * malformed. */
 	int (*on_presence)(const struct event_segments *segments, void *arg);
 	void (*on_overflow)(void *arg); /* too much is held: the gap must be given up */
-	void (*on_behind)(void *arg);   /* a mark below the last one: the primary has lost writes */
+	void (*on_behind)(void *arg);   /* a mark below the last one, or raised far above it: the
+					   primary has   lost writes */
 	void *arg;
 
 	struct last_revisions *last; /* owned */
@@ -69,10 +71,13 @@ void feed_receive_mark(struct feed *feed, struct span text, int64_t now_ms);
 
 /* From here on all waits; what waited before is dropped: it will be in the history. */
 void feed_hold(struct feed *feed);
-/* What was missed of one document, from its history; live or holding. `stored` NULL: it cannot be
- * read. Afterwards what waits for this document goes on. */
+/* What was missed of one document while holding, from its history. `stored` NULL: it cannot be
+ * read. */
 void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from,
 	       const struct store_missed *stored);
+/* The same of a document with a hole. Afterwards what waits for this document goes on. */
+void feed_fill_hole(struct feed *feed, struct span service, struct span id, uint64_t from,
+		    const struct store_missed *stored);
 /* What was missed cannot be given back: everybody is told to fetch. */
 void feed_give_up(struct feed *feed, const char *reason);
 /* All is there: what was held follows. */

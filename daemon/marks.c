@@ -72,6 +72,7 @@ static uint64_t sequence_of(struct span text)
 static void keep_sequence(struct marks *marks, uint64_t sequence)
 {
 	marks->sequence = sequence;
+	marks->expects_leap = false;
 	marks->past[marks->past_count++ % MARKS_PAST] = sequence;
 }
 
@@ -86,6 +87,17 @@ void marks_hear(struct marks *marks, int64_t now_ms)
 bool marks_is_behind(const struct marks *marks, struct span text)
 {
 	return is_sequence(text) && sequence_of(text) < marks->sequence;
+}
+
+bool marks_is_leap(const struct marks *marks, struct span text)
+{
+	return is_sequence(text) && !marks->expects_leap &&
+	       sequence_of(text) > marks->sequence + MARKS_LEAP;
+}
+
+void marks_expect_leap(struct marks *marks)
+{
+	marks->expects_leap = true;
 }
 
 static void publish_mark(struct marks *marks, int64_t now_ms)

@@ -17,12 +17,14 @@
 #define MARKS_DEAF_ANSWERS                                                                         \
 	4 /* script answers since the last mark: the subscription, not Redis, is the fault */
 #define MARKS_POSITION_MAX 32
-#define MARKS_PAST 240 /* a minute: how far back a gap looks when another primary answers */
+#define MARKS_LEAP 500000 /* no host writes so much between two marks: the sequence was raised */
+#define MARKS_PAST 240    /* a minute: how far back a gap looks when another primary answers */
 
 struct marks {
 	struct publisher *publisher; /* borrowed */
 	char run_id[9];              /* first 8 hex digits of the primary's; empty: not known yet */
 	char position[MARKS_POSITION_MAX]; /* <run_id>-<sequence>; empty: no mark has come yet */
+	bool expects_leap;                 /* what it may tell of has been looked at */
 	bool confirmed;                    /* the subscription is there */
 	int64_t confirmed_ms;
 	int64_t mark_ms;           /* when the last mark came */
@@ -48,6 +50,11 @@ void marks_lose(struct marks *marks);
 void marks_hear(struct marks *marks, int64_t now_ms);
 /* It is lower than the last one: the primary has lost writes. False if it is no number. */
 bool marks_is_behind(const struct marks *marks, struct span text);
+/* It is so far above the last one that another host has raised the sequence, having found it
+ * behind: the primary may have lost writes. */
+bool marks_is_leap(const struct marks *marks, struct span text);
+/* It was looked at: the next mark may be as high as it will. */
+void marks_expect_leap(struct marks *marks);
 /* A message on the mark channel: its text is the sequence. Publishes a mark record when the
  * position changed or the last one is old. */
 void marks_receive(struct marks *marks, struct span text, int64_t now_ms);

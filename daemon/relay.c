@@ -132,7 +132,7 @@ static void on_overflow(void *arg)
 static void on_behind(void *arg)
 {
 	struct relay *relay = arg;
-	log_warning("relay: the sequence has gone back, redis has lost writes");
+	log_warning("relay: the sequence has gone back or was raised, looking for lost writes");
 	feed_hold(&relay->feed);
 	catchup_start(&relay->catchup, true);
 }

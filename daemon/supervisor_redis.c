@@ -147,13 +147,9 @@ static void on_switch(const char *host, unsigned port, void *arg)
 
 static void watch_sentinels(struct supervisor *supervisor)
 {
-	const struct redis_options options = {
-		.url = supervisor->redis_url,
-		.sentinel_user = supervisor->config->redis_sentinel_user,
-		.sentinel_password_file = supervisor->config->redis_sentinel_password_file,
-		.timeout_ms = supervisor->config->redis_timeout_ms,
-		.name = "syncdoc-watch",
-	};
+	const struct redis_options options =
+		redis_options_of(supervisor->config, supervisor->redis_url, "syncdoc-watch");
+
 	supervisor->sentinels =
 		sentinel_watch_create(supervisor->loop, &options, on_switch, supervisor);
 }

@@ -73,14 +73,7 @@ void upstream_open(struct upstream *upstream, struct ev_loop *loop, const struct
 		   const char *url)
 {
 	upstream_describe_url(url, upstream->place, sizeof(upstream->place));
-	struct redis_options options = {
-		.url = url,
-		.password_file = config->redis_password_file,
-		.sentinel_user = config->redis_sentinel_user,
-		.sentinel_password_file = config->redis_sentinel_password_file,
-		.timeout_ms = config->redis_timeout_ms,
-		.name = upstream->name,
-	};
+	const struct redis_options options = redis_options_of(config, url, upstream->name);
 	upstream->redis = redis_create(loop, &options, on_state, upstream);
 }
 

@@ -1,12 +1,21 @@
 #!/bin/sh
 # run.sh — all tests, one part after the other. See usage() below. The last line is
 # `N passed, N failed[, N skipped]`; exit status 0 only if something ran and nothing failed.
+#
+# What a step is stands in steps.sh, how results are counted in results.sh, the end-to-end tests in
+# e2e/part.sh; this is the rest: builds, parts, and what they need.
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 logs=$root/build-logs
 cd "$root" || exit 1
 # shellcheck source=packaging/packages.sh
 . packaging/packages.sh
+# shellcheck source=tests/steps.sh
+. tests/steps.sh
+# shellcheck source=tests/results.sh
+. tests/results.sh
+# shellcheck source=tests/e2e/part.sh
+. tests/e2e/part.sh
 
 ALL_PARTS="unit stress clang fuzz tsan release bench packages e2e"
 BUILD_MAX_S=900 # a part that takes longer than its maximum is ended and has failed
@@ -16,10 +25,6 @@ STRESS_S=3 # of each stress program under ThreadSanitizer
 FUZZ_S=8   # of each fuzz program, after its seeds
 BENCH_MAX_S=600
 PACKAGES_MAX_S=120 # each check
-E2E_MAX_S=1800
-E2E_CONCURRENCY=2 # files at once: much of their time is waiting
-CHECKER_S=20     # of tests/e2e/checker.mjs, which checker.test.js runs
-SHOW_LINES=400 # of a failed step's output
 
 usage() {
 	cat <<-END
@@ -41,106 +46,6 @@ usage() {
 
 	Output of each step is kept in build-logs/.
 	END
-}
-
-# ---- counting ----
-
-passed=0
-failed=0
-skipped=0
-failures='' # names of the steps that failed
-
-count() {
-	passed=$((passed + $1))
-	failed=$((failed + $2))
-	skipped=$((skipped + $3))
-}
-
-counts_text() {
-	echo "$1 passed, $2 failed$([ "$3" -eq 0 ] || echo ", $3 skipped")"
-}
-
-# ---- steps ----
-
-session=''
-
-# Process ids of the living processes of that session. A program's name may hold blanks and brackets.
-session_members() {
-	for stat in /proc/[0-9]*/stat; do
-		{ read -r line <"$stat"; } 2>/dev/null || continue
-		member=${line%% *}
-		# shellcheck disable=SC2086 # state, parent, group, session
-		set -- "$1" ${line##*) }
-		if [ "$5" = "$1" ] && [ "$2" != Z ]; then
-			echo "$member"
-		fi
-	done
-}
-
-# What a step leaves behind would disturb the next one, or stay on the machine.
-end_session() {
-	[ -n "$session" ] || return 0
-	for signal in TERM KILL; do
-		tries=0
-		while [ "$tries" -lt 50 ]; do
-			members=$(session_members "$session")
-			[ -n "$members" ] || break
-			# shellcheck disable=SC2086 # one word each
-			[ "$tries" -gt 0 ] || kill -s "$signal" $members 2>/dev/null
-			tries=$((tries + 1))
-			sleep 0.1
-		done
-	done
-	session=''
-}
-
-# in_session MAX_S LOG COMMAND…: a session of its own has no terminal, and can be ended as a whole.
-# A shell starts what is in the background with SIGINT ignored, which some tests send.
-in_session() {
-	max_s=$1
-	log=$2
-	shift 2
-	setsid env --default-signal=INT,QUIT timeout -k 10 "$max_s" "$@" >>"$log" 2>&1 </dev/null &
-	session=$!
-	wait "$session"
-	in_session_status=$?
-	[ "$in_session_status" -ne 124 ] || echo "run.sh: ended after $max_s s" >>"$log"
-	end_session
-	return "$in_session_status"
-}
-
-step_begin() {
-	step_name=$1
-	step_start_s=$(date +%s)
-	step_log=$logs/$(echo "$step_name" | tr '[:upper:]' '[:lower:]' | tr -cs '[:alnum:]\n' '-').log
-	: >"$step_log"
-	printf '%-54s ' "$step_name"
-}
-
-# step_end PASSED FAILED SKIPPED: counts, and shows the output if something failed.
-step_end() {
-	count "$@"
-	printf '%-34s %4d s\n' "$(counts_text "$@")" $(($(date +%s) - step_start_s))
-	[ "$2" -gt 0 ] || return 0
-	failures="$failures
-  $step_name ($step_log)"
-	echo "---- output of: $step_name"
-	tail -n "$SHOW_LINES" "$step_log"
-	echo "---- end of: $step_name ($step_log)"
-	return 1
-}
-
-# step_end_build STATUS: a build is no test, but one that fails is a failure.
-step_end_build() {
-	if [ "$1" -eq 0 ]; then
-		printf '%-34s %4d s\n' built $(($(date +%s) - step_start_s))
-		return 0
-	fi
-	# Without what went well: meson's findings, and the files that compiled without a warning.
-	if grep -q '^ninja: Entering directory' "$step_log"; then
-		sed -i -e '1,/^ninja: Entering directory/d' -e '/^\[[0-9]*\/[0-9]*\] [A-Z]/d' "$step_log"
-	fi
-	step_end 0 1 0
 }
 
 # ---- building ----
@@ -208,62 +113,6 @@ build_release() {
 
 # ---- what meson runs ----
 
-# What sanitizers wrote, and what the failed programs print when they run outside TAP, where
-# Criterion keeps the output of the tests to itself. From the build directory, as meson does.
-meson_explain() {
-	cat "$scratch"/sanitizer.* 2>/dev/null
-	sed -n 's/.*"result": "\(ERROR\|FAIL\)", "starttime".*"command": \["\([^"]*\)", "--tap=-"\].*/\2/p' \
-		"$1/meson-logs/testlog.json" | while read -r program; do
-		echo "== $program once more"
-		(cd "$1" && timeout -k 5 60 "$program" </dev/null 2>&1) | tail -n 60
-	done
-}
-
-# Programs by result and subtests (TAP) by suite; a program that fails although none of its subtests
-# did has crashed, leaked or timed out: one failure more. Prints PASSED FAILED SKIPPED.
-meson_counts() {
-	results=$1/meson-logs/testlog.json
-	subtests=$1/meson-logs/testlog.junit.xml
-	if ! [ -f "$results" ] || ! [ -f "$subtests" ]; then
-		echo 0 1 0
-		return
-	fi
-	{
-		tr '\n' ' ' <"$subtests" | grep -o '<testsuite [^>]*>'
-		sed -n 's/^{"name": "\([^"]*\)".*"result": "\([A-Z]*\)", "starttime".*/result \2 \1/p' "$results"
-	} | awk '
-		function attribute(name) {
-			if (!match($0, " " name "=\"[^\"]*\""))
-				return ""
-			return substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 4)
-		}
-		$1 == "<testsuite" {
-			# syncdoc.syncdoc:unit / ring; that of the programs without subtests is just syncdoc
-			name = attribute("name")
-			if (!sub(/^[^.]*\./, "", name))
-				next
-			bad[name] = attribute("errors") + attribute("failures")
-			skip[name] = attribute("skipped") + 0
-			good[name] = attribute("tests") - bad[name] - skip[name]
-		}
-		$1 == "result" {
-			result = $2
-			name = $0
-			sub(/^result [A-Z]* /, "", name)
-			fine = result == "OK" || result == "EXPECTEDFAIL"
-			if (name in good) {
-				passed += good[name]
-				failed += bad[name] + (!fine && result != "SKIP" && !bad[name])
-				skipped += skip[name]
-			} else {
-				passed += fine
-				skipped += result == "SKIP"
-				failed += !fine && result != "SKIP"
-			}
-		}
-		END { print passed + 0, failed + 0, skipped + 0 }'
-}
-
 # meson_tests NAME DIRECTORY MAX_S SUITE…
 meson_tests() {
 	step_begin "$1"
@@ -291,7 +140,7 @@ meson_tests() {
 			"with $reports reports of sanitizers" >>"$step_log"
 		set -- "$1" 1 "$3"
 	fi
-	[ "$2" -eq 0 ] || meson_explain "$directory" >>"$step_log"
+	[ "$2" -eq 0 ] || meson_explain "$directory" "$scratch/sanitizer" >>"$step_log"
 	step_end "$@"
 }
 
@@ -419,74 +268,6 @@ part_packages() {
 		one_program $?
 	done
 	programs_end
-}
-
-# tap_count WORD FILE: from the last lines of node's report.
-tap_count() {
-	sed -n "s/^# $1 \([0-9][0-9]*\)\$/\1/p" "$2" | tail -n 1 | grep . || echo 0
-}
-
-# e2e_step BUILD TRANSPORT FILE..., TRANSPORT being plain, tls or io_uring
-e2e_step() {
-	step_begin "end to end, node:test against $1, $2"
-	tap=$logs/e2e.tap
-	rm -f "$tap"
-	in_session 300 "$step_log" sh -c 'cd tests/e2e && npm ci --no-audit --no-fund' || {
-		step_end 0 1 0
-		return
-	}
-	e2e_build=$1
-	[ "$2" = tls ] && e2e_tls=1 || e2e_tls=0
-	[ "$2" = io_uring ] && e2e_io_uring=1 || e2e_io_uring=0
-	shift 2
-	# Node 18 before 18.19 does not know it.
-	concurrency=--test-concurrency=$E2E_CONCURRENCY
-	node "$concurrency" -e '' 2>/dev/null || concurrency=
-	# shellcheck disable=SC2016 # for the inner shell
-	in_session "$E2E_MAX_S" "$step_log" env SYNCDOC_BUILD="$root/$e2e_build" \
-		SYNCDOC_TEST_TLS="$e2e_tls" SYNCDOC_TEST_IO_URING="$e2e_io_uring" \
-		SYNCDOC_CHECK_SECONDS="$CHECKER_S" sh -c 'cd tests/e2e && tap=$1 concurrency=$2 && shift 2 && exec node \
-			--test $concurrency --test-reporter=spec --test-reporter-destination=stdout \
-			--test-reporter=tap --test-reporter-destination="$tap" "$@"' sh "$tap" "$concurrency" "$@"
-	status=$?
-	if [ ! -s "$tap" ]; then
-		step_end 0 1 0
-		return
-	fi
-	set -- "$(tap_count pass "$tap")" \
-		$(($(tap_count fail "$tap") + $(tap_count cancelled "$tap"))) \
-		$(($(tap_count skipped "$tap") + $(tap_count todo "$tap")))
-	if [ "$2" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$1" -eq 0 ]; }; then
-		echo "run.sh: node ended with status $status after $1 tests" >>"$step_log"
-		set -- "$1" 1 "$3"
-	fi
-	step_end "$@"
-}
-
-# Behind the seccomp filter, which sanitizers do not go together with: what makes workers ask the kernel
-# for most.
-E2E_RELEASE='hardening.test.js rest.test.js websocket.test.js stream.test.js presence.test.js auth.test.js
-	fanout_io_uring.test.js tls.test.js tls_front.test.js redis_away.test.js sentinel.test.js log.test.js reload.test.js processes.test.js'
-
-# Everything that a client does to its connection, once more over TLS.
-E2E_TLS='rest.test.js websocket.test.js connection.test.js session.test.js stream.test.js stream_ends.test.js
-	long_poll.test.js slow.test.js slow_reader.test.js deflate.test.js hostile.test.js proxy.test.js'
-
-# Everything that events go through, once more by io_uring.
-E2E_IO_URING='fanout_io_uring.test.js fanout.test.js slow.test.js websocket.test.js session.test.js
-	ordering.test.js resume.test.js deflate.test.js gap.test.js reload.test.js'
-
-part_e2e() {
-	build_san || return
-	# shellcheck disable=SC2046 # our file names have no blanks
-	e2e_step build-san plain $(cd tests/e2e && ls -- *.test.js)
-	# shellcheck disable=SC2086
-	e2e_step build-san tls $E2E_TLS
-	# shellcheck disable=SC2086
-	e2e_step build-san io_uring $E2E_IO_URING
-	build_release || return
-	# shellcheck disable=SC2086
-	e2e_step build-release plain $E2E_RELEASE
 }
 
 # ---- all of it ----

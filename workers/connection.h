@@ -6,6 +6,7 @@
 
 #include "batch.h"
 #include "context.h"
+#include "second_wheel.h"
 #include "send_queue.h"
 #include "subscriptions.h"
 #include "ws_frame.h"
@@ -17,7 +18,6 @@
 
 struct websockets;
 struct principal;
-struct auth_timer; /* session_auth.c */
 struct replays;    /* replay.c */
 struct held_input; /* private to connection.c */
 struct tls_session;
@@ -48,15 +48,16 @@ struct connection {
 	struct replays *replays;  /* owned; NULL: no replay */
 	struct presence_entry *presence; /* presence.c: where it is present */
 	struct principal *principal;     /* one reference; NULL: has not said yet who it is */
-	struct auth_timer *auth_timer;   /* owned; NULL: its time is not limited */
-	TAILQ_ENTRY(connection) list;    /* websockets.c: closing, paused or dead */
-	uint32_t tokens;                 /* of ws.rate, in thousandths */
-	uint32_t tokens_at_ms;           /* low bits of the monotonic clock */
-	uint32_t close_at_ms; /* closing, or after goaway: when patience ends; low bits */
-	uint32_t pending;     /* operations whose answer has not come */
-	uint32_t waiting;     /* subscribes that wait for the host's subscription */
-	uint32_t wheel_place; /* index in its wheel slot */
-	uint32_t since_s;     /* Unix */
+	struct second_watch end;      /* session_auth.c: of its token, or of the time to send one */
+	TAILQ_ENTRY(connection) list; /* websockets.c: closing, paused or dead */
+	uint32_t tokens;              /* of ws.rate, in thousandths */
+	uint32_t tokens_at_ms;        /* low bits of the monotonic clock */
+	uint32_t close_at_ms;         /* closing, or after goaway: when patience ends; low bits */
+	uint32_t token_by_ms;         /* without a principal: when patience ends; low bits */
+	uint32_t pending;             /* operations whose answer has not come */
+	uint32_t waiting;             /* subscribes that wait for the host's subscription */
+	uint32_t wheel_place;         /* index in its wheel slot */
+	uint32_t since_s;             /* Unix */
 	uint16_t wheel_slot;
 	uint16_t fault_second; /* when the present minute of faults began; low bits */
 	uint8_t state;

@@ -113,26 +113,45 @@ static bool append_event(struct buffer *ret, const struct conflated *conflated,
 	       !event_record_append_conflated(ret, event, conflated->from_revision);
 }
 
+static void send_resync(struct connection *connection, const struct event_record *names)
+{
+	struct slot *slot = connection_slot(connection);
+	struct buffer frame = {0};
+
+	resync_append_document(&frame, names, "slow");
+	stat_add(slot, STAT_events_conflated, 1);
+	stat_add(slot, STAT_resyncs_slow, 1);
+	stat_add(slot, STAT_resyncs_sent, 1);
+	queue_frame(connection, &frame);
+}
+
+/* The newest event is wanted no more. Others that it stands for may be. */
+static void send_former(struct connection *connection, const struct conflated *conflated)
+{
+	struct event_record any = conflated->names;
+
+	any.name = TOPIC_ANY;
+	if (conflated->several && conflated->names.name != TOPIC_PRESENCE &&
+	    audience_mode(replay_member(connection)->audience, &any))
+		send_resync(connection, &any);
+	else
+		stat_add(connection_slot(connection), STAT_events_conflated, 1);
+}
+
 /* Its subscriptions may have changed since: what it wants now counts. */
 static void send_one(struct connection *connection, const struct conflated *conflated)
 {
-	struct slot *slot = connection_slot(connection);
 	unsigned mode = audience_mode(replay_member(connection)->audience, &conflated->names);
 	struct buffer frame = {0};
 
 	if (!mode) {
-		stat_add(slot, STAT_events_conflated, 1);
-		return;
-	}
-	if (append_event(&frame, conflated, (enum event_mode)mode)) {
-		stat_add(slot, STAT_deliveries_total, 1);
+		send_former(connection, conflated);
+	} else if (append_event(&frame, conflated, (enum event_mode)mode)) {
+		stat_add(connection_slot(connection), STAT_deliveries_total, 1);
+		queue_frame(connection, &frame);
 	} else {
-		resync_append_document(&frame, &conflated->names, "slow");
-		stat_add(slot, STAT_events_conflated, 1);
-		stat_add(slot, STAT_resyncs_slow, 1);
-		stat_add(slot, STAT_resyncs_sent, 1);
+		send_resync(connection, &conflated->names);
 	}
-	queue_frame(connection, &frame);
 }
 
 static void append_resync(const struct subscription_spec *spec, void *arg)

@@ -4,6 +4,7 @@
 #include "principal.h"
 #include "store_control.h"
 #include "stream.h"
+#include "subscribe_private.h"
 #include "websocket.h"
 
 /* --- which ------------------------------------------------------------------- */
@@ -62,24 +63,11 @@ static void append_subscription(const struct subscription_spec *spec, void *arg)
 
 	if (shown->count++ >= CONNECTIONS_SUBSCRIPTIONS_SHOWN)
 		return;
-	buffer_append_string(text, shown->count > 1 ? ",{\"topic\":" : "{\"topic\":");
-	char topic[DOCUMENT_SERVICE_MAX + 32];
-	snprintf(topic, sizeof(topic), "sync.%.*s.%s",
-		 spec->topic.service.len ? (int)spec->topic.service.len : 1,
-		 spec->topic.service.len ? spec->topic.service.at : "*",
-		 topic_event_name(spec->topic.event));
-	buffer_append_json(text, span_string(topic));
-	buffer_append_string(text, spec->mode == EVENT_FULL   ? ",\"returnMode\":\"full\""
-				   : spec->mode == EVENT_DIFF ? ",\"returnMode\":\"diff\""
-							      : ",\"returnMode\":\"both\"");
-	if (spec->id.len) {
-		buffer_append_string(text, ",\"documentId\":");
-		buffer_append_json(text, spec->id);
-	}
-	if (spec->prefix.len) {
-		buffer_append_string(text, ",\"documentPrefix\":");
-		buffer_append_json(text, spec->prefix);
-	}
+	if (shown->count > 1)
+		buffer_append_char(text, ',');
+	size_t start = text->len;
+	subscribe_append(text, spec);
+	text->at[start] = '{'; /* in place of the comma that the first member begins with */
 	buffer_append_char(text, '}');
 }
 

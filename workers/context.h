@@ -17,8 +17,8 @@ struct worker {
 	const struct inherit *inherit;
 	const struct config *config; /* borrowed: from inherit */
 	struct ev_loop *loop;
-	struct slot *slot;        /* this worker's page, writable */
-	const struct slot *slots; /* all pages, read-only: slot i is at slots_page(worker, i) */
+	struct slot *slot;                  /* this worker's page, writable */
+	const char *slots;                  /* the pages of all, read-only: for /metrics */
 	const struct shared_header *shared; /* read-only */
 	const struct supervisor_page *page; /* read-only */
 	uint64_t hash_seed; /* the ring's epoch: hashes in records and in tables here agree */
@@ -39,11 +39,6 @@ struct worker {
 	bool stopping; /* its parts are being taken down: no request is begun any more */
 	bool draining; /* takes no new connections; ends when the last one is gone */
 };
-
-static inline const struct slot *worker_slot_page(const struct worker *worker, unsigned slot)
-{
-	return (const struct slot *)((const char *)worker->slots + (size_t)slot * SHM_PAGE);
-}
 
 /* Milliseconds, CLOCK_REALTIME: what updatedAt and expiresAt mean. */
 int64_t worker_now_ms(void);

@@ -248,19 +248,20 @@ static int replace_document(struct request *request, struct outcome *fault)
 	return 0;
 }
 
-/* A failed `test` would tell who may only write what the document does not hold. */
+/* What patch_reads() finds would tell who may only write what the document holds. */
 static int check_patch_reads(struct request *request, const struct json *operations,
 			     struct outcome *fault)
 {
+	struct span service = request_path_service(request), id = request_path_id(request);
 	uint32_t operation;
 
-	if (!patch_reads(operations, 0, &operation) ||
-	    !request_access(request, request_path_service(request), request_path_id(request),
-			    RIGHT_READ, fault))
+	if (principal_allows(request_principal(request), service, id, RIGHT_READ) ||
+	    !patch_reads(operations, 0, &operation))
 		return 0;
+	int error = request_access(request, service, id, RIGHT_READ, fault);
 	fault->has_failed_operation = true;
 	fault->failed_operation = operation;
-	return -EACCES;
+	return error;
 }
 
 /* The body of merge-patch and json-patch is the patch; expectedRevision then is If-Match. */

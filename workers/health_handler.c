@@ -32,7 +32,8 @@ void health_handle_root(struct request *request)
 	if (!query_is_fine(request))
 		return;
 	request_set_header(request, "Vary", "Accept");
-	if (request_worker(request)->config->admin_enabled && media_type_html_is_named(accept)) {
+	if (request_worker(request)->config->admin_enabled &&
+	    media_type_html_is_preferred(accept)) {
 		static_redirect_to_admin(request);
 	} else if (media_type_json_is_accepted(accept)) {
 		request_answer(

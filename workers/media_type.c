@@ -61,94 +61,112 @@ enum media_type media_type_parse(const char *content_type)
 	return MEDIA_TYPE_OTHER;
 }
 
-/* `q=0`, `q=0.0`, `q=0.000` */
-static bool weight_is_zero(struct span parameters)
+/* How welcome something is, in thousandths (RFC 9110 12.4.2). One that is malformed counts as none,
+ * which is the most. */
+#define WEIGHT_MAX 1000
+
+static unsigned read_weight(struct span value)
+{
+	unsigned weight = 0, digit_weight = WEIGHT_MAX;
+
+	if (!value.len || value.len > strlen("0.000") || (value.len > 1 && value.at[1] != '.'))
+		return WEIGHT_MAX;
+	for (size_t i = 0; i < value.len; i += i ? 1 : 2, digit_weight /= 10) {
+		if (value.at[i] < '0' || value.at[i] > '9')
+			return WEIGHT_MAX;
+		weight += (unsigned)(value.at[i] - '0') * digit_weight;
+	}
+	return weight < WEIGHT_MAX ? weight : WEIGHT_MAX;
+}
+
+static unsigned find_weight(struct span parameters)
 {
 	while (parameters.len) {
 		struct span value = take_part(&parameters, ';');
 		struct span name = take_part(&value, '=');
 
-		value = trim(value);
-		if (!equals_caseless(name, "q") || !value.len)
-			continue;
-		for (size_t i = 0; i < value.len; i++)
-			if (value.at[i] != '0' && value.at[i] != '.')
-				return false;
-		return true;
+		if (equals_caseless(name, "q"))
+			return read_weight(trim(value));
 	}
-	return false;
+	return WEIGHT_MAX;
 }
 
-static bool is_accepted(const char *accept, const char *type, const char *family)
+/* What a list says of something. */
+struct welcome {
+	int exactness; /* of the range that says it: place among the names; -1: none does */
+	unsigned weight;
+	bool any_range; /* the list has ranges at all */
+};
+
+#define NAMES 3
+
+/* `names`: ranges that hold it, the most exact one last; that one counts which is most exact. Where
+ * it comes twice, with other parameters, its highest weight does. */
+static struct welcome find_welcome(const char *list, const char *const names[NAMES])
 {
-	struct span rest = span_string(accept);
-	int best = -1; /* how exactly the best range so far names the type: 0 any, 1 its family, 2
-			  it alone */
-	bool accepted = false;
-	bool any_range = false;
+	struct span rest = span_string(list);
+	struct welcome welcome = {.exactness = -1};
 
 	while (rest.len) {
 		struct span parameters = take_part(&rest, ',');
 		struct span range = take_part(&parameters, ';');
+		int exactness = NAMES - 1;
 
-		any_range = any_range || range.len;
-		int exactness = equals_caseless(range, type)     ? 2
-				: equals_caseless(range, family) ? 1
-				: equals_caseless(range, "*/*")  ? 0
-								 : -1;
-		if (exactness > best) {
-			best = exactness;
-			accepted = !weight_is_zero(parameters);
-		}
+		welcome.any_range = welcome.any_range || range.len;
+		while (exactness >= 0 && !equals_caseless(range, names[exactness]))
+			exactness--;
+		if (exactness < 0 || exactness < welcome.exactness)
+			continue;
+		unsigned weight = find_weight(parameters);
+		if (exactness > welcome.exactness || weight > welcome.weight)
+			welcome.weight = weight;
+		welcome.exactness = exactness;
 	}
-	return accepted || !any_range;
+	return welcome;
+}
+
+static const char *const json_names[] = {"*/*", "application/*", MEDIA_JSON};
+static const char *const problem_names[] = {"*/*", "application/*", MEDIA_PROBLEM};
+static const char *const event_stream_names[] = {"*/*", "text/*", MEDIA_EVENT_STREAM};
+static const char *const html_names[] = {"*/*", "text/*", "text/html"};
+/* The last two are the same (RFC 9110 8.4.1.3). */
+static const char *const gzip_names[] = {"*", "x-gzip", "gzip"};
+
+/* Without an Accept all is welcome. */
+static bool is_accepted(const char *accept, const char *const names[NAMES])
+{
+	struct welcome welcome = find_welcome(accept, names);
+
+	return welcome.weight || !welcome.any_range;
 }
 
 bool media_type_json_is_accepted(const char *accept)
 {
-	return is_accepted(accept, MEDIA_JSON, "application/*");
+	return is_accepted(accept, json_names);
 }
 
 bool media_type_event_stream_is_accepted(const char *accept)
 {
-	return is_accepted(accept, MEDIA_EVENT_STREAM, "text/*");
+	return is_accepted(accept, event_stream_names);
 }
 
-enum named { NAMED_NOT, NAMED_REFUSED, NAMED_ACCEPTED };
-
-static enum named find_named(const char *list, const char *word)
+static bool is_above(const struct welcome *one, const struct welcome *other)
 {
-	struct span rest = span_string(list);
-
-	while (rest.len) {
-		struct span parameters = take_part(&rest, ',');
-		struct span name = take_part(&parameters, ';');
-
-		if (equals_caseless(name, word))
-			return weight_is_zero(parameters) ? NAMED_REFUSED : NAMED_ACCEPTED;
-	}
-	return NAMED_NOT;
-}
-
-bool media_type_html_is_named(const char *accept)
-{
-	return find_named(accept, "text/html") == NAMED_ACCEPTED;
+	return one->weight > other->weight ||
+	       (one->weight == other->weight && one->exactness > other->exactness);
 }
 
 bool media_type_html_is_preferred(const char *accept)
 {
-	return media_type_html_is_named(accept) &&
-	       find_named(accept, MEDIA_JSON) != NAMED_ACCEPTED &&
-	       find_named(accept, MEDIA_PROBLEM) != NAMED_ACCEPTED;
+	struct welcome html = find_welcome(accept, html_names);
+	struct welcome json = find_welcome(accept, json_names);
+	struct welcome problem = find_welcome(accept, problem_names);
+
+	return html.exactness == NAMES - 1 && html.weight && is_above(&html, &json) &&
+	       is_above(&html, &problem);
 }
 
 bool media_type_gzip_is_accepted(const char *accept_encoding)
 {
-	enum named gzip = find_named(accept_encoding, "gzip");
-
-	if (gzip == NAMED_NOT)
-		gzip = find_named(accept_encoding, "x-gzip"); /* the same (RFC 9110 8.4.1.3) */
-	if (gzip == NAMED_NOT)
-		gzip = find_named(accept_encoding, "*");
-	return gzip == NAMED_ACCEPTED;
+	return find_welcome(accept_encoding, gzip_names).weight;
 }

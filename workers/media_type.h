@@ -1,4 +1,5 @@
-/* media_type.h — Content-Type and Accept, as far as an API of JSON needs them. Pure. */
+/* media_type.h — Content-Type, Accept and Accept-Encoding, as far as an API of JSON needs them; the
+ * latter with their weights (RFC 9110 12.4.2). Pure. */
 #ifndef SYNCDOC_MEDIA_TYPE_H
 #define SYNCDOC_MEDIA_TYPE_H
 
@@ -27,9 +28,9 @@ bool media_type_json_is_accepted(const char *accept);
 /* The same for text/event-stream. */
 bool media_type_event_stream_is_accepted(const char *accept);
 
-/* Does Accept name text/html itself? Browsers do, programs do not. NULL: no. */
-bool media_type_html_is_named(const char *accept);
-/* The same, and no JSON beside it. */
+/* Does Accept name text/html itself, and weigh it above JSON? With equal weights what is named goes
+ * before what only a wildcard holds, and JSON before HTML. Browsers do, programs do not. NULL: no.
+ */
 bool media_type_html_is_preferred(const char *accept);
 /* Accept-Encoding: may the answer be gzipped? NULL: no. */
 bool media_type_gzip_is_accepted(const char *accept_encoding);

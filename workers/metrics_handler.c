@@ -16,7 +16,7 @@ void metrics_handle(struct request *request)
 
 	const struct metrics_source source = {
 		.page = worker->page,
-		.slots = (const char *)worker->slots,
+		.slots = worker->slots,
 		.workers = worker->config->workers,
 		.ring_size = worker->config->ring_size,
 		.ring_tail = fanout_ring_tail(worker->fanout),

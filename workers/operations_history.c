@@ -6,6 +6,7 @@
 #include "history.h"
 #include "log.h"
 #include "store_history.h"
+#include "utf8.h"
 
 #define PAGE_BYTES_MAX (1u << 20) /* of entries, before their diffs are shortened for clients */
 #define TOKEN_CHECK_LEN 16
@@ -55,7 +56,7 @@ struct listing {
 /* What the store gives may have been written by hand: a text that is no text is left out. */
 static void append_text(struct buffer *ret, const char *name, struct span text)
 {
-	if (!text.len || !json_utf8_is_valid(text))
+	if (!text.len || !utf8_is_valid(text))
 		return;
 	buffer_append_string(ret, name);
 	buffer_append_json(ret, text);

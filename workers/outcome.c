@@ -1,5 +1,7 @@
 #include "outcome.h"
 
+#include "utf8.h"
+
 #include <stdarg.h>
 
 struct outcome outcome_refusal(int status, const char *code, const char *format, ...)
@@ -14,7 +16,7 @@ struct outcome outcome_refusal(int status, const char *code, const char *format,
 	/* What was cut in the middle of a character, or quoted from bad input, must not make the
 	 * answer invalid. */
 	size_t end = len < 0 ? 0 : strlen(outcome.detail);
-	while (end && !json_utf8_is_valid(span_of(outcome.detail, end)))
+	while (end && !utf8_is_valid(span_of(outcome.detail, end)))
 		end--;
 	outcome.detail[end] = '\0';
 	return outcome;

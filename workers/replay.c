@@ -132,11 +132,25 @@ void replays_destroy(struct replays *replays)
 
 /* --- settled ----------------------------------------------------------------- */
 
+static bool is_of_its_run(const struct replay *replay, const struct position *mark)
+{
+	return strcmp(mark->run, replay->mark.run) == 0;
+}
+
 /* All that the reads contained has come: nothing they cover comes any more. */
 static bool is_drained(const struct replay *replay, const struct position *mark)
 {
-	return mark->sequence >= replay->sequence || mark->sequence < replay->mark.sequence ||
-	       strcmp(mark->run, replay->mark.run) != 0;
+	return mark->sequence >= replay->sequence || replay->foreign_marks >= REPLAY_FOREIGN_MARKS;
+}
+
+/* What another primary has lost need not come ever. */
+static void count_foreign_mark(struct replays *replays, const struct position *mark)
+{
+	struct replay *replay;
+
+	TAILQ_FOREACH(replay, &replays->list, link)
+	if (replay->state == REPLAY_SETTLING && !is_of_its_run(replay, mark))
+		replay->foreign_marks++;
 }
 
 /* What is held is still to be compared with what was replayed. */
@@ -300,7 +314,7 @@ static bool send_frames(struct replay *replay)
  * those that are not listed again are forgotten, so nothing of them may be in the pipe any more. */
 static void begin_next_round(struct replay *replay, const struct position *mark)
 {
-	if (strcmp(mark->run, replay->mark.run) != 0) {
+	if (!is_of_its_run(replay, mark)) {
 		replay->replays->loss = "failover";
 		replay->again = false;
 		return;
@@ -325,7 +339,7 @@ static bool step_running(struct replay *replay)
 	}
 	if (replay->again) {
 		if (position_parse(fanout_position(replays->set->worker->fanout), &mark) ||
-		    !is_drained(replay, &mark))
+		    (is_of_its_run(replay, &mark) && !is_drained(replay, &mark)))
 			return false;
 		begin_next_round(replay, &mark);
 		return true;
@@ -364,11 +378,15 @@ void replays_step(struct replays *replays)
 void replay_on_mark(struct websockets *websockets)
 {
 	struct replays *replays, *next;
+	struct position mark;
+	bool is_mark = !position_parse(fanout_position(websockets->worker->fanout), &mark);
 
 	TAILQ_FOREACH_SAFE(replays, &websockets->replays->all, all, next)
 	{
 		if (replays->running)
 			replays->running->retries = false;
+		if (is_mark)
+			count_foreign_mark(replays, &mark);
 		replays_step(replays);
 	}
 }

@@ -155,6 +155,7 @@ static void fail(struct replay *replay, int error)
 				 : outcome_of_store_error(error);
 	session_send_error(connection, buffer_span(&replay->message_id), &refusal);
 	subscription_remove(replays->set->apart, &replays->member, spec);
+	lose_left_events(replay);
 	replay_destroy(replay);
 }
 

@@ -10,13 +10,18 @@ static bool is_under_way(const struct replay *replay, const struct replay_docume
 }
 
 /* updatedAt too: a document that was purged and made anew begins at revision 1 again. */
+static bool was_read(const struct replay_document *document, const struct event_record *record)
+{
+	return document && record->revision <= document->revision &&
+	       record->timestamp_ms <= document->at_ms;
+}
+
 static bool is_replayed_by(const struct replay *replay, const struct event_record *record,
 			   unsigned mode)
 {
 	const struct replay_document *document = replay_find(replay, record->document_hash);
 
-	return record->name < TOPIC_PRESENCE && document &&
-	       record->revision <= document->revision && record->timestamp_ms <= document->at_ms &&
+	return record->name < TOPIC_PRESENCE && was_read(document, record) &&
 	       !(mode & replay_untold(document, record->name)) && !is_under_way(replay, document) &&
 	       replay_matches(replay, record->service, record->name);
 }
@@ -100,14 +105,19 @@ static struct event_record held_record(const struct held_event *event)
 				     .timestamp_ms = event->timestamp_ms};
 }
 
-/* What the running replay tells in its next round. */
-static bool is_for_next_round(const struct replays *replays, const struct event_record *record)
+/* What the running replay tells in its next round. That is not what it has told already, in less
+ * than is wanted of it by now. */
+static bool is_for_next_round(const struct replays *replays, const struct event_record *record,
+			      unsigned mode)
 {
 	const struct replay *replay = replays->running;
 
-	return replay && replay->again && record->kind == EVENT_RECORD_EVENT &&
-	       record->name < TOPIC_PRESENCE &&
-	       replay_matches(replay, record->service, record->name);
+	if (!replay || !replay->again || record->kind != EVENT_RECORD_EVENT ||
+	    record->name >= TOPIC_PRESENCE ||
+	    !replay_matches(replay, record->service, record->name))
+		return false;
+	const struct replay_document *document = replay_find(replay, record->document_hash);
+	return !was_read(document, record) || !(mode & replay_untold(document, record->name));
 }
 
 /* Too much for waiting: a replay by position goes another round, which reads it from Redis. */
@@ -120,7 +130,7 @@ static void leave_to_next_round(struct replays *replays)
 	{
 		struct event_record record = held_record(event);
 
-		if (!is_for_next_round(replays, &record))
+		if (!is_for_next_round(replays, &record, event->mode))
 			continue;
 		replays->held_bytes -= event->frame_len;
 		TAILQ_REMOVE(&replays->held, event, link);
@@ -145,7 +155,7 @@ static void hold(struct replays *replays, const struct event_record *record, enu
 		if (replays->running && replays->running->subscribe.resume.kind == RESUME_AFTER)
 			leave_to_next_round(replays);
 	}
-	if (is_for_next_round(replays, record))
+	if (is_for_next_round(replays, record, mode))
 		return;
 	if (is_too_much(replays, len)) {
 		replay_drop_held(replays);

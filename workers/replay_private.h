@@ -15,6 +15,10 @@
 /* And sends so much of ws.queue at a time, or one event. */
 #define REPLAY_PORTION_SHARE 8
 
+/* As many passes with marks of another primary as make sure that one was published after the first
+ * of them had come: then all that this one had before has come, too. */
+#define REPLAY_FOREIGN_MARKS 4
+
 struct replays;
 struct replay;
 struct replay_document;
@@ -77,7 +81,7 @@ struct replay_document {
 	uint64_t sequence; /* of its last write when the replay began; 0: not known */
 	uint32_t name;     /* service, then id: offset in `names` */
 	uint8_t service_len, id_len;
-	uint8_t untold; /* of what was replayed of it; replay_untold() */
+	uint8_t untold; /* of the newest that was replayed of it; replay_untold() */
 };
 
 enum replay_state {
@@ -110,6 +114,7 @@ struct replay {
 	struct progress progress;          /* what the client has, by its `after` */
 	struct buffer position;            /* owned; what the client is given */
 	struct position mark;              /* when it began */
+	unsigned foreign_marks;            /* since it settles: of another run */
 	uint64_t sequence;                 /* of the latest read */
 	uint64_t listed_at;                /* sequence of the read that listed the documents */
 	struct replay_document *documents; /* owned */

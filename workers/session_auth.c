@@ -5,14 +5,6 @@
 #include "presence.h"
 #include "replay.h"
 
-#define TIMER_MAX_S 86400. /* clocks are set: looked at again at least that often */
-
-/* Owned by the connection; exists while its time is limited. */
-struct auth_timer {
-	ev_timer timer;
-	struct connection *connection;
-};
-
 static struct worker *worker_of(const struct connection *connection)
 {
 	return connection->websockets->worker;
@@ -20,63 +12,49 @@ static struct worker *worker_of(const struct connection *connection)
 
 /* --- time ------------------------------------------------------------------------ */
 
-static void stop_timer(struct connection *connection)
-{
-	if (!connection->auth_timer)
-		return;
-	ev_timer_stop(worker_of(connection)->loop, &connection->auth_timer->timer);
-	free(connection->auth_timer);
-	connection->auth_timer = NULL;
-}
-
-static void on_time(struct ev_loop *loop, ev_timer *timer, int events);
-
-static void start_timer(struct connection *connection, int64_t wait_ms)
-{
-	struct auth_timer *auth_timer = connection->auth_timer;
-	double wait_s = wait_ms > 0 ? (double)wait_ms / 1000. : 0.;
-
-	if (!auth_timer) {
-		auth_timer = calloc(1, sizeof(*auth_timer));
-		MUST(auth_timer);
-		auth_timer->connection = connection;
-		ev_init(&auth_timer->timer, on_time);
-		connection->auth_timer = auth_timer;
-	}
-	ev_timer_stop(worker_of(connection)->loop, &auth_timer->timer);
-	ev_timer_set(&auth_timer->timer, wait_s < TIMER_MAX_S ? wait_s : TIMER_MAX_S, 0.);
-	ev_timer_start(worker_of(connection)->loop, &auth_timer->timer);
-}
-
 static void watch_end(struct connection *connection)
 {
 	const struct principal *principal = connection->principal;
 
 	if (principal->ends_at_ms == PRINCIPAL_FOR_EVER)
-		stop_timer(connection);
+		second_wheel_stop(&connection->end);
 	else
-		start_timer(connection, principal->ends_at_ms - worker_now_ms());
+		second_wheel_watch(&connection->websockets->token_ends, &connection->end,
+				   principal->ends_at_ms);
 }
 
-static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
+static void look_at_token(struct second_watch *watch)
 {
-	struct connection *connection = CONTAINER_OF(timer, struct auth_timer, timer)->connection;
-	struct slot *slot = worker_of(connection)->slot;
+	struct connection *connection = CONTAINER_OF(watch, struct connection, end);
 
-	(void)loop;
-	(void)events;
-	if (connection->state != CONNECTION_OPEN)
+	if (connection->state != CONNECTION_OPEN ||
+	    worker_now_ms() < connection->principal->ends_at_ms)
 		return;
-	if (!connection->principal) {
-		stat_add(slot, STAT_auth_timeouts, 1);
-		connection_close(connection, WS_CLOSE_FORBIDDEN, "no token came in time", false);
-	} else if (worker_now_ms() < connection->principal->ends_at_ms) {
-		watch_end(connection);
-	} else {
-		stat_add(slot, STAT_auth_ended, 1);
-		connection_close(connection, WS_CLOSE_TOKEN_EXPIRED, "the token has expired",
-				 false);
-	}
+	stat_add(worker_of(connection)->slot, STAT_auth_ended, 1);
+	connection_close(connection, WS_CLOSE_TOKEN_EXPIRED, "the token has expired", false);
+}
+
+static void look_at_stranger(struct second_watch *watch)
+{
+	struct connection *connection = CONTAINER_OF(watch, struct connection, end);
+
+	if (connection->state != CONNECTION_OPEN ||
+	    !time_is_past(connection->token_by_ms, worker_monotonic_ms()))
+		return;
+	stat_add(worker_of(connection)->slot, STAT_auth_timeouts, 1);
+	connection_close(connection, WS_CLOSE_FORBIDDEN, "no token came in time", false);
+}
+
+void session_auth_open(struct websockets *websockets)
+{
+	second_wheel_init(&websockets->token_ends, worker_now_ms(), look_at_token);
+	second_wheel_init(&websockets->strangers, worker_monotonic_ms(), look_at_stranger);
+}
+
+void session_auth_each_second(struct websockets *websockets)
+{
+	second_wheel_turn(&websockets->token_ends, worker_now_ms());
+	second_wheel_turn(&websockets->strangers, worker_monotonic_ms());
 }
 
 void session_auth_start(struct connection *connection, struct principal *principal)
@@ -84,15 +62,18 @@ void session_auth_start(struct connection *connection, struct principal *princip
 	struct principal *everybody = auth_everybody(worker_of(connection)->auth);
 
 	connection->principal = principal_get(everybody ? everybody : principal);
-	if (connection->principal)
+	if (connection->principal) {
 		watch_end(connection);
-	else
-		start_timer(connection, SESSION_AUTH_TIMEOUT_MS);
+		return;
+	}
+	int64_t by_ms = worker_monotonic_ms() + SESSION_AUTH_TIMEOUT_MS;
+	connection->token_by_ms = (uint32_t)by_ms;
+	second_wheel_watch(&connection->websockets->strangers, &connection->end, by_ms);
 }
 
 void session_auth_stop(struct connection *connection)
 {
-	stop_timer(connection);
+	second_wheel_stop(&connection->end);
 	principal_put(connection->principal);
 	connection->principal = NULL;
 }

@@ -120,15 +120,16 @@ static int check_write(struct connection *connection, const struct names *names,
 	return -EACCES;
 }
 
-/* A failed `test` would tell who may only write what the document does not hold. */
+/* What patch_reads() finds would tell who may only write what the document holds. */
 static int check_patch_reads(struct connection *connection, const struct session_message *message,
 			     const struct names *names, struct outcome *ret_refusal)
 {
 	uint32_t data = json_member(message->json, 0, SPAN("data")), operation;
 
-	if (!data || !patch_reads(message->json, data, &operation) ||
+	if (!data ||
 	    !session_access(connection, buffer_span(&names->service), buffer_span(&names->id),
-			    RIGHT_READ, ret_refusal))
+			    RIGHT_READ, ret_refusal) ||
+	    !patch_reads(message->json, data, &operation))
 		return 0;
 	ret_refusal->has_failed_operation = true;
 	ret_refusal->failed_operation = operation;

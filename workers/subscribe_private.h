@@ -1,4 +1,5 @@
-/* subscribe_private.h — shared by session_subscribe.c and waiting_subscribes.c. */
+/* subscribe_private.h — shared by session_subscribe.c, waiting_subscribes.c and who goes on with a
+ * subscribe (replay*.c, session_auth.c) or shows one (connections.c). */
 #ifndef SYNCDOC_SUBSCRIBE_PRIVATE_H
 #define SYNCDOC_SUBSCRIBE_PRIVATE_H
 
@@ -33,7 +34,8 @@ void subscribe_now(struct connection *connection, struct subscribe *subscribe,
  * borrowed from them. -EACCES: *ret_refusal is a 403. */
 int subscribe_narrow(struct connection *connection, const struct subscribe *subscribe,
 		     struct subscription_spec *ret, struct outcome *ret_refusal);
-/* Appends topic, returnMode (where there is one), documentId and documentPrefix. */
+/* Appends topic, returnMode (where there is one), documentId and documentPrefix, a comma before
+ * each. */
 void subscribe_append(struct buffer *text, const struct subscription_spec *spec);
 void subscribe_refuse_too_many(struct connection *connection, struct span message_id);
 

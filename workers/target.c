@@ -1,6 +1,6 @@
 #include "target.h"
 
-#include "json.h"
+#include "utf8.h"
 
 #include <strings.h>
 
@@ -37,7 +37,7 @@ static bool decode(struct span *text, char *at, bool plus_is_space)
 		at[len++] = c;
 	}
 	*text = span_of(at, len);
-	return json_utf8_is_valid(*text);
+	return utf8_is_valid(*text);
 }
 
 static void parse_path(struct target *target, char *at, char *end)

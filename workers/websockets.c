@@ -314,6 +314,7 @@ struct websockets *websockets_create(struct worker *worker)
 	TAILQ_INIT(&websockets->closing);
 	TAILQ_INIT(&websockets->paused);
 	TAILQ_INIT(&websockets->dead);
+	session_auth_open(websockets);
 	replay_set_start(websockets);
 	websockets_timers_start(websockets);
 	ev_prepare_init(&websockets->reap, on_reap);

@@ -26,8 +26,10 @@ struct websockets {
 	struct subscription_index *index;
 	struct wheel_slot *wheel;
 	uint32_t wheel_size, wheel_at;
-	size_t count;               /* connections whose socket is not closed */
-	size_t queue_bytes;         /* that wait for sockets */
+	struct second_wheel token_ends; /* of the wall clock */
+	struct second_wheel strangers;  /* who has no principal yet; of the monotonic clock */
+	size_t count;                   /* connections whose socket is not closed */
+	size_t queue_bytes;             /* that wait for sockets */
 	size_t queue_bytes_leaving; /* those of them that do not count against ws.queue_total: their
 				       connections are closing already */
 	size_t conflating;          /* connections whose events are remembered, not queued */
@@ -86,7 +88,17 @@ void websockets_look_at_paused(struct websockets *websockets);
 /* Sends the goaways and Closes that are due. */
 void websockets_drain_step(struct websockets *websockets);
 
-/* session_auth.c: who it is. `principal` (borrowed): from the handshake; NULL: not said there. */
+/* Of times of which the low bits are kept: right within 24 days. */
+static inline bool time_is_past(uint32_t at_ms, int64_t now_ms)
+{
+	return (int32_t)((uint32_t)now_ms - at_ms) >= 0;
+}
+
+/* session_auth.c: who it is, and for how long. */
+void session_auth_open(struct websockets *websockets);
+/* Closes those whose token has ended, and who have sent none in time. */
+void session_auth_each_second(struct websockets *websockets);
+/* `principal` (borrowed): from the handshake; NULL: not said there. */
 void session_auth_start(struct connection *connection, struct principal *principal);
 void session_auth_stop(struct connection *connection);
 /* Bytes a message may have: fewer before authentication. */

@@ -9,11 +9,6 @@
 #define GOAWAY_PATIENCE_MS 3000
 #define PINGS_MISSED_MAX 2
 
-static bool is_past(uint32_t at_ms, int64_t now_ms)
-{
-	return (int32_t)((uint32_t)now_ms - at_ms) >= 0; /* low bits: right within 24 days */
-}
-
 /* --- each second ------------------------------------------------------------- */
 
 static void ping(struct connection *connection)
@@ -45,7 +40,7 @@ static void end_closing(struct websockets *websockets, int64_t now_ms)
 	struct connection *connection;
 
 	while ((connection = TAILQ_FIRST(&websockets->closing)) &&
-	       is_past(connection->close_at_ms, now_ms)) {
+	       time_is_past(connection->close_at_ms, now_ms)) {
 		stat_add(websockets->worker->slot, STAT_closes_unanswered, 1);
 		websockets_mark_dead(connection);
 	}
@@ -57,7 +52,7 @@ static void end_stalled(struct websockets *websockets, int64_t now_ms)
 	struct send_queue *queue;
 
 	while ((queue = TAILQ_FIRST(&websockets->stalled)) &&
-	       is_past(queue->moved_at_ms + timeout_ms, now_ms))
+	       time_is_past(queue->moved_at_ms + timeout_ms, now_ms))
 		connection_close_overloaded(queue->connection, "ws.stall_timeout is over");
 }
 
@@ -69,6 +64,7 @@ void websockets_each_second(struct websockets *websockets)
 	ping_slot(&websockets->wheel[websockets->wheel_at]);
 	end_stalled(websockets, now_ms);
 	end_closing(websockets, now_ms);
+	session_auth_each_second(websockets);
 }
 
 static void on_second(struct ev_loop *loop, ev_timer *timer, int events)
@@ -159,7 +155,7 @@ void websockets_drain_step(struct websockets *websockets)
 				websockets->drain_told++;
 				send_goaway(connection, now_ms);
 			}
-			if (!over && !(told && is_past(connection->close_at_ms, now_ms)))
+			if (!over && !(told && time_is_past(connection->close_at_ms, now_ms)))
 				continue;
 			stat_add(websockets->worker->slot, STAT_closed_restart, 1);
 			connection_close(connection, WS_CLOSE_RESTART, "server is restarting",

@@ -1,7 +1,9 @@
+/* worker.c — see worker.h: the parts of a worker, in which order they start, and how they end. */
 #include "worker.h"
 
 #include "address_count.h"
 #include "auth.h"
+#include "clock.h"
 #include "context.h"
 #include "control.h"
 #include "fanout.h"
@@ -24,7 +26,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define HEARTBEAT_S 1.
@@ -44,20 +45,16 @@ struct worker_run {
 	int status;
 };
 
+/* Functions of the worker's own, because unit tests of its parts bring others: theirs stands still.
+ */
 int64_t worker_now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_real_ms();
 }
 
 int64_t worker_monotonic_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_monotonic_ms();
 }
 
 /* 36 does not divide 256: bytes from 252 on are drawn again, or the first letters would come up
@@ -65,13 +62,13 @@ int64_t worker_monotonic_ms(void)
 void worker_random_name(char *ret, size_t len)
 {
 	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-	static unsigned char pool[512];
+	static unsigned char pool[256]; /* so many are given whole, whatever signals come */
 	static size_t left;
 
 	for (size_t i = 0; i < len;) {
 		if (!left) {
-			MUST(getrandom(pool, 256, 0) == 256);
-			left = 256;
+			MUST(getrandom(pool, sizeof(pool), 0) == sizeof(pool));
+			left = sizeof(pool);
 		}
 		unsigned char byte = pool[--left];
 		if (byte < 252)
@@ -80,8 +77,7 @@ void worker_random_name(char *ret, size_t len)
 	ret[len] = '\0';
 }
 
-/* --- life signs
- * -------------------------------------------------------------------------------------- */
+/* --- life signs -------------------------------------------------------------- */
 
 static void tell_costs(struct worker *worker)
 {
@@ -110,8 +106,7 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
 	tell_costs(worker);
 }
 
-/* --- drain
- * ------------------------------------------------------------------------------------------- */
+/* --- drain ------------------------------------------------------------------- */
 
 static void on_drain_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -137,6 +132,7 @@ static void start_drain(struct worker_run *run)
 	if (worker->draining)
 		return;
 	worker->draining = true;
+	/* relaxed: a figure. */
 	atomic_store_explicit(&worker->slot->draining, 1, memory_order_relaxed);
 	log_info("draining: %zu WebSocket connections, %zu streams, %zu requests",
 		 websockets_count(worker->websockets), streams_count(worker->streams),
@@ -194,8 +190,7 @@ static void on_signal(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
-/* --- start
- * ------------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------- */
 
 static int map_segments(struct worker *worker)
 {
@@ -225,23 +220,29 @@ static int map_segments(struct worker *worker)
 	return 0;
 }
 
+/* release: pairs with the acquire of who adds figures up (metrics.c, supervisor_page.c). Whoever
+ * meets a word that was put here sees, too, that its seat has changed hands, and reads again. */
+#define PUT(word, value) atomic_store_explicit(&(word), value, memory_order_release)
+
 /* The page may hold what a former worker left: only its owner writes it, so it is cleared here and
  * not by the supervisor. */
 static void claim_slot(struct slot *slot, uint64_t process)
 {
-	atomic_store(&slot->process, 0);
-	atomic_store(&slot->draining, 0);
-	atomic_store(&slot->ring_cursor, 0);
+	PUT(slot->draining, 0);
+	PUT(slot->ring_cursor, 0);
 	for (unsigned i = 0; i < STAT_COUNT; i++)
-		atomic_store(&slot->values[i], 0);
+		PUT(slot->values[i], 0);
 	for (unsigned i = 0; i < REFUSAL_COUNT; i++)
-		atomic_store(&slot->refusals[i], 0);
-	memset((void *)slot->histograms, 0, sizeof(slot->histograms));
+		PUT(slot->refusals[i], 0);
+	for (unsigned i = 0; i < HISTOGRAM_COUNT; i++) {
+		for (unsigned bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
+			PUT(slot->histograms[i].buckets[bucket], 0);
+		PUT(slot->histograms[i].sum_ns, 0);
+	}
 	ring_reader_wake(&slot->sleep);
-	atomic_store(&slot->heartbeat_ms, (uint64_t)worker_monotonic_ms());
-	atomic_store(&slot->pid, (uint32_t)getpid());
-	/* seq_cst, and so release: pairs with the acquire of who adds figures up. */
-	atomic_store(&slot->process, process);
+	PUT(slot->heartbeat_ms, (uint64_t)worker_monotonic_ms());
+	PUT(slot->pid, (uint32_t)getpid());
+	PUT(slot->process, process); /* the last: until then these figures are nobody's */
 }
 
 /* Not ev_signal: libev keeps its signal table per process, and in a forked child it still names the
@@ -351,6 +352,7 @@ int worker_main(const struct inherit *inherit)
 		 inherit->run_id);
 	ev_run(worker->loop, 0);
 	stop_parts(worker);
+	ev_loop_destroy(worker->loop);
 	log_info("ended");
 	return run.status;
 }

@@ -3,9 +3,6 @@
 #include "event.h"
 
 #define BATCH_BYTES_MAX (4u << 20)
-/* Documents and requests that are looked at in one turn of the loop, by one step of a large write
- * or by some small ones: some 3 ms. */
-#define TURN_BYTES ((size_t)256 << 10)
 
 static void build_go_on(struct document_queue *queue);
 

@@ -51,21 +51,6 @@ void write_answer_replay(struct document_queue *queue, struct write *write,
 	write_finish(queue, write, &outcome);
 }
 
-/* The twins stand behind `write` in the batch. */
-static void take_twins(struct document_queue *queue, const struct write *write,
-		       struct write_list *ret)
-{
-	struct write *twin, *next;
-
-	if (!write->request.idempotency_key.len)
-		return;
-	STAILQ_FOREACH_SAFE(twin, &queue->batch, link, next)
-	if (twin->twin == write) {
-		STAILQ_REMOVE(&queue->batch, twin, write, link);
-		STAILQ_INSERT_TAIL(ret, twin, link);
-	}
-}
-
 /* The text that was stored is the answer, too. */
 static struct outcome outcome_of_text(const struct document_queue *queue,
 				      const struct revision *revision, struct text *text,
@@ -79,39 +64,54 @@ static struct outcome outcome_of_text(const struct document_queue *queue,
 	};
 }
 
-/* `stored`: the envelope of what it made; NULL: other writes of the batch came after it. */
-static void answer_written(struct document_queue *queue, struct write *write, struct text *stored)
+static void answer_written(struct document_queue *queue, struct write *write)
 {
-	struct revision written = revision_clone(&write->mutation.next);
+	const struct revision *written = &write->mutation.next;
 	int status = write->mutation.created ? 201 : 200;
-	struct outcome outcome = stored ? outcome_of_text(queue, &written, stored, status)
-					: outcome_of_revision(queue, &written, status);
-	struct write_list twins = STAILQ_HEAD_INITIALIZER(twins);
+	bool is_stored = written->number == queue->base.number;
+	struct outcome outcome = is_stored
+					 ? outcome_of_text(queue, written, queue->envelope, status)
+					 : outcome_of_revision(queue, written, status);
 
-	take_twins(queue, write, &twins);
-	stat_add(queue->queues->worker->slot, STAT_writes_total, 1);
+	outcome.idempotent_replay = write->twin;
+	stat_add(queue->queues->worker->slot,
+		 write->twin ? STAT_idempotent_replays : STAT_writes_total, 1);
 	write_finish(queue, write, &outcome);
-	while ((write = STAILQ_FIRST(&twins))) {
-		STAILQ_REMOVE_HEAD(&twins, link);
-		write_answer_replay(queue, write, &written);
+}
+
+void batch_give_answers(struct document_queue *queue)
+{
+	size_t turn_bytes = 0;
+	struct write *write;
+
+	while ((write = STAILQ_FIRST(&queue->batch))) {
+		if (turn_bytes >= TURN_BYTES && !queue->queues->closing) {
+			queue_pause(queue, 0., batch_give_answers);
+			return;
+		}
+		STAILQ_REMOVE_HEAD(&queue->batch, link);
+		turn_bytes += text_span(write->mutation.next.data).len;
+		answer_written(queue, write);
 	}
-	revision_fini(&written);
+	queue->is_written = false;
+	text_put(queue->envelope);
+	queue->envelope = NULL;
+	queue_pump(queue);
 }
 
 void batch_answer_written(struct document_queue *queue)
 {
-	struct text *stored = queue->envelope;
 	const struct write *last = batch_last(queue);
 	struct write *write;
 
-	queue->envelope = NULL;
-	document_cache_put(queue->queues->cache, queue->service, queue->id, &last->mutation.next);
-	while ((write = STAILQ_FIRST(&queue->batch))) {
-		STAILQ_REMOVE_HEAD(&queue->batch, link);
-		answer_written(queue, write, write == last ? stored : NULL);
-	}
-	text_put(stored);
-	queue_pump(queue);
+	queue->is_written = true;
+	revision_replace(&queue->base, revision_clone(&last->mutation.next));
+	document_cache_put(queue->queues->cache, queue->service, queue->id, &queue->base);
+	/* A twin may be answered when the write that it repeats is gone. */
+	STAILQ_FOREACH(write, &queue->batch, link)
+	if (write->twin)
+		write->mutation.next = revision_clone(&write->twin->mutation.next);
+	batch_give_answers(queue);
 }
 
 int queue_adopt_envelope(struct document_queue *queue, struct span envelope)

@@ -365,7 +365,9 @@ void write_queues_close(struct write_queues *queues)
 			continue;
 		/* No reply will end this one's pause: it ends here. */
 		ev_timer_stop(queues->worker->loop, &queue->pause);
-		if (STAILQ_EMPTY(&queue->batch))
+		if (queue->is_written)
+			batch_give_answers(queue);
+		else if (STAILQ_EMPTY(&queue->batch))
 			queue_pump(queue);
 		else
 			batch_answer_unknown(queue);

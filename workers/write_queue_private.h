@@ -10,6 +10,9 @@
 #include <bsd/sys/queue.h>
 
 #define BATCH_WRITES_MAX 64
+/* Documents and requests that are looked at, or answered with, in one turn of the loop, by one step
+ * of a large write or by some small ones: some 3 ms. */
+#define TURN_BYTES ((size_t)256 << 10)
 #define QUEUE_BUCKETS 4096 /* of documents being written at this moment */
 #define REQUEST_NAME_LEN 20
 
@@ -27,7 +30,8 @@ struct write {
 	/* The base was asked for by a script that did not see this write's Idempotency-Key. */
 	bool key_looked_up;
 	/* In a batch: an earlier write of it with the same Idempotency-Key, whose answer this one
-	 * gets; it has no mutation. */
+	 * gets, and which may be gone by then; of its own mutation there is only `next`, once the
+	 * batch is written. */
 	const struct write *twin;
 	bool expires_first; /* `expiry` comes before `mutation` in the batch */
 	struct mutation expiry;
@@ -60,7 +64,8 @@ struct document_queue {
 	struct write_list waiting;
 	struct write_list batch; /* in the script that is under way */
 	size_t waiting_count;
-	bool busy; /* a read, a script or a pause is under way, or answers are being given */
+	bool busy;       /* a read, a script or a pause is under way, or answers are being given */
+	bool is_written; /* the batch is, and answers to it are being given */
 	struct revision base;  /* what the next batch stands on */
 	struct text *envelope; /* owned reference: as the script under way stores it; or NULL */
 	struct batch_build build;
@@ -134,6 +139,8 @@ const struct write *batch_last(const struct document_queue *queue);
 void write_answer_replay(struct document_queue *queue, struct write *write,
 			 const struct revision *revision);
 void batch_answer_written(struct document_queue *queue);
+/* Those that have not been given yet: some a turn where they are large, all when closing. */
+void batch_give_answers(struct document_queue *queue);
 /* What a script returned becomes the base, fresh for the writes that were there when it was sent.
  * -EBADMSG. */
 int queue_adopt_envelope(struct document_queue *queue, struct span envelope);

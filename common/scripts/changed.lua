@@ -1,11 +1,11 @@
 -- changed.lua: the documents whose last write is after a sequence, in the order of those writes.
 --
--- KEYS  1 sequence  2 services  3 purged
+-- KEYS  1 sequence  2 services  3 purged  4 raised
 -- ARGV  1 sequence   2 index key without the service   3 prefix of the ids   4 id of the only one looked at, empty: all
 --       5 documents, at most   6… services; none: all
 --
 -- Returns  {sequence, is_too_many, purged, then for each document: service, id, sequence of its last write}
--- purged: highest sequence of a tombstone that is gone for good; what was written before it is not known any more. The
+-- sequence: what gap.lua found, if it was raised and ARGV[1] is of those that were lost. purged: highest sequence of a tombstone that is gone for good; what was written before it is not known any more. The
 -- indexes are not in KEYS: not for Redis Cluster.
 
 local after, prefix, only, left = '(' .. ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -15,6 +15,11 @@ if #services == 0 then
 end
 
 local head = {redis.call('GET', KEYS[1]) or '0', 0, redis.call('GET', KEYS[3]) or '0'}
+for _, from in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], after, '+inf')) do
+  if tonumber(from) < tonumber(ARGV[1]) then
+    head[1] = from
+  end
+end
 local found = {}
 for _, service in ipairs(services) do
   local ids

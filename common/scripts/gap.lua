@@ -1,15 +1,26 @@
 -- gap.lua: what was written since a mark, for a supervisor whose subscription was away.
 --
--- KEYS  1 sequence  2 services
+-- KEYS  1 sequence  2 services  3 raised
 -- ARGV  1 mark from which to look   2 the last mark   3 index key without the service   4 documents at most
+--       5 by how much a sequence is raised above the last mark
 --
 -- Returns  {sequence, is_too_many, then for each document: service, id, sequence of its last write}
--- sequence: as found. When it is below the last mark the primary has lost writes; it is raised to mark + 1,000,000, so that
--- positions never go back. The indexes are not in KEYS: not for Redis Cluster.
+-- sequence: as found. When it is below the last mark the primary has lost writes; it is raised, so that positions never go
+-- back. Others, and who asks again, then find it raised: raised (found → what it became; of the last 16) tells them what it
+-- was. The indexes are not in KEYS: not for Redis Cluster.
 
-local found = redis.call('GET', KEYS[1]) or '0'
-if tonumber(found) < tonumber(ARGV[2]) then
-  redis.call('SET', KEYS[1], string.format('%.0f', tonumber(ARGV[2]) + 1000000))
+local found, mark = redis.call('GET', KEYS[1]) or '0', tonumber(ARGV[2])
+if tonumber(found) < mark then
+  local to = string.format('%.0f', mark + ARGV[5])
+  redis.call('SET', KEYS[1], to)
+  redis.call('ZADD', KEYS[3], to, found)
+  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -17)
+else
+  for _, from in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[2], '+inf')) do
+    if tonumber(from) < mark then
+      found = from
+    end
+  end
 end
 
 local items, left = {found, 0}, tonumber(ARGV[4])

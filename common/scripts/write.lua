@@ -21,7 +21,7 @@
 --                                           entries, which made `revision`; whatever the base
 -- An envelope is a string as stored, {text} when RedisJSON printed it, nil when there is none, 0 when what is there is none.
 --
--- XADD comes before all other effects but INCRBY: its ID is a second guard, and a refused one ends the script. What
+-- XADD comes before all other effects but INCRBY, and UNLINK of a history without a document: its ID is a second guard, and a refused one ends the script. What
 -- stands behind it is only refused when somebody put another type under one of our zset keys. Numbers are printed with %.0f, documents never touched.
 
 local data, history, base = KEYS[1], KEYS[2], ARGV[2]
@@ -35,6 +35,10 @@ end
 local matches, stored_as
 if base == '0' then
   matches = redis.call('EXISTS', data) == 0
+  if matches then
+    -- One whose document was evicted, or removed by somebody else: its IDs would refuse ours for ever.
+    redis.call('UNLINK', history)
+  end
 else
   local head = '{"revision":' .. base .. ',"updatedAt":' .. ARGV[3] .. ','
   for try = 1, 2 do

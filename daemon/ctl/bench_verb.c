@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "bench.h"
 
+#include "utf8.h"
+
 #include <bsd/stdlib.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -236,9 +238,9 @@ int verb_bench(struct context *context)
 	struct bench bench;
 	struct load *load;
 	bool done[PART_COUNT] = {false};
-	if (!json_utf8_is_valid(span_string(context->arguments.values[OPTION_SERVICE]
-						    ? context->arguments.values[OPTION_SERVICE]
-						    : ""))) {
+	if (!utf8_is_valid(span_string(context->arguments.values[OPTION_SERVICE]
+					       ? context->arguments.values[OPTION_SERVICE]
+					       : ""))) {
 		output_complain("--service: must be 1 to 64 of A-Z a-z 0-9 _ -");
 		return EXIT_USAGE;
 	}

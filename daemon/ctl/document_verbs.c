@@ -2,6 +2,7 @@
  * the server answers of it. */
 #include "client.h"
 #include "input.h"
+#include "utf8.h"
 
 #include <inttypes.h>
 
@@ -133,7 +134,7 @@ int verb_create(struct context *context)
 	client_append_path(&document.path, operand(&document, 0), NULL);
 	buffer_append_char(&document.body, '{');
 	if (id) {
-		if (!json_utf8_is_valid(span_string(id))) {
+		if (!utf8_is_valid(span_string(id))) {
 			output_complain("--id: must be 1 to 128 of A-Z a-z 0-9 _ . : @ -");
 			return EXIT_USAGE;
 		}

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "output.h"
 
+#include "utf8.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -58,7 +60,7 @@ static size_t decode(struct span text, uint32_t *ret)
 {
 	const unsigned char *at = (const unsigned char *)text.at;
 	size_t len = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-	if (len > text.len || !json_utf8_is_valid(span_of(text.at, len)))
+	if (len > text.len || !utf8_is_valid(span_of(text.at, len)))
 		return 0;
 	uint32_t number = len == 1 ? at[0] : at[0] & (0x7fu >> len);
 	for (size_t i = 1; i < len; i++)

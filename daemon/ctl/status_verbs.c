@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "channel.h"
 #include "control_client.h"
+#include "utf8.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -233,7 +234,7 @@ int verb_loglevel(struct context *context)
 	CLEANUP(buffer_fini) struct buffer request = {0};
 	CLEANUP(buffer_fini) struct buffer level = {0};
 	const char *wanted = context->arguments.operands[0];
-	if (wanted && !json_utf8_is_valid(span_string(wanted)))
+	if (wanted && !utf8_is_valid(span_string(wanted)))
 		wanted = "?";
 	buffer_append_string(&request, "{\"verb\":\"loglevel\"");
 	if (wanted) {

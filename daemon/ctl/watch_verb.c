@@ -6,6 +6,7 @@
 #include "live.h"
 #include "watch_print.h"
 #include "watch_state.h"
+#include "utf8.h"
 
 #include <bsd/stdlib.h>
 #include <inttypes.h>
@@ -325,10 +326,10 @@ static int refuse_options(const struct context *context)
 		output_complain("watch: --prefix and an ID exclude each other");
 	else if (arguments_has(arguments, OPTION_AFTER) &&
 		 (strlen(arguments->values[OPTION_AFTER]) >= WATCH_POSITION_MAX ||
-		  !json_utf8_is_valid(span_string(arguments->values[OPTION_AFTER]))))
+		  !utf8_is_valid(span_string(arguments->values[OPTION_AFTER]))))
 		output_complain("watch: --after: no position that a server gave out");
-	else if (!json_utf8_is_valid(span_string(arguments->operands[0])) ||
-		 (one && !json_utf8_is_valid(span_string(arguments->operands[1]))))
+	else if (!utf8_is_valid(span_string(arguments->operands[0])) ||
+		 (one && !utf8_is_valid(span_string(arguments->operands[1]))))
 		output_complain("watch: no UTF-8");
 	else
 		return 0;

@@ -10,8 +10,9 @@
 import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { Daemon, Pace, Redis, Rest, assertNoSanitizerReport, assertStatus, documentPath, isAlive, randomOf, turn, until } from './harness.js';
-import { SERVICE, Subscriber } from './lib/chaos.js';
+import { Subscriber } from './lib/chaos.js';
 import { ClientSubscriber } from './lib/chaos_client.js';
+import { SERVICE } from './lib/chaos_subscriber.js';
 
 const SHOWN_MAX = 20,
 	FAULT_EVERY_MS = 5000,

@@ -279,3 +279,32 @@ test('an empty Redis comes back: who had something of it is told', async () => {
 	assert.equal((await ws.event()).payload.revision, 2);
 	ws.close();
 });
+
+test('an empty Redis comes back to two hosts: both say so, though the first to notice raises the sequence', async () => {
+	const other = await Daemon.start({ redis, settings: { workers: 1 } }), sockets = [];
+	try {
+		assertStatus(await daemon.rest.put(documentPath('both', 'x'), { data: {} }), 201);
+		const sequence = Number(await redis.command('GET', keys.sequence));
+		for (const host of [daemon, other]) {
+			const ws = await host.connect();
+			sockets.push(ws);
+			await until(async () => (await ws.subscribe({ topic: 'sync.both.updated' })).position.endsWith(`-${sequence}`), undefined, 'a mark with the last write');
+		}
+		await redis.command('FLUSHALL');
+		for (const ws of sockets) {
+			const { reason } = await ws.next(message => message.type === 'resync' && (message.documentId === 'x' || message.topic === 'sync.both.updated' || message.topic === 'sync.*.*'));
+			assert.equal(reason, 'rollback');
+		}
+		for (const host of [daemon, other])
+			await host.waitUntilReady();
+		assertStatus(await daemon.rest.put(documentPath('both', 'x'), { data: {} }), 201);
+		assertStatus(await other.rest.put(documentPath('both', 'x'), { data: { a: 1 } }), 200);
+		for (const ws of sockets) {
+			assert.equal((await ws.event()).payload.revision, 2);
+			assert.equal(ws.messages.filter(message => message.reason === 'rollback').length, 1, 'said once');
+			ws.close();
+		}
+	} finally {
+		await other.stop();
+	}
+});

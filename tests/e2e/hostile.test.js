@@ -1,26 +1,18 @@
-// hostile.test.js: what no well-behaved client sends: each input has its answer, and the same workers serve on afterwards.
+// hostile.test.js: HTTP as no well-behaved client sends it: each input has its answer, and the same workers serve on afterwards.
+// WebSockets: hostile_websocket.test.js.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, afterEach, before, describe, test } from 'node:test';
 import {
-	BINARY,
-	CLOSE,
-	CONTINUATION,
 	DEADLINE_MS,
 	Daemon,
 	HTTP_DESCRIPTORS,
-	PING,
-	PONG,
-	RawWebSocket,
-	TEXT,
 	assertProblem,
 	assertStatus,
-	closeFrame,
-	documentPath,
 	cutSocket,
+	documentPath,
 	exchange,
-	frame,
-	handshake,
+	getRequest,
 	hasWholeAnswer,
 	openSocket,
 	parseAnswer,
@@ -29,30 +21,26 @@ import {
 	until,
 	within,
 } from './harness.js';
+import { Unharmed } from './lib/unharmed.js';
 
 // `impatient` is for requests that do not come to their end: it would not wait for us either, if this process stood still.
-let pair, rest, port, impatient, workers;
-const workerPids = () => [pair.daemon, impatient].flatMap(daemon => daemon.workers().map(worker => worker.pid)).sort();
+let pair, rest, port, impatient, unharmed;
 before(async () => {
 	const settings = { workers: 2, 'ws.max_message': '16KiB' };
 	pair = await startPair({ settings });
 	({ rest } = pair);
 	({ port } = pair.daemon);
 	impatient = await Daemon.start({ redis: pair.redis, settings: { ...settings, 'limits.request_timeout': 1 } });
-	workers = workerPids();
+	unharmed = new Unharmed(pair.daemon, impatient);
 	assertStatus(await rest.put(documentPath('hostile', 'x'), { data: { a: 1 } }), 201);
 });
-afterEach(async () => {
-	assert.deepEqual(workerPids(), workers, `a worker has died: ${pair.daemon.stderr.slice(-3000)}`);
-	for (let i = 0; i < 4; i++) assert.equal((await pair.daemon.readiness()).status, 200);
-});
+afterEach(() => unharmed.check());
 after(async () => {
 	await impatient?.stop();
 	await pair?.stop();
 });
 
 const HOST = 'Host: 127.0.0.1\r\n';
-const get = (path, more = '') => `GET ${path} HTTP/1.1\r\n${HOST}${more}\r\n`;
 const put = (headers, body) =>
 	`PUT /v1/services/hostile/documents/never HTTP/1.1\r\n${HOST}Content-Type: application/json\r\n${headers}\r\n${body}`;
 const chunked = body => put('Transfer-Encoding: chunked\r\n', body);
@@ -68,29 +56,29 @@ const requests = [
 	['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 405, 404, 505, null]],
 	['a method nobody knows', `BREW /v1/services HTTP/1.1\r\n${HOST}\r\n`, [405]],
 	['a method in lower case', `get /v1/services HTTP/1.1\r\n${HOST}\r\n`, [405]],
-	['a target that is no path', get('livez'), [400]],
-	['an asterisk with GET', get('*'), [400, 404]],
+	['a target that is no path', getRequest('livez'), [400]],
+	['an asterisk with GET', getRequest('*'), [400, 404]],
 	['CONNECT', `CONNECT example.org:443 HTTP/1.1\r\n${HOST}\r\n`, [400, 404, 405]],
 	['no Host', 'GET /livez HTTP/1.1\r\n\r\n', [400]],
 	['an empty Host', 'GET /v1/services HTTP/1.1\r\nHost: \r\n\r\n', [400, 421]],
-	['two Hosts', get('/v1/services', 'Host: evil.example\r\n'), [400, 421]],
-	['an absolute target of another host', get('http://evil.example/v1/services'), [421]],
-	['an absolute target with credentials', get('http://127.0.0.1@evil.example/v1/services'), [400, 421]],
-	['a header of 64 KiB', get('/livez', `X: ${'x'.repeat(65536)}\r\n`), [400, 413, 431, null]],
-	['a target of 64 KiB', get(`/${'x'.repeat(65536)}`), [400, 414, 431, null]],
-	['1,000 cookies', get('/livez', `Cookie: ${'a=b; '.repeat(1000)}\r\n`), [400, 431, null]],
-	['1,000 cookies after a body', put('Content-Length: 13\r\n', '{"data": {} }') + get('/livez', `Cookie: ${'a=b; '.repeat(1000)}\r\n`), [200, 201]],
-	['10,000 headers', get('/livez', 'X: y\r\n'.repeat(10000)), [400, 413, 431, null]],
-	['a header without a colon', get('/livez', 'nonsense\r\n'), [400]],
-	['a space before the colon', get('/livez', 'X-Space : y\r\n'), [400]],
-	['a tab before the colon', get('/livez', 'X-Tab\t: y\r\n'), [400]],
-	['a header name with a bracket', get('/livez', 'X(y): z\r\n'), [400]],
-	['NUL in a header', get('/livez', 'X: a\0b\r\n'), [400, null]],
+	['two Hosts', getRequest('/v1/services', 'Host: evil.example\r\n'), [400, 421]],
+	['an absolute target of another host', getRequest('http://evil.example/v1/services'), [421]],
+	['an absolute target with credentials', getRequest('http://127.0.0.1@evil.example/v1/services'), [400, 421]],
+	['a header of 64 KiB', getRequest('/livez', `X: ${'x'.repeat(65536)}\r\n`), [400, 413, 431, null]],
+	['a target of 64 KiB', getRequest(`/${'x'.repeat(65536)}`), [400, 414, 431, null]],
+	['1,000 cookies', getRequest('/livez', `Cookie: ${'a=b; '.repeat(1000)}\r\n`), [400, 431, null]],
+	['1,000 cookies after a body', put('Content-Length: 13\r\n', '{"data": {} }') + getRequest('/livez', `Cookie: ${'a=b; '.repeat(1000)}\r\n`), [200, 201]],
+	['10,000 headers', getRequest('/livez', 'X: y\r\n'.repeat(10000)), [400, 413, 431, null]],
+	['a header without a colon', getRequest('/livez', 'nonsense\r\n'), [400]],
+	['a space before the colon', getRequest('/livez', 'X-Space : y\r\n'), [400]],
+	['a tab before the colon', getRequest('/livez', 'X-Tab\t: y\r\n'), [400]],
+	['a header name with a bracket', getRequest('/livez', 'X(y): z\r\n'), [400]],
+	['NUL in a header', getRequest('/livez', 'X: a\0b\r\n'), [400, null]],
 	['NUL in the last header before a body', put(`Content-Length: 11\r\nX: a\0b\r\n`, body), [400, null]],
 	['NUL in Host', 'GET /v1/services HTTP/1.1\r\nHost: 127.0.0.1\0evil\r\n\r\n', [400, null]],
 	['NUL in a method', `GET\0X /v1/services HTTP/1.1\r\n${HOST}\r\n`, [400, null]],
-	['a folded header', get('/livez', 'X: a\r\n b\r\n'), [400]],
-	['a carriage return in a header', get('/livez', 'X: a\rb\r\n'), [400]],
+	['a folded header', getRequest('/livez', 'X: a\r\n b\r\n'), [400]],
+	['a carriage return in a header', getRequest('/livez', 'X: a\rb\r\n'), [400]],
 	['Transfer-Encoding over HTTP/1.0', chunked(`b\r\n${body}\r\n0\r\n\r\n`).replace('/1.1', '/1.0'), [400]],
 	['Content-Length twice, different', put('Content-Length: 11\r\nContent-Length: 12\r\n', `${body} `), [400]],
 	['Content-Length twice, equal', put('Content-Length: 11\r\nContent-Length: 11\r\n', body), [400]],
@@ -119,30 +107,30 @@ const requests = [
 		[413],
 	],
 	['an unknown expectation', put('Content-Length: 11\r\nExpect: the-spanish-inquisition\r\n', body), [201, 417]],
-	['..%2f in a path', get('/v1/services/..%2f..%2fetc/documents/passwd'), [400]],
-	['../ in a path', get('/v1/services/../../etc/passwd'), [400, 404]],
-	['%00 in a path', get('/v1/services/hostile/documents/x%00'), [400]],
-	['a raw NUL in a path', get('/v1/services/hostile/documents/x\0y'), [400, null]],
-	['a raw NUL in a path, and what looks like the end of the line', get('/livez\0HTTP/1.1'), [400, null]],
-	['overlong UTF-8 in a path', get('/v1/services/%c0%ae%c0%ae/documents/x'), [400]],
-	['a surrogate in a path', get('/v1/services/hostile/documents/%ed%a0%80'), [400]],
-	['bad percent-encoding', get('/v1/services/hostile/documents/%zz'), [400]],
-	['percent-encoding cut off', get('/v1/services/hostile/documents/x%4'), [400]],
-	['raw bytes above 127', get('/v1/services/hostile/documents/\xff'), [400]],
-	['double slashes', get('//v1//services'), [404]],
-	['a hundred segments', get('/a'.repeat(100)), [404]],
-	['a key of another kind as id', get('/v1/services/hostile/documents/x%0aDEL%20y'), [400]],
-	['a glob as id', get('/v1/services/hostile/documents/*'), [400]],
-	['NUL in a query', get('/v1/services/hostile/documents?prefix=a%00'), [400]],
-	['1,000 query parameters', get(`/v1/services?${'a=b&'.repeat(1000)}`), [400, 414, 431]],
-	['5,000 ampersands', get(`/nowhere?${'a&'.repeat(5000)}`), [404, 414, 431]],
+	['..%2f in a path', getRequest('/v1/services/..%2f..%2fetc/documents/passwd'), [400]],
+	['../ in a path', getRequest('/v1/services/../../etc/passwd'), [400, 404]],
+	['%00 in a path', getRequest('/v1/services/hostile/documents/x%00'), [400]],
+	['a raw NUL in a path', getRequest('/v1/services/hostile/documents/x\0y'), [400, null]],
+	['a raw NUL in a path, and what looks like the end of the line', getRequest('/livez\0HTTP/1.1'), [400, null]],
+	['overlong UTF-8 in a path', getRequest('/v1/services/%c0%ae%c0%ae/documents/x'), [400]],
+	['a surrogate in a path', getRequest('/v1/services/hostile/documents/%ed%a0%80'), [400]],
+	['bad percent-encoding', getRequest('/v1/services/hostile/documents/%zz'), [400]],
+	['percent-encoding cut off', getRequest('/v1/services/hostile/documents/x%4'), [400]],
+	['raw bytes above 127', getRequest('/v1/services/hostile/documents/\xff'), [400]],
+	['double slashes', getRequest('//v1//services'), [404]],
+	['a hundred segments', getRequest('/a'.repeat(100)), [404]],
+	['a key of another kind as id', getRequest('/v1/services/hostile/documents/x%0aDEL%20y'), [400]],
+	['a glob as id', getRequest('/v1/services/hostile/documents/*'), [400]],
+	['NUL in a query', getRequest('/v1/services/hostile/documents?prefix=a%00'), [400]],
+	['1,000 query parameters', getRequest(`/v1/services?${'a=b&'.repeat(1000)}`), [400, 414, 431]],
+	['5,000 ampersands', getRequest(`/nowhere?${'a&'.repeat(5000)}`), [404, 414, 431]],
 	[
 		'an Idempotency-Key of 300 bytes',
 		put(`Content-Length: 11\r\nIdempotency-Key: ${'k'.repeat(300)}\r\n`, body),
 		[400],
 	],
 	['an ETag that never ends', put(`Content-Length: 11\r\nIf-Match: "${'x'.repeat(2000)}\r\n`, body), [400]],
-	['a header split to look like two answers', get('/v1/services', 'X-Request-Id: a%0d%0aSet-Cookie: b\r\n'), [200]],
+	['a header split to look like two answers', getRequest('/v1/services', 'X-Request-Id: a%0d%0aSet-Cookie: b\r\n'), [200]],
 	['JSON nested 30,000 deep', put('Content-Length: 60000\r\n', '['.repeat(30000) + ']'.repeat(30000)), [422]],
 	['JSON nested 30,000 deep and never closed', put('Content-Length: 60000\r\n', '{"a":'.repeat(12000)), [400, 422]],
 	['4,000 equal names', put('Content-Length: 24011\r\n', `{"data":{${'"a":1,'.repeat(3999)}"a":1}}   `), [422]],
@@ -173,10 +161,10 @@ describe('malformed HTTP', () => {
 
 	test('pipelined requests are answered in their order, a bad one ends it', async () => {
 		const bytes =
-			get('/livez') +
-			get('/v1/services/hostile/documents/x') +
-			get('/nowhere') +
-			get('/livez', 'Connection: close\r\n');
+			getRequest('/livez') +
+			getRequest('/v1/services/hostile/documents/x') +
+			getRequest('/nowhere') +
+			getRequest('/livez', 'Connection: close\r\n');
 		const { text } = await exchange(port, bytes);
 		assert.deepEqual(text.match(/HTTP\/1\.1 \d{3}/g), [
 			'HTTP/1.1 200',
@@ -216,7 +204,7 @@ describe('malformed HTTP', () => {
 		const pids = impatient.workers().map(worker => worker.pid);
 		const sockets = () => pids.reduce((sum, pid) => sum + fs.readdirSync(`/proc/${pid}/fd`).length, 0);
 		const before = sockets();
-		const parts = ['', 'GET /li', `GET /livez HTTP/1.1\r\n${HOST}X`, put('Content-Length: 9\r\n', '{'), get('/livez')];
+		const parts = ['', 'GET /li', `GET /livez HTTP/1.1\r\n${HOST}X`, put('Content-Length: 9\r\n', '{'), getRequest('/livez')];
 		parts.push(`GET /x\0?${'a&'.repeat(4000)} HTTP/1.1\r\n${HOST}\r\n`); // libmicrohttpd's own parser runs out of memory
 		const open = await Promise.all(
 			parts.map(async part => {
@@ -233,7 +221,7 @@ describe('malformed HTTP', () => {
 
 	test('a drain waits for no connection that has no request', async () => {
 		const other = await startPair({ settings: { 'limits.request_timeout': 600, drain_timeout: 600 } });
-		const parts = ['\r\n', 'GET /li', get('/livez')];
+		const parts = ['\r\n', 'GET /li', getRequest('/livez')];
 		const sockets = await Promise.all(
 			parts.map(async part => {
 				const socket = openSocket(other.daemon.port);
@@ -259,7 +247,7 @@ describe('malformed HTTP', () => {
 			const path = documentPath('hostile', 'smuggled');
 			const inner = `DELETE ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
 			assert.ok((await rest.put(path, { data: {} })).status < 300);
-			const { text } = await exchange(port, put(headers, inner) + get('/livez', 'Connection: close\r\n'));
+			const { text } = await exchange(port, put(headers, inner) + getRequest('/livez', 'Connection: close\r\n'));
 			assert.equal(parseAnswer(text).status, 400);
 			assertStatus(await rest.get(path), 200);
 		});
@@ -274,154 +262,6 @@ describe('malformed HTTP', () => {
 		}
 		const { status } = await rest.get(documentPath('hostile', 'never'));
 		assert.ok(status === 404 || status === 410);
-	});
-});
-
-describe('invalid handshakes', () => {
-	const table = [
-		['no key', { 'Sec-WebSocket-Key': undefined }, 400],
-		['a key that is no base64', { 'Sec-WebSocket-Key': '!!!!!!!!!!!!!!!!!!!!!!==' }, 400],
-		['a key of 15 bytes', { 'Sec-WebSocket-Key': 'MTIzNDU2Nzg5MDEyMzQ1' }, 400],
-		['a key of 17 bytes', { 'Sec-WebSocket-Key': 'MTIzNDU2Nzg5MDEyMzQ1Njc=' }, 400],
-		['an empty key', { 'Sec-WebSocket-Key': '' }, 400],
-		['version 12', { 'Sec-WebSocket-Version': '12' }, 426],
-		['version 13.0', { 'Sec-WebSocket-Version': '13.0' }, 426],
-		['no version', { 'Sec-WebSocket-Version': undefined }, 400],
-		['no Upgrade', { Upgrade: undefined }, 400],
-		['Upgrade: h2c', { Upgrade: 'h2c' }, 400],
-		['no Connection', { Connection: undefined }, 400],
-		['Connection: close', { Connection: 'close' }, 400],
-	];
-	for (const [name, changes, status] of table)
-		test(`${name}: ${status}`, async () => {
-			const { text } = await exchange(port, handshake(port, changes), { isDone: hasWholeAnswer });
-			const answer = parseAnswer(text);
-			assertProblem({ ...answer, json: JSON.parse(answer.text) }, status);
-			if (status === 426) assert.equal(answer.headers['sec-websocket-version'], '13');
-		});
-
-	test('by POST 405, by HTTP/1.0 an error', async () => {
-		const post = parseAnswer(
-			(await exchange(port, handshake(port).replace('GET', 'POST'), { isDone: hasWholeAnswer })).text,
-		);
-		assert.equal(post.status, 405);
-		const old = (await exchange(port, handshake(port).replace('HTTP/1.1', 'HTTP/1.0'), { isDone: hasWholeAnswer }))
-			.text;
-		assert.equal(parseAnswer(old)?.status, 400, `${old || 'closed without an answer'}`);
-	});
-});
-
-const text = value => frame(TEXT, value);
-const bytes = (...values) => Buffer.from(values);
-
-describe('malformed frames', () => {
-	const table = [
-		['an unmasked frame', frame(TEXT, '{"type":"ping"}', { masked: false }), 1002],
-		...[1, 2, 4, 7].map(rsv => [`reserved bits ${rsv}`, frame(TEXT, '{"type":"ping"}', { rsv }), 1002]),
-		...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map(opcode => [`reserved opcode ${opcode}`, frame(opcode, 'x'), 1002]),
-		['a fragmented ping', frame(PING, 'x', { fin: false }), 1002],
-		['a fragmented Close', frame(CLOSE, '', { fin: false }), 1002],
-		['a ping of 126 bytes', frame(PING, 'x'.repeat(126)), 1002],
-		['a Close of 126 bytes', closeFrame(1000, 'x'.repeat(124)), 1002],
-		['a pong with a 64-bit length', frame(PONG, 'x', { form: 64 }), 1002],
-		['a continuation of nothing', frame(CONTINUATION, 'x'), 1002],
-		['a message inside another', Buffer.concat([frame(TEXT, '{', { fin: false }), text('{}')]), 1002],
-		['a length not in its shortest form, 16 bits', frame(TEXT, '{"type":"ping"}', { form: 16 }), 1002],
-		['a length not in its shortest form, 64 bits', frame(TEXT, 'x'.repeat(300), { form: 64 }), 1002],
-		['a length with the top bit', frame(TEXT, '', { form: 64, length: 1n << 63n }), 1002],
-		['a length of 2^64 - 1', frame(TEXT, '', { form: 64, length: (1n << 64n) - 1n }), 1002],
-		['binary', frame(BINARY, '{"type":"ping"}'), 1003],
-		['an empty binary', frame(BINARY), 1003],
-		['bad UTF-8', text(bytes(0x22, 0xff, 0x22)), 1007],
-		['overlong UTF-8', text(bytes(0x22, 0xc0, 0xaf, 0x22)), 1007],
-		['a surrogate in UTF-8', text(bytes(0x22, 0xed, 0xa0, 0x80, 0x22)), 1007],
-		['UTF-8 beyond U+10FFFF', text(bytes(0x22, 0xf4, 0x90, 0x80, 0x80, 0x22)), 1007],
-		['UTF-8 cut off at the end', text(bytes(0x22, 0xe2, 0x82)), 1007],
-		[
-			'bad UTF-8 over a border of fragments',
-			Buffer.concat([frame(TEXT, bytes(0x22, 0xe2), { fin: false }), frame(CONTINUATION, bytes(0x28, 0xa1))]),
-			1007,
-		],
-		['bad UTF-8 in a close reason', closeFrame(1000, bytes(0xff, 0xfe)), 1007],
-		['a Close of one byte', frame(CLOSE, 'x'), 1002],
-		...[0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535].map(code => [
-			`close code ${code}`,
-			closeFrame(code),
-			1002,
-		]),
-		['HTTP on a WebSocket', Buffer.from(get('/livez')), 1002],
-		['a message announced too big', frame(TEXT, 'x', { form: 64, length: 1 << 20 }), 1009],
-		['a message announced as 2^62 bytes', frame(TEXT, '{"id":1,', { form: 64, length: 1n << 62n }), 1009],
-	];
-	for (const [name, input, code] of table)
-		test(`${name}: ${code}`, async () => {
-			const raw = await RawWebSocket.connect(port);
-			raw.write(input, text('{"type":"ping","id":"behind"}'));
-			assert.equal(await raw.closeCode(), code);
-			assert.ok(!raw.frames.some(item => item.payload.includes('behind')), 'nothing behind it is answered');
-			for (const item of raw.frames) assert.ok(!item.masked && item.rsv === 0 && item.fin);
-			raw.socket.end();
-			await raw.waitForEnd();
-			raw.close();
-		});
-
-	const junk = [
-		'',
-		'nonsense',
-		'{',
-		'[]',
-		'7',
-		'null',
-		'"x"',
-		'{"type":7}',
-		'{"type":"ping","type":"ping"}',
-		'{"type":"ping","id":{}}',
-		'{"type":"ping"} {}',
-		'{"type":"ping","x":NaN}',
-		'{"type":"\\ud800"}',
-		'{"\\u0000":1}',
-		'['.repeat(8000),
-		`{"type":"${'x'.repeat(8000)}"}`,
-		'\ufeff{"type":"ping"}',
-		"{'type':'ping'}",
-	];
-	for (const message of junk)
-		test(`${JSON.stringify(message).slice(0, 40)}: error 400 or 422, the socket is kept`, async () => {
-			const raw = await RawWebSocket.connect(port);
-			raw.write(text(message), text('{"type":"ping","id":"behind"}'));
-			const error = JSON.parse((await raw.next(item => item.payload.includes('"error"'))).payload);
-			assert.ok(error.status === 400 || error.status === 422, JSON.stringify(error));
-			assert.ok(error.code && error.message);
-			await raw.next(item => item.payload.includes('behind'));
-			raw.close();
-		});
-
-	test('a thousand pings are a thousand pongs or fewer, in order', async () => {
-		const raw = await RawWebSocket.connect(port);
-		for (let i = 0; i < 1000; i++) raw.write(frame(PING, String(i)));
-		await raw.next(item => item.opcode === PONG && item.payload.toString() === '999');
-		const seen = raw.frames.filter(item => item.opcode === PONG).map(item => Number(item.payload));
-		assert.deepEqual(
-			seen,
-			[...seen].sort((a, b) => a - b),
-		);
-		raw.close();
-	});
-
-	test('sockets that vanish in the middle of a frame leave nothing behind', async () => {
-		for (let i = 0; i < 20; i++) {
-			const raw = await RawWebSocket.connect(port);
-			raw.write(frame(TEXT, '{"type":"sync.create","service":"hostile","data":{}}').subarray(0, 3 * i));
-			cutSocket(raw.socket);
-		}
-	});
-
-	test('who never answers our Close is dropped all the same', async () => {
-		const raw = await RawWebSocket.connect(port);
-		raw.write(frame(BINARY, 'x'));
-		assert.equal(await raw.closeCode(), 1003);
-		await raw.waitForEnd();
-		raw.close();
 	});
 });
 

@@ -89,6 +89,17 @@ test('batchGet of more than 32 MiB is refused, and says what to do', async () =>
 	assert.equal((await ask(30)).json.items.length, 30);
 });
 
+test('many large batchGets at once take turns with each other, and writes go on', async () => {
+	const before = (await scrape(rest)).value('syncdoc_list_waits_total');
+	const client = pair.daemon.client({ maxSockets: 40 });
+	const ids = range(4, i => `big_${i}`);
+	const reads = range(30, () => client.post(`${collectionPath(SERVICE)}:batchGet`, { ids }));
+	const writes = range(100, n => rest.put(documentPath(SERVICE, 'beside'), { data: { n } }));
+	for (const { status, text } of await Promise.all(writes)) assert.ok(status < 300, text.slice(0, 300));
+	for (const { status, json } of await Promise.all(reads)) assert.deepEqual([status, json.items.length], [200, 4]);
+	assert.ok((await scrape(rest)).value('syncdoc_list_waits_total') > before);
+});
+
 test('how long turns of the loop take is told', async () => {
 	const metrics = await scrape(rest);
 	assert.ok(metrics.value('syncdoc_loop_turn_seconds_count') > 100);

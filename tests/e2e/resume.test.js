@@ -1,23 +1,19 @@
 // resume.test.js: snapshot on subscribe, resume with since and after: nothing lost, nothing twice, or said so.
+// Many clients that drop at random: resume_random.test.js.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { applyDiff, assertStatus, documentPath, nothingUntilPong, randomOf, startPair, turn, until } from './harness.js';
+import { applyDiff, assertStatus, documentPath, nothingUntilPong, putDocument, startPair, until } from './harness.js';
+import { lastSequence, positionNow } from './lib/positions.js';
 
-const seed = Number(process.env.SYNCDOC_SEED ?? Date.now() % 1e9);
 let pair, rest;
 before(async () => {
 	pair = await startPair({ settings: { workers: 2, 'ws.rate': 100000, 'ws.burst': 100000, 'history.max': 400 } });
 	({ rest } = pair);
-	process.stdout.write(`# seed ${seed}\n`);
 });
 after(() => pair?.stop());
 
 const connect = () => pair.daemon.connect();
-async function write(service, id, data) {
-	const answer = await rest.put(documentPath(service, id), { data });
-	assert.ok(answer.status === 200 || answer.status === 201, answer.text);
-	return answer.json;
-}
+const write = (service, id, data) => putDocument(rest, service, id, data);
 async function writeMany(service, id, count) {
 	const envelopes = [];
 	for (let i = 1; i <= count; i++) envelopes.push(await write(service, id, { n: i, list: [i, { i }] }));
@@ -32,22 +28,6 @@ const sinceOf = envelope => ({
 const revisionsOf = (events, id) =>
 	events.filter(event => event.payload.documentId === id).map(event => event.payload.revision);
 const range = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
-
-// A position that covers all writes so far: that of a subscribe is a mark behind, so it is asked for until it has come.
-async function positionAfterAll(sequence) {
-	return until(
-		async () => {
-			const ws = await connect();
-			const { position } = await ws.subscribe({ topic: 'sync.none.*' });
-			ws.close();
-			return Number(position.split('-')[1]) >= sequence && position;
-		},
-		undefined,
-		'a mark for all writes',
-	);
-}
-const sequence = async () => Number((await pair.redis.command('GET', 'syncdoc:sequence')) ?? 0);
-const positionNow = async () => positionAfterAll(await sequence());
 
 describe('snapshot', () => {
 	test('brings the document as it is, then only what is newer', async () => {
@@ -247,7 +227,7 @@ describe('after', () => {
 
 	test('an idle client that missed nothing is live and gets nothing again', async () => {
 		await writeMany('idle', 'a', 3);
-		const position = await positionNow();
+		const position = await positionNow(pair);
 		for (let i = 0; i < 3; i++) {
 			const ws = await connect();
 			const answer = await ws.subscribe({ topic: 'sync.idle.*', after: position });
@@ -258,7 +238,7 @@ describe('after', () => {
 	});
 
 	test('wildcards and prefixes narrow what is replayed', async () => {
-		const position = await positionNow();
+		const position = await positionNow(pair);
 		await writeMany('wild1', 'u42-a', 2);
 		await writeMany('wild1', 'u43-a', 2);
 		await writeMany('wild2', 'u42-b', 2);
@@ -276,7 +256,7 @@ describe('after', () => {
 	});
 
 	test('what cannot be told is a resync: another run, lost history, purged, too long ago', async () => {
-		const position = await positionNow();
+		const position = await positionNow(pair);
 		await writeMany('lost', 'a', 2);
 		await writeMany('lost', 'b', 2);
 		const ask = async (after, reason) => {
@@ -293,8 +273,8 @@ describe('after', () => {
 		await pair.redis.command('DEL', 'syncdoc:history:{syncdoc:data:lost:b}');
 		const [answer, resync] = await ask(position, 'history');
 		assert.deepEqual([answer.outcome, resync.service, resync.documentId], ['replayed', 'lost', 'b']);
-		await pair.redis.command('SET', 'syncdoc:purged', String(await sequence()));
-		await positionNow();
+		await pair.redis.command('SET', 'syncdoc:purged', String(await lastSequence(pair)));
+		await positionNow(pair);
 		const [refused, all] = await ask(position, 'history');
 		await pair.redis.command('DEL', 'syncdoc:purged');
 		assert.equal(all.documentId, undefined);
@@ -321,7 +301,7 @@ describe('after', () => {
 	});
 
 	test('a second reconnect during a replay repeats nothing on its own connection', async () => {
-		const position = await positionNow();
+		const position = await positionNow(pair);
 		for (let d = 0; d < 30; d++) await writeMany('again', `d${d}`, 4);
 		for (let i = 0; i < 5; i++) {
 			const first = await connect();
@@ -353,108 +333,4 @@ describe('after', () => {
 		);
 		ws.close();
 	});
-});
-
-// What one application client would do: it holds revisions per document, and resumes with what it holds.
-class Client {
-	constructor(random, ids, byTopic) {
-		Object.assign(this, { random, ids, byTopic, held: new Map(), position: undefined, resyncs: 0, faults: [] });
-	}
-
-	async start() {
-		this.ws = await connect();
-		this.taken = 0;
-		const common = { type: 'subscribe', returnMode: 'full' };
-		if (this.byTopic)
-			this.ws.send({ ...common, topic: 'sync.random.*', ...(this.position && { after: this.position }) });
-		else
-			for (const id of this.ids) {
-				const held = this.held.get(id);
-				this.ws.send({
-					...common,
-					topic: 'sync.random.*',
-					documentId: id,
-					...(held?.createdAt ? { since: held } : { snapshot: true }),
-				});
-			}
-	}
-
-	take() {
-		for (; this.taken < this.ws.messages.length; this.taken++) this.takeOne(this.ws.messages[this.taken]);
-	}
-
-	takeOne(message) {
-		if (message.type === 'error') this.faults.push(message.text);
-		if (message.type === 'resync') {
-			this.resyncs++;
-			this.held.clear();
-		}
-		if (message.type === 'subscribed') {
-			if (this.byTopic) this.position = message.position;
-			if (message.document) {
-				const { createdAt, revision, updatedAt } = message.document;
-				this.held.set(message.documentId, { createdAt, revision, updatedAt });
-			}
-		}
-		if (message.type === 'event') this.takeEvent(message);
-	}
-
-	takeEvent({ payload, timestamp, position }) {
-		const held = this.held.get(payload.documentId);
-		if (this.byTopic) this.position = position;
-		const repeats = this.byTopic && held && payload.revision <= held.revision;
-		if (repeats) return; // up to 250 ms of an `after` may repeat
-		if (held && payload.revision !== held.revision + 1)
-			this.faults.push(`${payload.documentId}: ${payload.revision} behind ${held.revision}`);
-		if (!held && !this.byTopic && payload.revision !== 1)
-			this.faults.push(`${payload.documentId}: ${payload.revision} first`);
-		this.held.set(payload.documentId, {
-			createdAt: held?.createdAt ?? (payload.revision === 1 ? timestamp : undefined),
-			revision: payload.revision,
-			updatedAt: timestamp,
-		});
-	}
-
-	async run(isOver) {
-		await this.start();
-		while (!isOver()) {
-			await turn(this.random.below(120));
-			this.ws.close();
-			this.take();
-			await this.start();
-		}
-	}
-}
-
-test('clients that drop at random moments end with every revision once and in order', async () => {
-	const random = randomOf(seed),
-		ids = Array.from({ length: 20 }, (_, i) => `r${i}`),
-		newest = new Map();
-	const clients = Array.from({ length: 10 }, (_, i) => new Client(randomOf(seed + i), ids, i % 2 === 0));
-	let over = false;
-	const running = clients.map(client => client.run(() => over));
-	await Promise.all(
-		Array.from({ length: 4 }, async () => {
-			for (let i = 0; i < 200; i++) {
-				const id = random.pick(ids);
-				const { revision } = await write('random', id, { i, list: [random.below(9)] });
-				newest.set(id, Math.max(revision, newest.get(id) ?? 0));
-			}
-		}),
-	);
-	over = true;
-	await Promise.all(running);
-	for (const client of clients) {
-		await until(
-			() => {
-				client.take();
-				return [...newest].every(([id, revision]) => client.held.get(id)?.revision === revision);
-			},
-			undefined,
-			() => `${JSON.stringify([...client.held])} of ${JSON.stringify([...newest])}`,
-		);
-		assert.deepEqual(client.faults, []);
-		assert.equal(client.resyncs, 0);
-		client.ws.close();
-	}
 });

@@ -159,7 +159,7 @@ describe('/', () => {
 		const browser = await rest.get('/', { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' });
 		assert.equal(browser.status, 302);
 		assert.equal(browser.headers.location, '/documents');
-		for (const accept of [undefined, '*/*', 'application/json']) {
+		for (const accept of [undefined, '*/*', 'application/json', 'text/html;q=0.3, application/json', 'text/html;q=0, */*']) {
 			const answer = await rest.get('/', accept && { Accept: accept });
 			assert.equal(answer.json.server, 'syncdoc');
 			assert.match(answer.headers.vary, /accept/i);
@@ -190,7 +190,7 @@ describe('a page that is not there', () => {
 	});
 
 	test('is a problem in JSON for programs, for other methods, and everywhere else', async () => {
-		for (const accept of [undefined, '*/*', 'application/json', 'application/json, text/html;q=0.5', 'text/html;q=0, */*']) {
+		for (const accept of [undefined, '*/*', 'application/json', 'application/json, text/html;q=0.5', 'text/html;q=0, */*', 'text/html;q=0.5, */*']) {
 			const answer = await rest.get('/documents/nope', accept && { Accept: accept });
 			assert.equal(answer.status, 404);
 			assert.equal(answer.json.code, 'not_found', accept);

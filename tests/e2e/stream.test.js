@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import {
-	EventStream,
+	EventStreams,
 	assertProblem,
 	assertStatus,
 	documentPath,
@@ -16,18 +16,14 @@ import {
 
 describe('streams', () => {
 	let pair, daemon, rest;
-	const opened = [];
-	const open = async (path, options) => {
-		const stream = await EventStream.open(daemon.port, path, options);
-		opened.push(stream);
-		return stream;
-	};
+	const streams = new EventStreams();
+	const open = (path, options) => streams.open(daemon.port, path, options);
 	before(async () => {
 		pair = await startPair({ settings: { 'ws.ping_interval': 2 } });
 		({ daemon, rest } = pair);
 	});
 	after(async () => {
-		for (const stream of opened) stream.close();
+		streams.closeAll();
 		await pair?.stop();
 	});
 

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import {
 	Daemon,
 	EventStream,
+	EventStreams,
 	Redis,
 	Rest,
 	assertProblem,
@@ -20,16 +21,11 @@ import { askControl } from './lib/control.js';
 
 async function withStreams(settings, run) {
 	const pair = await startPair({ settings: { drain_timeout: 600, ...settings } });
-	const opened = [];
-	const open = async (path, options) => {
-		const stream = await EventStream.open(pair.daemon.port, path, options);
-		opened.push(stream);
-		return stream;
-	};
+	const streams = new EventStreams();
 	try {
-		await run({ ...pair, open });
+		await run({ ...pair, open: (path, options) => streams.open(pair.daemon.port, path, options) });
 	} finally {
-		for (const stream of opened) stream.close();
+		streams.closeAll();
 		// A connection that libmicrohttpd forgot would hold the drain up, for longer than this waits.
 		await pair.stop();
 	}
@@ -127,6 +123,7 @@ test('SIGTERM ends streams and long polls in good order', () =>
 		const poller = daemon.client();
 		const poll = poller.get(`${documentPath('drain', 'x')}?wait=60`, { 'If-None-Match': etag });
 		await until(() => streams.every(stream => stream.events.length === 1));
+		await until(async () => (await scrape(rest)).value('syncdoc_long_polls') === 1);
 		daemon.process.kill('SIGTERM');
 		await until(() => streams.every(stream => stream.end));
 		for (const stream of streams) {

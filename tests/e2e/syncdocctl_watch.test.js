@@ -6,9 +6,9 @@ import { after, before, describe, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { Daemon, Process, assertStatus, documentPath, sanitizerEnvironment, startPair, turn, until } from './harness.js';
 import { controlPath } from './lib/control.js';
-import { Ctl, SYNCDOCCTL, ctl } from './lib/ctl.js';
+import { Ctl, EXIT, SYNCDOCCTL, ctl } from './lib/ctl.js';
 
-const DONE = 0, FAILED = 1, NOT_FOUND = 3, UNREACHABLE = 5, FORBIDDEN = 6;
+const { DONE, FAILED, NOT_FOUND, UNREACHABLE, FORBIDDEN } = EXIT;
 
 let pair, daemon;
 before(async () => {

@@ -1,5 +1,5 @@
 // tls.test.js: TLS in the server: REST, WebSockets and event streams through it, the plain unix socket beside it, renewed
-// certificates, and what is refused. What clients do to it: tls_front.test.js.
+// certificates, and what is refused. What clients do to it: tls_front.test.js, tls_limits.test.js.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';

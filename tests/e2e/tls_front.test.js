@@ -1,5 +1,5 @@
-// tls_front.test.js: what clients do to TLS: handshakes that never end, renegotiations, new keys, records of all sizes, halves of
-// connections; and that nothing is lost between a client, TLS and libmicrohttpd.
+// tls_front.test.js: what clients do to TLS: renegotiations, new keys, records of all sizes, halves of connections; and that nothing is lost
+// between a client, TLS and libmicrohttpd. Limits, tickets and drains: tls_limits.test.js.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -11,13 +11,17 @@ import {
 	Relay,
 	TEXT,
 	TlsPeer,
+	allTlsGone,
 	assertStatus,
 	collectionPath,
 	documentPath,
 	frame,
+	getRequest,
 	handshake,
 	scrape,
+	splitAnswers,
 	startTlsDaemon,
+	tlsFigure,
 	until,
 } from './harness.js';
 
@@ -27,13 +31,8 @@ before(async () => {
 });
 after(() => redis?.stop());
 
-const get = (target, headers = '') => `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`;
 const CLOSE = 'Connection: close\r\n';
-const value = async (daemon, name) => (await scrape(daemon.rest)).value(`syncdoc_${name}`);
 const descriptors = daemon => fs.readdirSync(`/proc/${daemon.workers()[0].pid}/fd`).length;
-// Nothing of a connection is left.
-const allGone = daemon =>
-	until(async () => (await value(daemon, 'tls_connections')) === 0, DEADLINE_MS, 'all TLS connections are gone');
 
 // Bytes that the kernel holds for clients of that port.
 function heldByKernel(port) {
@@ -57,25 +56,6 @@ function kernelIsFull(port) {
 		before = held;
 		return undefined;
 	}, DEADLINE_MS, 'the kernel is full');
-}
-
-// Answers as they follow each other on one connection.
-function splitAnswers(bytes) {
-	const answers = [];
-	for (let at = 0; at < bytes.length; ) {
-		const end = bytes.indexOf('\r\n\r\n', at);
-		if (end < 0) break;
-		const head = bytes.toString('latin1', at, end);
-		const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
-		if (bytes.length < end + 4 + length) break;
-		answers.push({ status: Number(head.slice(9, 12)), head, body: bytes.subarray(end + 4, end + 4 + length) });
-		at = end + 4 + length;
-		if (head.startsWith('HTTP/1.1 101')) {
-			answers.rest = bytes.subarray(at);
-			break;
-		}
-	}
-	return answers;
 }
 
 // Runs openssl s_client; what stands on its standard input is sent, or is a command as its manual says.
@@ -112,14 +92,14 @@ describe('a TLS connection', () => {
 	test('an answer of 4 MB with Connection: close comes whole, and then the end is said', async () => {
 		for (const options of [{}, { maxVersion: 'TLSv1.2' }]) {
 			const peer = await TlsPeer.connect(daemon.port, options);
-			peer.write(get(documentPath('s', 'large'), CLOSE));
+			peer.write(getRequest(documentPath('s', 'large'), CLOSE));
 			await peer.until(() => peer.ended);
 			const [answer] = splitAnswers(peer.bytes);
 			assert.equal(answer.status, 200);
 			assert.equal(JSON.parse(String(answer.body)).data.text.length, 4_000_000);
 			assert.ok(peer.finished && !peer.error, String(peer.error));
 		}
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('a body larger than all buffers on the way arrives', async () => {
@@ -137,15 +117,15 @@ describe('a TLS connection', () => {
 		for (let i = 0; i < 9; i++) peer.write('x'.repeat(1_000_000));
 		await peer.until(() => peer.ended);
 		assert.equal(splitAnswers(peer.bytes)[0]?.status, 413, `${peer.error} ${peer.text.slice(0, 500)}`);
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('written byte by byte, handshake and all', async () => {
 		const relay = await Relay.start(daemon.port, { step: data => Array.from(data, byte => Buffer.from([byte])) });
 		const peer = await TlsPeer.connect(relay.port);
-		peer.write(get(documentPath('s', 'small')));
+		peer.write(getRequest(documentPath('s', 'small')));
 		await peer.until(() => splitAnswers(peer.bytes).length === 1);
-		peer.write(get(documentPath('s', 'small'), CLOSE));
+		peer.write(getRequest(documentPath('s', 'small'), CLOSE));
 		await peer.until(() => peer.ended);
 		assert.deepEqual(splitAnswers(peer.bytes).map(answer => answer.status), [200, 200]);
 		await relay.stop();
@@ -161,20 +141,20 @@ describe('a TLS connection', () => {
 			await peer.until(() => peer.ended);
 		}
 		await relay.stop();
-		await allGone(daemon);
+		await allTlsGone(daemon);
 		assert.equal((await scrape(daemon.rest)).value('syncdoc_connections'), 0);
 	});
 
 	// Before an answer has begun, half a connection is none: libmicrohttpd gives it up, over plain TCP as well.
 	test('a client that says no more while its answer comes gets all of it', async () => {
 		const peer = await TlsPeer.connect(daemon.port, { allowHalfOpen: true });
-		peer.write(get(documentPath('s', 'large'), CLOSE));
+		peer.write(getRequest(documentPath('s', 'large'), CLOSE));
 		await peer.until(() => peer.length > 0);
 		peer.socket.end();
 		await peer.until(() => peer.finished);
 		assert.equal(splitAnswers(peer.bytes)[0]?.body.length, (await daemon.rest.get(documentPath('s', 'large'))).text.length);
 		peer.close();
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('a WebSocket: frames in the same flight as its handshake, more than any buffer holds', async () => {
@@ -185,7 +165,7 @@ describe('a TLS connection', () => {
 		const ids = [...peer.text.matchAll(/"pong","id":(\d+)/g)].map(([, id]) => Number(id));
 		assert.deepEqual(ids, Array.from({ length: 300 }, (_, id) => id));
 		peer.close();
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('a WebSocket: what MHD could not send before its 101 is not lost, nor is its order', async () => {
@@ -193,7 +173,7 @@ describe('a TLS connection', () => {
 		const peer = await TlsPeer.connect(relay.port);
 		const asked = 5;
 		relay.pairs[0].far.pause();
-		peer.write(get(documentPath('s', 'large')).repeat(asked) + get(documentPath('s', 'small')));
+		peer.write(getRequest(documentPath('s', 'large')).repeat(asked) + getRequest(documentPath('s', 'small')));
 		peer.write(Buffer.concat([Buffer.from(handshake(daemon.port)), frame(TEXT, '{"type":"ping","id":7}')]));
 		await kernelIsFull(daemon.port);
 		relay.pairs[0].far.resume();
@@ -203,7 +183,7 @@ describe('a TLS connection', () => {
 		for (const answer of answers.slice(0, asked)) assert.equal(JSON.parse(String(answer.body)).data.text.length, 4_000_000);
 		assert.match(answers.rest.toString('latin1'), /^..?.?.?\{"type":"welcome"/s);
 		await relay.stop();
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('a WebSocket has one descriptor, and its records are not small', async () => {
@@ -222,11 +202,11 @@ describe('a TLS connection', () => {
 		const overhead = (peer.socket._parent?.bytesRead ?? peer.socket.bytesRead) - wire - (peer.length - had);
 		assert.ok(overhead < 6 * 30, `${overhead} bytes for records`);
 		for (const one of peers) one.close();
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('a client may ask for smaller records', async () => {
-		const text = await openssl(daemon, ['-maxfraglen', '512', '-quiet'], [{ say: get(documentPath('s', 'large'), CLOSE), until: all => all.length > 4_000_000 && all.trimEnd().endsWith('}}') }]);
+		const text = await openssl(daemon, ['-maxfraglen', '512', '-quiet'], [{ say: getRequest(documentPath('s', 'large'), CLOSE), until: all => all.length > 4_000_000 && all.trimEnd().endsWith('}}') }]);
 		assert.ok(/HTTP\/1.1 200/.test(text) && text.includes('x'.repeat(4_000_000)));
 	});
 
@@ -234,9 +214,9 @@ describe('a TLS connection', () => {
 		const text = await openssl(daemon, ['-tls1_3'], [
 			connected,
 			{ say: 'K\n', until: all => /KEYUPDATE/.test(all) },
-			{ say: get(documentPath('s', 'small')), until: all => /"n":1\}/.test(all) },
+			{ say: getRequest(documentPath('s', 'small')), until: all => /"n":1\}/.test(all) },
 			{ say: 'k\n', until: all => all.split('KEYUPDATE').length > 2 },
-			{ say: get(documentPath('s', 'small')), until: all => all.split('"n":1}').length > 2 },
+			{ say: getRequest(documentPath('s', 'small')), until: all => all.split('"n":1}').length > 2 },
 		]);
 		assert.equal(text.split('HTTP/1.1 200').length, 3, text);
 	});
@@ -247,22 +227,22 @@ describe('a TLS connection', () => {
 	});
 
 	test('a renegotiation is refused, and counted', async () => {
-		const before = await value(daemon, 'tls_faults_total');
+		const before = await tlsFigure(daemon, 'tls_faults_total');
 		const text = await openssl(daemon, ['-tls1_2'], [connected, { say: 'R\n', until: all => /no renegotiation/.test(all) }]);
 		assert.match(text, /no renegotiation/);
-		assert.equal(await value(daemon, 'tls_faults_total'), before + 1);
-		await allGone(daemon);
+		assert.equal(await tlsFigure(daemon, 'tls_faults_total'), before + 1);
+		await allTlsGone(daemon);
 	});
 
 	test('noise instead of a record after the handshake ends it, and is counted', async () => {
-		const before = await value(daemon, 'tls_faults_total');
+		const before = await tlsFigure(daemon, 'tls_faults_total');
 		const relay = await Relay.start(daemon.port);
 		const peer = await TlsPeer.connect(relay.port);
-		peer.write(get('/livez'));
+		peer.write(getRequest('/livez'));
 		await peer.until(() => splitAnswers(peer.bytes).length === 1);
 		relay.pairs[0].far.write(Buffer.alloc(100, 0x17));
 		await peer.until(() => peer.ended);
-		assert.equal(await value(daemon, 'tls_faults_total'), before + 1);
+		assert.equal(await tlsFigure(daemon, 'tls_faults_total'), before + 1);
 		await relay.stop();
 	});
 
@@ -270,22 +250,22 @@ describe('a TLS connection', () => {
 		for (const [offered, agreed] of [[['h2', 'http/1.1'], 'http/1.1'], [['http/1.1'], 'http/1.1'], [['h2'], false], [undefined, false]]) {
 			const peer = await TlsPeer.connect(daemon.port, { ALPNProtocols: offered });
 			assert.equal(peer.socket.alpnProtocol, agreed, String(offered));
-			peer.write(get('/livez', CLOSE));
+			peer.write(getRequest('/livez', CLOSE));
 			await peer.until(() => peer.ended);
 			assert.equal(splitAnswers(peer.bytes)[0].status, 200);
 		}
 	});
 
 	test('who does not speak TLS is told nothing, and counted', async () => {
-		const before = await value(daemon, 'tls_handshakes_failed_total');
+		const before = await tlsFigure(daemon, 'tls_handshakes_failed_total');
 		const socket = net.connect(daemon.port, '127.0.0.1');
 		let text = '';
 		socket.on('data', data => (text += data.toString('latin1')));
 		socket.on('error', () => {});
-		socket.write(get('/livez'));
+		socket.write(getRequest('/livez'));
 		await until(() => socket.closed);
 		assert.doesNotMatch(text, /HTTP/);
-		assert.equal(await value(daemon, 'tls_handshakes_failed_total'), before + 1);
+		assert.equal(await tlsFigure(daemon, 'tls_handshakes_failed_total'), before + 1);
 	});
 
 	test('200 WebSockets get all of 50 events, in order', async () => {
@@ -300,7 +280,7 @@ describe('a TLS connection', () => {
 			assert.deepEqual([...peer.text.matchAll(/"data":\{"n":(\d+)\}/g)].map(([, n]) => Number(n)), all);
 		}
 		for (const peer of peers) peer.close();
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('a subscriber that stops reading gets the newest of each document when it reads again', async () => {
@@ -312,7 +292,7 @@ describe('a TLS connection', () => {
 		let n = 0;
 		await until(async () => {
 			for (let i = 0; i < 20; i++, n++) await daemon.rest.put(documentPath('slow', `d${n % 2}`), { data: { n, pad } });
-			return (await value(daemon, 'connections_conflating')) === 1;
+			return (await tlsFigure(daemon, 'connections_conflating')) === 1;
 		}, 60000, 'its events are joined');
 		peer.socket.resume();
 		await peer.until(() => peer.text.includes(`"data":{"n":${n - 1},`) && peer.text.includes(`"data":{"n":${n - 2},`));
@@ -325,137 +305,29 @@ describe('a TLS connection', () => {
 		peer.write(frame(TEXT, '{"type":"ping","id":1}'));
 		await peer.until(() => peer.text.includes('"pong","id":1'));
 		peer.close();
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('an event stream and a long poll end when their client does', async () => {
 		for (const [target, gauge] of [[`${documentPath('s', 'small')}/events`, 'streams'], [`${documentPath('s', 'small')}?wait=30s`, 'long_polls']]) {
 			const { headers } = await daemon.rest.get(documentPath('s', 'small'));
 			const peer = await TlsPeer.connect(daemon.port);
-			peer.write(get(target, `If-None-Match: ${headers.etag}\r\n`));
-			await until(async () => (await value(daemon, gauge)) === 1, DEADLINE_MS, gauge);
+			peer.write(getRequest(target, `If-None-Match: ${headers.etag}\r\n`));
+			await until(async () => (await tlsFigure(daemon, gauge)) === 1, DEADLINE_MS, gauge);
 			peer.close();
-			await until(async () => (await value(daemon, gauge)) === 0, DEADLINE_MS, `${gauge} is gone`);
+			await until(async () => (await tlsFigure(daemon, gauge)) === 0, DEADLINE_MS, `${gauge} is gone`);
 		}
-		await allGone(daemon);
+		await allTlsGone(daemon);
 	});
 
 	test('the collection is a page of several MiB, read in small sips', async () => {
 		const peer = await TlsPeer.connect(daemon.port, { highWaterMark: 4096 });
-		peer.write(get(`${collectionPath('s')}?data=true`, CLOSE));
+		peer.write(getRequest(`${collectionPath('s')}?data=true`, CLOSE));
 		await peer.until(() => peer.ended);
 		const [answer] = splitAnswers(peer.bytes);
 		assert.equal(answer.status, 200);
 		JSON.parse(String(answer.body));
 	});
-});
-
-/* ---- limits ---- */
-
-test('handshakes that do not end count for the limits, and meet their deadline', async () => {
-	const daemon = await startTlsDaemon({ redis, settings: { 'limits.per_address': 30, 'limits.request_timeout': 2 } });
-	try {
-		const hello = Buffer.from('1603010200010001fc0303', 'hex'); // a ClientHello that is announced longer than it is
-		const sockets = Array.from({ length: 30 }, (_, i) => {
-			const socket = net.connect(daemon.port, '127.0.0.1');
-			socket.on('error', () => {});
-			if (i % 2) socket.write(hello);
-			return socket;
-		});
-		await until(async () => (await value(daemon, 'tls_connections')) === 30, DEADLINE_MS, 'they are there');
-		await until(async () => (await value(daemon, 'http_connections')) === 31);
-		await assert.rejects(TlsPeer.connect(daemon.port));
-		assert.equal(await value(daemon, 'connections_refused_address_total'), 1);
-		const elsewhere = await TlsPeer.connect(daemon.port, { localAddress: '127.0.0.9' });
-		elsewhere.close();
-		await until(() => sockets.every(socket => socket.closed), 20000, 'all are ended');
-		assert.equal(await value(daemon, 'tls_handshakes_timed_out_total'), 30);
-		const peer = await TlsPeer.connect(daemon.port);
-		peer.write(get('/livez', CLOSE));
-		await peer.until(() => peer.ended);
-		assert.equal(splitAnswers(peer.bytes)[0].status, 200);
-		// A request that does not arrive is answered past libmicrohttpd, but not past TLS.
-		const half = await TlsPeer.connect(daemon.port);
-		half.write(`PUT ${documentPath('s', 'half')} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{`);
-		await half.until(() => half.ended);
-		assert.equal(splitAnswers(half.bytes)[0]?.status, 408, `${half.error}`);
-		assert.ok(half.finished && !half.error);
-	} finally {
-		await daemon.stop();
-	}
-});
-
-test('limits.connections: handshakes, requests and WebSockets together', async () => {
-	const daemon = await startTlsDaemon({ redis, settings: { 'limits.per_address': 0, 'limits.connections': 12 } });
-	try {
-		const sockets = Array.from({ length: 4 }, () => net.connect(daemon.port, '127.0.0.1').on('error', () => {}));
-		const rests = [], webs = [];
-		for (let i = 0; i < 3; i++) rests.push(await TlsPeer.connect(daemon.port));
-		for (let i = 0; i < 4; i++) {
-			const peer = await TlsPeer.connect(daemon.port);
-			peer.write(handshake(daemon.port));
-			await peer.until(() => peer.text.includes('"welcome"'));
-			webs.push(peer);
-		}
-		assert.equal(await value(daemon, 'tls_connections'), 11); // and the one of the scrape
-		await assert.rejects(TlsPeer.connect(daemon.port));
-		webs[0].close();
-		await until(async () => (await value(daemon, 'tls_connections')) === 10);
-		const peer = await TlsPeer.connect(daemon.port);
-		for (const one of [...sockets, peer.socket, ...[...rests, ...webs].map(other => other.socket)]) one.destroy();
-		await allGone(daemon);
-	} finally {
-		await daemon.stop();
-	}
-});
-
-/* ---- tickets ---- */
-
-test('who has been there resumes: at any worker, and after a reload', async () => {
-	const daemon = await startTlsDaemon({ redis, settings: { workers: 2 } });
-	const resumes = async (session, options) => {
-		const peer = await TlsPeer.connect(daemon.port, { session, ...options });
-		peer.write(get('/livez', CLOSE));
-		await peer.until(() => peer.ended);
-		assert.equal(splitAnswers(peer.bytes)[0].status, 200);
-		return { reused: peer.resumed, session: peer.sessions.at(-1) };
-	};
-	try {
-		for (const options of [{}, { maxVersion: 'TLSv1.2' }]) {
-			const { reused, session } = await resumes(undefined, options);
-			assert.equal(reused, false);
-			// Which worker takes it is the kernel's choice, by the client's port: both have been met after so many.
-			for (let i = 0; i < 12; i++) assert.ok((await resumes(session, options)).reused, `${JSON.stringify(options)} ${i}`);
-			const before = daemon.workers().map(worker => worker.pid);
-			daemon.process.kill('SIGHUP');
-			await until(() => daemon.workers().length === 2 && !daemon.workers().some(worker => before.includes(worker.pid)), DEADLINE_MS, 'new workers');
-			for (let i = 0; i < 6; i++) assert.ok((await resumes(session, options)).reused, `after the reload ${JSON.stringify(options)} ${i}`);
-		}
-		assert.ok((await value(daemon, 'tls_handshakes_resumed_total')) >= 36);
-		// The key is this run's: nobody resumes with somebody else's tickets.
-		const other = await startTlsDaemon({ redis });
-		const { session } = await resumes(undefined);
-		const peer = await TlsPeer.connect(other.port, { session });
-		assert.equal(peer.resumed, false);
-		peer.close();
-		await other.stop();
-	} finally {
-		await daemon.stop();
-	}
-});
-
-test('a drain does not wait for handshakes, and answers what is under way', async () => {
-	const daemon = await startTlsDaemon({ redis, settings: { drain_timeout: 60, 'limits.request_timeout': 60 } });
-	const stuck = net.connect(daemon.port, '127.0.0.1').on('error', () => {});
-	const idle = await TlsPeer.connect(daemon.port);
-	idle.write(get('/livez'));
-	await idle.until(() => splitAnswers(idle.bytes).length === 1);
-	await until(async () => (await value(daemon, 'tls_connections')) === 2);
-	const began = Date.now();
-	await daemon.stop();
-	assert.ok(Date.now() - began < 30000, 'long before drain_timeout');
-	await until(() => stuck.closed && idle.ended);
-	assert.ok(idle.finished && !idle.error, 'with a word of farewell');
 });
 
 test('what is left when libmicrohttpd is done with it must be read, too', async () => {
@@ -468,7 +340,7 @@ test('what is left when libmicrohttpd is done with it must be read, too', async 
 		relays.push(relay);
 		const peer = await TlsPeer.connect(relay.port);
 		relay.pairs[0].far.pause();
-		peer.write(get(documentPath('tail', `d${size}`), CLOSE));
+		peer.write(getRequest(documentPath('tail', `d${size}`), CLOSE));
 	};
 	try {
 		// Of this one MHD keeps some itself. What the kernel takes of it is about what it takes of any.
@@ -476,9 +348,9 @@ test('what is left when libmicrohttpd is done with it must be read, too', async 
 		const held = await kernelIsFull(daemon.port);
 		// Of some of these it has all in the pair of sockets, and is done with them.
 		for (let more = -200_000; more <= 200_000; more += 40_000) await ask(held + more);
-		await until(async () => (await value(daemon, 'tls_cut_slow_total')) >= 1, 60000, 'the cut');
-		await allGone(daemon);
-		assert.ok((await value(daemon, 'answers_cut_slow_total')) >= 1);
+		await until(async () => (await tlsFigure(daemon, 'tls_cut_slow_total')) >= 1, 60000, 'the cut');
+		await allTlsGone(daemon);
+		assert.ok((await tlsFigure(daemon, 'answers_cut_slow_total')) >= 1);
 	} finally {
 		for (const relay of relays) await relay.stop();
 		await daemon.stop();

@@ -3,6 +3,7 @@
  * The law of diff.h for both forms and both ways. Then the second document is taken for a diff of
  * the first, and for a merge patch: neither may do harm, and merging twice is merging once. */
 #include "diff.h"
+#include "fuzz_pair.h"
 #include "merge.h"
 
 /* What diff_format() writes is three levels deeper than the documents. */
@@ -78,17 +79,9 @@ static void check_merge(const struct json *target, const struct json *patch)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *text = (const char *)data;
-	const char *newline = size ? memchr(text, '\n', size) : NULL;
 	struct json CLEANUP(json_fini) old = {0}, CLEANUP(json_fini) new = {0};
-	struct json_fault fault;
 
-	if (!newline)
-		return 0;
-	struct span first = span_of(text, (size_t)(newline - text));
-	struct span second = span_of(newline + 1, size - first.len - 1);
-	if (json_parse(&old, first, FUZZ_DEPTH_MAX, &fault) ||
-	    json_parse(&new, second, FUZZ_DEPTH_MAX, &fault))
+	if (!fuzz_pair_parse(data, size, FUZZ_DEPTH_MAX, &old, &new))
 		return 0;
 	if (old.tokens[0].type == JSON_OBJECT && new.tokens[0].type == JSON_OBJECT)
 		check_law(&old, &new);

@@ -5,6 +5,7 @@
  * common/buffer.c common/hash.c (json_tree.c and json_place.c are not needed) and run with
  * tests/fuzz/corpus/json. */
 #include "json.h"
+#include "utf8.h"
 
 #define DEPTH 64
 
@@ -57,7 +58,7 @@ static void check_string(const struct json *doc, uint32_t index, struct json *sc
 	struct json_fault fault;
 
 	MUST(json_string(doc, index, &decoded) == 0);
-	MUST(json_utf8_is_valid(buffer_span(&decoded)));
+	MUST(utf8_is_valid(buffer_span(&decoded)));
 	MUST(json_string_equals(doc, index, buffer_span(&decoded)));
 	buffer_append_json(&text, buffer_span(&decoded));
 	MUST(json_parse(scratch, buffer_span(&text), 0, &fault) == 0);

@@ -3,7 +3,9 @@
  * Whatever the operations are: all or nothing, the result is strict JSON within its size and depth,
  * and the fault tells what and where. Built with -fsanitize=fuzzer, patch.c checks its own books
  * too. */
+#include "fuzz_pair.h"
 #include "patch.h"
+#include "utf8.h"
 
 #define FUZZ_SIZE_MAX 4096
 
@@ -19,7 +21,7 @@ static void check_fault(int error, const struct patch_fault *fault, const struct
 	MUST(error == -ENOENT || error == -EILSEQ || error == -EINVAL || error == -E2BIG);
 	MUST(fault->kind == kind);
 	MUST(len > 0 && len < sizeof(fault->detail));
-	MUST(json_utf8_is_valid(span_of(fault->detail, len)));
+	MUST(utf8_is_valid(span_of(fault->detail, len)));
 	MUST(fault->operation == 0 || fault->operation < operations->tokens[0].count);
 }
 
@@ -48,17 +50,9 @@ static void run(const struct json *document, const struct json *operations)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *text = (const char *)data;
-	const char *newline = size ? memchr(text, '\n', size) : NULL;
 	struct json CLEANUP(json_fini) document = {0}, CLEANUP(json_fini) operations = {0};
-	struct json_fault fault;
 
-	if (!newline)
-		return 0;
-	struct span first = span_of(text, (size_t)(newline - text));
-	struct span second = span_of(newline + 1, size - first.len - 1);
-	if (json_parse(&document, first, JSON_DEPTH_LIMIT, &fault) == 0 &&
-	    json_parse(&operations, second, JSON_DEPTH_LIMIT, &fault) == 0)
+	if (fuzz_pair_parse(data, size, JSON_DEPTH_LIMIT, &document, &operations))
 		run(&document, &operations);
 	return 0;
 }

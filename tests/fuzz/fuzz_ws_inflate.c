@@ -1,8 +1,8 @@
 /* fuzz_ws_inflate.c — any bytes as a compressed message, and as a text to be compressed. The first
  * two bytes choose the maximum. Whatever is inflated must compress and come back the same, and a
  * smaller maximum must show the same beginning. */
-#include "json.h"
 #include "ws_deflate.h"
+#include "utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -40,9 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct ws_message message = {.type = WS_INPUT_TEXT, .payload = payload, .compressed = true};
 	ws_deflate_open(deflate, max, &message);
 	MUST(!message.compressed);
-	MUST(error == -EMSGSIZE                                  ? message.type == WS_INPUT_TOO_BIG
-	     : error || !json_utf8_is_valid(buffer_span(&whole)) ? message.type == WS_INPUT_FAULT
-								 : message.type == WS_INPUT_TEXT);
+	MUST(error == -EMSGSIZE                             ? message.type == WS_INPUT_TOO_BIG
+	     : error || !utf8_is_valid(buffer_span(&whole)) ? message.type == WS_INPUT_FAULT
+							    : message.type == WS_INPUT_TEXT);
 	if (whole.len && !error) {
 		MUST(ws_deflate_inflate(deflate, payload, whole.len - 1, &text) == -EMSGSIZE);
 		MUST(span_equals(text, span_of(whole.at, whole.len - 1)));

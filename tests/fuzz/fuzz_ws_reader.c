@@ -1,8 +1,8 @@
 /* fuzz_ws_reader.c — any bytes as a client's frames. The first byte chooses how they are cut:
  * pieces of so many bytes. All cuts must have the answers that the same bytes have in one piece,
  * except for how much of a message that is too big had come. */
-#include "json.h"
 #include "ws_frame.h"
+#include "utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -15,7 +15,7 @@ static bool note(struct buffer *said, const struct ws_message *message)
 	buffer_printf(said, "%d ", message->compressed);
 	if (!message->compressed &&
 	    (message->type == WS_INPUT_TEXT || message->type == WS_INPUT_CLOSE))
-		MUST(json_utf8_is_valid(message->payload));
+		MUST(utf8_is_valid(message->payload));
 	if (message->type == WS_INPUT_TEXT)
 		MUST(message->payload.len <= MESSAGE_MAX);
 	size_t before = said->len;

@@ -17,7 +17,7 @@ EXPOSURE_MAX=3.0 # of systemd-analyze security: 0 nothing, 10 everything
 CHECKS="shell lint versions dependencies files prefix unit exposure sysusers tmpfiles logrotate spec"
 
 scripts() {
-	find packaging tests -name node_modules -prune -o -type f -name '*.sh' -print
+	find common packaging tests workers -name node_modules -prune -o -type f -name '*.sh' -print
 	ls packaging/build-deb packaging/build-rpm packaging/syncdocd.init packaging/debian/*.p*
 }
 

@@ -42,6 +42,16 @@ const patching = (data, operationsOf, statuses) => ({
 	run: (pair, id) => patch(pair, id, range(OPERATIONS, operationsOf), statuses),
 });
 
+// A write keeps the document busy meanwhile, so that they are one batch, of one write and its twins.
+async function twins({ daemon }, id) {
+	const rest = daemon.client({ maxSockets: 65 });
+	const merge = headers => rest.request('PATCH', documentPath(SERVICE, id), { body: { data: { k5: 'five' } }, type: 'application/json', headers });
+	const [, ...answers] = await Promise.all([merge({}), ...range(64, () => merge({ 'Idempotency-Key': id }))]);
+	rest.close();
+	assert.equal(answers.filter(({ headers }) => headers['idempotent-replay']).length, 63);
+	return answers[0];
+}
+
 const withArray = () => ({ list: numbers(100000) });
 
 export const CASES = {
@@ -113,6 +123,21 @@ export const CASES = {
 		prepare: ({ rest }, id) => put(rest, id, object(70000, i => `k${i}`, i => i % 100)),
 		run: ({ rest }, id) => rest.patch(documentPath(SERVICE, id), { data: object(70000, i => `k${69999 - i}`, i => (i + 1) % 100) }),
 	},
+	'merge: 64 of 20 bytes into 1 MB, all with one Idempotency-Key': {
+		prepare: ({ rest }, id) => put(rest, id, small()),
+		run: twins,
+	},
+	'merge: 64 of 20 bytes into 1 MB, on one WebSocket each': {
+		prepare: ({ rest }, id) => put(rest, id, small()),
+		async run({ daemon }, id) {
+			const clients = await Promise.all(range(64, () => daemon.connect()));
+			const answers = await Promise.all(
+				clients.map((client, i) => client.request({ type: 'sync.merge', service: SERVICE, documentId: id, data: { k5: i } })),
+			);
+			for (const client of clients) client.close();
+			return { status: answers.every(({ type }) => type === 'result') ? 200 : 500 };
+		},
+	},
 	'replace: 1 MB by 1 MB, the same names, all values different': {
 		prepare: ({ rest }, id) => put(rest, id, small()),
 		run: ({ rest }, id) => put(rest, id, object(70000, i => `k${i}`, i => 99 - (i % 100))),
@@ -152,6 +177,28 @@ export const CASES = {
 		},
 		run: ({ rest }, id) => rest.post(`${collectionPath(SERVICE)}:batchGet`, { ids: range(100, i => `${id}.${i}`) }),
 		statuses: [200, 413, 422],
+	},
+	'batchGet: 30 documents of 1 MB, all answered': {
+		async prepare({ rest }, id) {
+			const data = small();
+			for (let i = 0; i < 30; i++) await put(rest, `${id}.${i}`, data);
+		},
+		run: ({ rest }, id) => rest.post(`${collectionPath(SERVICE)}:batchGet`, { ids: range(30, i => `${id}.${i}`) }),
+		statuses: [200],
+	},
+	'batchGet: 150 times 4 documents of 1 MB at once': {
+		async prepare({ rest }, id) {
+			const data = small();
+			for (let i = 0; i < 4; i++) await put(rest, `${id}.${i}`, data);
+		},
+		async run({ daemon }, id) {
+			const rest = daemon.client({ maxSockets: 150 });
+			const ids = range(4, i => `${id}.${i}`);
+			const answers = await Promise.all(range(150, () => rest.post(`${collectionPath(SERVICE)}:batchGet`, { ids })));
+			rest.close();
+			return { status: Math.max(...answers.map(({ status }) => status)) };
+		},
+		statuses: [200],
 	},
 	'list: a page of documents of 1 MB with data': {
 		async prepare({ rest }, id) {

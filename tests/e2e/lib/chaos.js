@@ -1,26 +1,18 @@
 // chaos.js: a subscriber as an application would write it, that loses its connection at any moment and notes whatever is not explained.
 import { isDeepStrictEqual } from 'node:util';
 import WebSocket from 'ws';
+import { ChaosSubscriber, SERVICE } from './chaos_subscriber.js';
 import { applyDiff } from './diff.js';
 
-const MODES = ['full', 'diff', 'both'];
 const RETRY_MS = 400; // at most, with jitter
 
-export const SERVICE = 'chaos';
-
-export class Subscriber {
-	// ids: the documents it wants; wide: all of the service by one subscription. see(id, revision, updatedAt, tag) is told each event
-	// and each document read; fault(text) what is wrong; tally counts.
-	constructor({ index, url, ids, wide, random, see, fault, tally }) {
-		Object.assign(this, { index, url, ids, wide, random, see, tally });
-		this.fault = text => fault(`subscriber ${index}${wide ? ' (wide)' : ''}: ${text}`);
-		this.mode = MODES[index % MODES.length];
-		this.home = wide ? random.pick(ids) : ids[0]; // where it is present
-		this.held = new Map(); // id → {createdAt, revision, updatedAt, data, floor}
-		this.stale = new Map(); // id → {asked, events}: to be read again; what comes meanwhile waits
+// held: id → {createdAt, revision, updatedAt, data, floor}
+export class Subscriber extends ChaosSubscriber {
+	constructor(options) {
+		super('subscriber', options);
+		this.url = options.url;
 		this.position = undefined;
 		this.lastId = 0;
-		this.log = []; // its last messages but events, for reports
 	}
 
 	start() {
@@ -38,14 +30,8 @@ export class Subscriber {
 	lost(code) {
 		this.socket = null;
 		this.note(`closed ${code}`);
-		this.tally.closes.set(code, (this.tally.closes.get(code) ?? 0) + 1);
-		if ([1002, 1003, 1007, 1008, 1009].includes(code)) this.fault(`closed with ${code}`);
+		this.countClose(code);
 		setTimeout(() => this.start(), 20 + this.random.below(RETRY_MS));
-	}
-
-	note(text) {
-		this.log.push(`${new Date().toISOString().slice(14, 23)} ${text.slice(0, 200)}`);
-		if (this.log.length > 12) this.log.shift();
 	}
 
 	send(message) {
@@ -219,17 +205,6 @@ export class Subscriber {
 		if (payload.data && diff && follows && !isDeepStrictEqual(applyDiff(held.data, diff), data)) this.fault(`${id}: the diff of revision ${revision} does not lead to its data`);
 		this.see(id, revision, timestamp, data.tag, this);
 		this.held.set(id, { ...held, revision, updatedAt: timestamp, data });
-	}
-
-	// What is not there yet of {id → envelope}; empty: all is there.
-	missing(finals) {
-		if (!this.joined) return 'has not joined presence';
-		const late = this.ids.find(id => this.stale.has(id) || this.held.get(id)?.revision !== finals.get(id).revision);
-		return late && `${late}: ${this.stale.has(late) ? 'being read, ' : ''}revision ${this.held.get(late)?.revision} of ${finals.get(late).revision}; ${this.log.join('; ')}`;
-	}
-
-	drop() {
-		this.socket?.terminate();
 	}
 
 	// How users go: one says so, one closes, one is just gone.

@@ -3,21 +3,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import WebSocket from 'ws';
 import { Realtime, applyDiff } from '../../../workers/web/client/realtime.js';
-import { SERVICE } from './chaos.js';
+import { ChaosSubscriber, SERVICE } from './chaos_subscriber.js';
 
-const MODES = ['full', 'diff', 'both'];
-const PROTOCOL_CODES = [1002, 1003, 1007, 1008, 1009];
-
-export class ClientSubscriber {
-	constructor({ index, url, ids, wide, random, see, fault, tally }) {
-		Object.assign(this, { index, ids, wide, random, see, tally });
-		this.fault = text => fault(`client ${index}${wide ? ' (wide)' : ''}: ${text}`);
-		this.mode = MODES[index % MODES.length];
-		this.home = wide ? random.pick(ids) : ids[0];
-		this.held = new Map(); // id → {revision, updatedAt, data}
-		this.stale = new Map(); // of a wide one: id → {asked, events}: being read
+// held: id → {revision, updatedAt, data}; only a wide one reads what is stale.
+export class ClientSubscriber extends ChaosSubscriber {
+	constructor(options) {
+		super('client', options);
+		const { index, url } = options;
 		this.lastEvent = new Map(); // id → revision
-		this.log = [];
 		const subscriber = this;
 		// For drop(): the socket of the moment.
 		class Socket extends WebSocket {
@@ -33,18 +26,10 @@ export class ClientSubscriber {
 		return this.realtime.state === 'open' ? this.realtime.connectionId : undefined;
 	}
 
-	note(text) {
-		this.log.push(`${new Date().toISOString().slice(14, 23)} ${text.slice(0, 200)}`);
-		if (this.log.length > 12) this.log.shift();
-	}
-
 	start() {
 		const { realtime } = this;
 		realtime.on('state', state => this.note(JSON.stringify(state)));
-		realtime.on('reconnecting', ({ code }) => {
-			this.tally.closes.set(code, (this.tally.closes.get(code) ?? 0) + 1);
-			if (PROTOCOL_CODES.includes(code)) this.fault(`closed with ${code}`);
-		});
+		realtime.on('reconnecting', ({ code }) => this.countClose(code));
 		realtime.on('closed', ({ error }) => this.over || this.fault(`closed for good: ${error}`));
 		realtime.on('goaway', () => this.tally.goaways++);
 		realtime.on('error', error => this.fault(`error: ${error.stack}`));
@@ -160,16 +145,6 @@ export class ClientSubscriber {
 	}
 
 	/* ---- what chaos.mjs asks for ---- */
-
-	missing(finals) {
-		if (!this.joined) return 'has not joined presence';
-		const late = this.ids.find(id => this.stale.has(id) || this.held.get(id)?.revision !== finals.get(id).revision);
-		return late && `${late}: ${this.stale.has(late) ? 'being read, ' : ''}revision ${this.held.get(late)?.revision} of ${finals.get(late).revision}; ${this.log.join('; ')}`;
-	}
-
-	drop() {
-		this.socket?.terminate();
-	}
 
 	end() {
 		this.over = true;

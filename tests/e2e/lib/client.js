@@ -1,5 +1,8 @@
 // client.js: the JavaScript client, for the tests: all that are made are closed, and what they tell is noted.
+import { after, afterEach, before } from 'node:test';
 import WebSocket from 'ws';
+import { startPair } from './daemon.js';
+import { documentPath } from './rest.js';
 import { DEADLINE_MS, within } from './wait.js';
 import { Realtime } from '../../../workers/web/client/realtime.js';
 
@@ -42,3 +45,18 @@ export class Clients {
 
 // The names of the states it went through.
 export const statesOf = realtime => realtime.states.map(({ state }) => state);
+
+// For a file of tests: a pair, there from its `before` on, and clients of it, which are closed after each test.
+export function useClients(settings) {
+	let ids = 0;
+	const site = {
+		clients: new Clients(),
+		make: options => site.clients.make(site.daemon.url, options),
+		freshId: () => `doc_${++ids}`,
+		read: async (service, id) => (await site.rest.get(documentPath(service, id))).json,
+	};
+	before(async () => Object.assign(site, await startPair({ settings })));
+	afterEach(() => site.clients.closeAll());
+	after(() => site.stop?.());
+	return site;
+}

@@ -1,11 +1,16 @@
 // ctl.js: syncdocctl as tests run it.
+import assert from 'node:assert/strict';
 import path from 'node:path';
-import { Process, run } from './process.js';
-import { SYNCDOCD, assertNoSanitizerReport, sanitizerEnvironment } from './daemon.js';
+import { after, before } from 'node:test';
+import { Process, makeDirectory, run } from './process.js';
+import { SYNCDOCD, assertNoSanitizerReport, sanitizerEnvironment, startPair } from './daemon.js';
 import { controlPath } from './control.js';
 import { DEADLINE_MS, until, within } from './wait.js';
 
 export const SYNCDOCCTL = path.join(path.dirname(SYNCDOCD), 'ctl/syncdocctl');
+
+// As its manual page has them.
+export const EXIT = { DONE: 0, FAILED: 1, USAGE: 2, NOT_FOUND: 3, CONFLICT: 4, UNREACHABLE: 5, FORBIDDEN: 6, UNAVAILABLE: 7 };
 
 function environment(daemon, extra = {}) {
 	const { SYNCDOC_TOKEN, SYNCDOC_URL, SYNCDOC_SOCKET, ...rest } = sanitizerEnvironment;
@@ -44,6 +49,34 @@ export async function ctl(daemon, args, { env, input, deadlineMs = 60000 } = {})
 				.map(line => JSON.parse(line));
 		},
 	};
+}
+
+// For a file of tests: a pair and a directory, there from its `before` on, and runs against that daemon.
+export function useCtl() {
+	const site = {
+		call: (...args) => ctl(site.daemon, args),
+		// All that must hold of a run that does what it is asked for,
+		async ok(...args) {
+			const end = await site.call(...args);
+			assert.equal(end.code, EXIT.DONE, `${args.join(' ')}: ${end.stderr}`);
+			assert.equal(end.stderr, '', args.join(' '));
+			return end;
+		},
+		// and of one that is refused.
+		async refused(code, pattern, ...args) {
+			const end = await site.call(...args);
+			assert.equal(end.code, code, `${args.join(' ')}: ${end.stdout}${end.stderr}`);
+			assert.match(end.stderr, pattern, args.join(' '));
+			assert.equal(end.stdout, '', args.join(' '));
+			return end;
+		},
+	};
+	before(async () => {
+		site.directory = makeDirectory('ctl');
+		Object.assign(site, await startPair({ settings: { workers: 2, 'ws.rate': 100000, 'ws.burst': 100000 }, socket: true }));
+	});
+	after(() => site.stop?.());
+	return site;
 }
 
 // One that goes on: watch, top.

@@ -122,6 +122,27 @@ export function parseAnswer(text) {
 	return { status: Number(match[1]), headers, text: match[3] };
 }
 
+export const getRequest = (target, headers = '') => `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`;
+
+// Answers as they follow each other on one connection.
+export function splitAnswers(bytes) {
+	const answers = [];
+	for (let at = 0; at < bytes.length; ) {
+		const end = bytes.indexOf('\r\n\r\n', at);
+		if (end < 0) break;
+		const head = bytes.toString('latin1', at, end);
+		const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+		if (bytes.length < end + 4 + length) break;
+		answers.push({ status: Number(head.slice(9, 12)), head, body: bytes.subarray(end + 4, end + 4 + length) });
+		at = end + 4 + length;
+		if (head.startsWith('HTTP/1.1 101')) {
+			answers.rest = bytes.subarray(at);
+			break;
+		}
+	}
+	return answers;
+}
+
 // RFC 9457: what every refusal has.
 export function assertProblem(answer, status, code, what = '') {
 	assert.equal(answer.status, status, `${what} ${answer.text}`);
@@ -135,6 +156,13 @@ export function assertProblem(answer, status, code, what = '') {
 			`${what} ${member}: ${answer.text}`,
 		);
 	return problem;
+}
+
+// Creates or replaces; resolves to the envelope.
+export async function putDocument(rest, service, id, data) {
+	const answer = await rest.put(documentPath(service, id), { data });
+	assert.ok(answer.status === 200 || answer.status === 201, answer.text);
+	return answer.json;
 }
 
 export function assertStatus(answer, status, what = '') {

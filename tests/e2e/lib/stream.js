@@ -1,10 +1,13 @@
 // stream.js: a Server-Sent Events client, as strict as a test wants it.
+import assert from 'node:assert/strict';
 import { documentPath } from './rest.js';
 import { moduleFor } from './transport.js';
 import { DEADLINE_MS, until, within } from './wait.js';
 
 export const eventsPath = (service, id, query = '') => `${documentPath(service, id)}/events${query}`;
 export const topicsPath = (...names) => `/v1/events?${names.map(name => `topic=${encodeURIComponent(name)}`).join('&')}`;
+
+export const nameOf = ({ payload }) => `${payload.documentId}:${payload.revision}`;
 
 export class EventStream {
 	constructor() {
@@ -78,6 +81,15 @@ export class EventStream {
 		return this.messages.filter(message => message.type === 'event').map(message => message.payload.revision);
 	}
 
+	// Of events: documentId:revision
+	get names() {
+		return this.messages.filter(message => message.type === 'event').map(nameOf);
+	}
+
+	get resyncs() {
+		return this.messages.filter(message => message.type === 'resync');
+	}
+
 	waitFor(count, deadlineMs) {
 		return until(
 			() => this.events.length >= count,
@@ -88,5 +100,28 @@ export class EventStream {
 
 	close() {
 		this.request.destroy();
+	}
+}
+
+// All that a test opens, to be closed together however it ends.
+export class EventStreams {
+	opened = [];
+
+	// options: those of EventStream.open()
+	async open(port, path, options) {
+		const stream = await EventStream.open(port, path, options);
+		this.opened.push(stream);
+		return stream;
+	}
+
+	// As browsers come back, with the id of the last event they got; undefined: for the first time.
+	async resume(port, path, lastId) {
+		const stream = await this.open(port, path, { headers: lastId === undefined ? {} : { 'Last-Event-ID': lastId } });
+		assert.equal(stream.status, 200, stream.text);
+		return stream;
+	}
+
+	closeAll() {
+		for (const stream of this.opened.splice(0)) stream.close();
 	}
 }

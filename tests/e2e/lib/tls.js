@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import { Daemon } from './daemon.js';
+import { scrape } from './metrics.js';
 import { sharedCertificate, tlsSettings } from './transport.js';
 import { DEADLINE_MS, until } from './wait.js';
 
@@ -21,6 +22,12 @@ export async function startTlsDaemon({ redis, settings = {}, ...options }) {
 	if (daemon.process.end) throw new Error(daemon.stderr.slice(-2000));
 	return daemon;
 }
+
+// What /metrics says of it, over the plain socket: the scrape is no TLS connection.
+export const tlsFigure = async (daemon, name) => (await scrape(daemon.rest)).value(`syncdoc_${name}`);
+// Nothing of a connection is left.
+export const allTlsGone = daemon =>
+	until(async () => (await tlsFigure(daemon, 'tls_connections')) === 0, DEADLINE_MS, 'all TLS connections are gone');
 
 // Bytes over TLS, collected.
 export class TlsPeer {

@@ -17,7 +17,7 @@ struct dns_fixture {
 	struct ev_loop *loop;
 	int fd;
 	ev_io io;
-	char servers[32];                     /* address:port, for name_lookup_options */
+	char servers[96];                     /* address:port, for name_lookup_options */
 	struct dns_name names[DNS_NAMES_MAX]; /* any other does not exist */
 	int asked;                            /* questions so far */
 };

@@ -4,6 +4,7 @@
 
 #include "patch.h"
 #include "random_json.h"
+#include "utf8.h"
 #include <criterion/criterion.h>
 
 #define SIZE_ANY ((size_t)1 << 20)
@@ -28,8 +29,7 @@ static inline bool fault_is_sound(const struct patch_fault *fault)
 {
 	size_t len = strnlen(fault->detail, sizeof(fault->detail));
 
-	return len > 0 && len < sizeof(fault->detail) &&
-	       json_utf8_is_valid(span_of(fault->detail, len));
+	return len > 0 && len < sizeof(fault->detail) && utf8_is_valid(span_of(fault->detail, len));
 }
 
 #endif

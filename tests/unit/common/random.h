@@ -17,6 +17,16 @@ static inline uint64_t random_next(uint64_t *state)
 	return *state;
 }
 
+/* Steele, Lea and Flood's SplitMix64: unlike random_next() good also from 0, and from seeds that
+ * are next to each other. */
+static inline uint64_t random_split(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
 /* Says the seed at once: what a sanitizer ends does not get to say it later. */
 static inline uint64_t random_seed(const char *test)
 {

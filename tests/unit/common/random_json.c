@@ -1,5 +1,6 @@
 /* random_json.c — random documents for property tests. */
 #include "random_json.h"
+#include "random.h"
 #include <time.h>
 #include <unistd.h>
 
@@ -77,14 +78,9 @@ struct random_json random_json_create(uint64_t seed)
 	return (struct random_json){.state = seed, .depth_max = 4, .width_max = 6};
 }
 
-/* splitmix64 */
 uint64_t random_json_number(struct random_json *random)
 {
-	uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return random_split(&random->state);
 }
 
 unsigned random_json_below(struct random_json *random, unsigned limit)

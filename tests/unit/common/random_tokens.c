@@ -1,14 +1,11 @@
 /* random_tokens.c — see random_tokens.h. */
 #include "random_tokens.h"
 
-/* Steele, Lea and Flood's SplitMix64 step. */
+#include "random.h"
+
 uint64_t random_tokens_word(struct random_tokens *g)
 {
-	uint64_t z = g->state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return random_split(&g->state);
 }
 
 uint32_t random_tokens_below(struct random_tokens *g, uint32_t limit)

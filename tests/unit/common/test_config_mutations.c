@@ -1,11 +1,11 @@
 /* Files as no one would write them: an answer each time, never a crash, a leak, a word on stderr,
  * or a trace in the next load. */
 #include "config_fixture.h"
+#include "random.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
-#include <time.h>
 
 TestSuite(config_mutations, .timeout = 100);
 
@@ -23,10 +23,7 @@ static uint64_t random_state;
 
 static size_t random_below(size_t bound)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (size_t)(random_state % bound);
+	return (size_t)(random_next(&random_state) % bound);
 }
 
 static void replace(struct buffer *text, size_t at, size_t len, struct span by)
@@ -103,9 +100,7 @@ static const char *judge(const struct outcome *outcome)
 
 Test(config_mutations, any_bytes_get_an_answer_with_a_line_and_leave_nothing_behind)
 {
-	const char *given = getenv("SYNCDOC_TEST_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 10)
-			      : (uint64_t)time(NULL) * 2654435761u ^ (uint64_t)getpid();
+	uint64_t seed = random_state = random_seed("config_mutations");
 	char path[] = "/tmp/syncdoc-test-stderr-XXXXXX";
 	const char *wrong = NULL;
 	struct buffer text = {0};
@@ -113,7 +108,6 @@ Test(config_mutations, any_bytes_get_an_answer_with_a_line_and_leave_nothing_beh
 	size_t taken = 0;
 	int kept = stderr_to_file(path);
 
-	random_state = seed ? seed : 1;
 	for (int round = 0; round < 4000 && !wrong; round++) {
 		text.len = 0;
 		buffer_append(&text, seed_file, sizeof(seed_file) - 1);

@@ -2,41 +2,22 @@
 #include "config_fixture.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "config_table.h"
+#include "random.h"
 
 TestSuite(config_print, .timeout = 100);
 
 static uint64_t random_state;
 
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
-
 static uint64_t random_between(uint64_t min, uint64_t max)
 {
-	return min + random_next() % (max - min + 1);
-}
-
-/* SYNCDOC_TEST_SEED repeats a run. */
-static uint64_t random_start(void)
-{
-	const char *given = getenv("SYNCDOC_TEST_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 10)
-			      : (uint64_t)time(NULL) * 2654435761u ^ (uint64_t)getpid();
-
-	random_state = seed ? seed : 1;
-	return random_state;
+	return min + random_next(&random_state) % (max - min + 1);
 }
 
 static const char *pick(const char *const *texts, size_t count)
 {
-	return texts[random_next() % count];
+	return texts[random_next(&random_state) % count];
 }
 
 #define PICK(...)                                                                                  \
@@ -77,7 +58,7 @@ static void append_string(const struct config_key *key, struct buffer *ret)
 {
 	if (key->check == config_check_state_dir)
 		append_path(ret);
-	else if (key->check == config_check_path_or_none && random_next() % 2)
+	else if (key->check == config_check_path_or_none && random_next(&random_state) % 2)
 		append_path(ret);
 	else if (key->check == config_check_log_target)
 		buffer_append_string(ret, PICK("stderr", "syslog", "/var/log/x y", "/\"\\${A}"));
@@ -90,9 +71,9 @@ static void append_string(const struct config_key *key, struct buffer *ret)
 
 static uint64_t random_number(const struct config_key *key)
 {
-	if (key->zero && random_next() % 4 == 0)
+	if (key->zero && random_next(&random_state) % 4 == 0)
 		return 0;
-	switch (random_next() % 4) {
+	switch (random_next(&random_state) % 4) {
 	case 0:
 		return key->min;
 	case 1:
@@ -181,7 +162,7 @@ static struct outcome load_random(void)
 
 Test(config_print, what_is_printed_reads_back_to_the_same)
 {
-	uint64_t seed = random_start();
+	uint64_t seed = random_state = random_seed("config_print");
 
 	for (int round = 0; round < 500; round++) {
 		struct outcome outcome = load_random();

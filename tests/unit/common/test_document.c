@@ -24,6 +24,18 @@ static struct span repeated(char *buffer, size_t len)
 	return span_of(buffer, len);
 }
 
+/* Names of one byte: those are valid that stand in `characters`. */
+static void expect_characters(bool (*is_valid)(struct span), const char *characters)
+{
+	for (unsigned byte = 0; byte < 256; byte++) {
+		char c = (char)byte;
+		bool valid = byte && strchr(characters, c);
+		cr_assert_eq(is_valid(span_of(&c, 1)), valid, "byte %u", byte);
+	}
+}
+
+#define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
 Test(document, a_service_is_1_to_64_letters_digits_dashes_and_underscores)
 {
 	char bytes[65];
@@ -32,13 +44,7 @@ Test(document, a_service_is_1_to_64_letters_digits_dashes_and_underscores)
 	cr_assert(document_service_is_valid(repeated(bytes, 64)));
 	cr_assert_not(document_service_is_valid(repeated(bytes, 65)));
 	cr_assert_not(document_service_is_valid(SPAN_NONE));
-	for (unsigned byte = 0; byte < 256; byte++) {
-		char c = (char)byte;
-		bool valid = byte && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-					    "0123456789_-",
-					    c);
-		cr_assert_eq(document_service_is_valid(span_of(&c, 1)), valid, "byte %u", byte);
-	}
+	expect_characters(document_service_is_valid, LETTERS_AND_DIGITS "_-");
 }
 
 Test(document, an_id_is_1_to_128_bytes_and_may_have_dots_colons_and_ats)
@@ -48,13 +54,7 @@ Test(document, an_id_is_1_to_128_bytes_and_may_have_dots_colons_and_ats)
 	cr_assert(document_id_is_valid(repeated(bytes, 128)));
 	cr_assert_not(document_id_is_valid(repeated(bytes, 129)));
 	cr_assert_not(document_id_is_valid(SPAN_NONE));
-	for (unsigned byte = 0; byte < 256; byte++) {
-		char c = (char)byte;
-		bool valid = byte && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-					    "0123456789_-.:@",
-					    c);
-		cr_assert_eq(document_id_is_valid(span_of(&c, 1)), valid, "byte %u", byte);
-	}
+	expect_characters(document_id_is_valid, LETTERS_AND_DIGITS "_-.:@");
 }
 
 Test(document, parse_reads_the_plain_form)

@@ -4,13 +4,40 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <math.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 TestSuite(name_lookup, .timeout = 100);
 
 #define TIMEOUT_MS 30000 /* not to be met, however long the machine stands still */
 #define SHORT_MS 200
 #define LONG_MS 20000
+#define SILENT_MS 1200 /* libev looks at the clock twice a second */
 #define TICK_S 0.005
+#define HOUR_S 3600
+
+static time_t clock_step_s;
+
+/* The clock of libev, which finds this one if it is visible. */
+__attribute__((visibility("default"))) int gettimeofday(struct timeval *restrict ret,
+							void *restrict zone)
+{
+	(void)zone;
+	int error = (int)syscall(SYS_gettimeofday, ret, NULL);
+	ret->tv_sec += clock_step_s;
+	return error;
+}
+
+/* Somebody sets the clock. */
+static void step_clock(time_t seconds)
+{
+	ev_tstamp before = ev_time();
+
+	clock_step_s = seconds;
+	cr_assert_lt(fabs(ev_time() - before - (double)seconds), HOUR_S / 2., "libev has seen it");
+}
 
 struct seen {
 	struct ev_loop *loop;
@@ -174,6 +201,43 @@ Test(name_lookup, a_silent_server_ends_it_at_the_deadline_and_the_loop_turns_mea
 	cr_assert(seen.dns.asked >= 2, "asked %d times", seen.dns.asked);
 	cr_assert(ticks >= 5, "%d ticks", ticks);
 	ev_timer_stop(seen.loop, &tick);
+	close_all(&seen);
+}
+
+Test(name_lookup, a_clock_that_is_set_forward_ends_nothing_early)
+{
+	struct seen seen;
+	open_all(&seen);
+	dns_set(&seen.dns, "later.test", NULL);
+	begin(&seen, "later.test", 4000); /* asked again after a part of it */
+	until(&seen, &seen.dns.asked, 2);
+	step_clock(HOUR_S);
+	dns_set(&seen.dns, "later.test", "192.0.2.7"); /* when it is asked again */
+	until(&seen, &seen.called, 1);
+	cr_assert_str_eq(seen.addresses, "192.0.2.7", "%s", seen.reason);
+	close_all(&seen);
+}
+
+/* Of more servers than can be asked before the deadline. */
+Test(name_lookup, a_clock_that_is_set_back_keeps_nothing_waiting)
+{
+	struct seen seen;
+	struct dns_fixture others[2];
+	open_all(&seen);
+	dns_set(&seen.dns, "silent.test", NULL);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		size_t len = strlen(seen.dns.servers);
+		dns_open(&others[i], seen.loop);
+		dns_set(&others[i], "silent.test", NULL);
+		snprintf(seen.dns.servers + len, sizeof(seen.dns.servers) - len, ",%s",
+			 others[i].servers);
+	}
+	begin(&seen, "silent.test", SILENT_MS);
+	step_clock(-HOUR_S);
+	until(&seen, &seen.called, 1);
+	cr_assert(strstr(seen.reason, "have not answered within 1200 ms"), "%s", seen.reason);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		dns_close(&others[i]);
 	close_all(&seen);
 }
 

@@ -420,7 +420,7 @@ Test(patch, details_tell_what_is_wrong_and_are_cut_at_characters)
 	}
 }
 
-Test(patch, what_looks_at_values_is_known_before_it_is_done)
+Test(patch, what_looks_at_the_document_is_known_before_it_is_done)
 {
 	static const struct {
 		const char *operations;
@@ -429,10 +429,20 @@ Test(patch, what_looks_at_values_is_known_before_it_is_done)
 		{"[]", -1},
 		{"{\"op\":\"test\"}", -1},
 		{"[1,{},{\"op\":7},{\"op\":\"Test\"}]", -1},
-		{"[{\"op\":\"add\"},{\"op\":\"remove\"},{\"op\":\"replace\",\"from\":\"/a\"}]", -1},
 		{"[{\"path\":\"/a\",\"op\":\"te\\u0073t\"}]", 0},
-		{"[{\"op\":\"add\"},{\"op\":\"copy\"},{\"op\":\"move\"}]", 1},
-		{"[null,{\"op\":\"add\"},{\"op\":\"move\"}]", 2},
+		{"[{\"op\":\"add\",\"path\":\"/a\"},{\"op\":\"copy\",\"path\":\"/b\"}]", 1},
+		{"[null,{\"op\":\"add\",\"path\":\"\"},{\"op\":\"move\",\"path\":\"/a\"}]", 2},
+		/* Whether there is such a place. */
+		{"[{\"op\":\"remove\",\"path\":\"/a\"}]", 0},
+		{"[{\"op\":\"replace\",\"path\":\"/a\"}]", 0},
+		{"[{\"op\":\"add\",\"path\":\"/a/b\"}]", 0},
+		{"[{\"op\":\"add\",\"path\":\"\\u002fa\\/-\"}]", 0},
+		{"[{\"op\":\"add\",\"path\":\"/a~1b\"},{\"op\":\"add\",\"path\":\"/\"}]", -1},
+		{"[{\"op\":\"replace\",\"path\":\"\"}]", -1},
+		/* Invalid, whatever there is. */
+		{"[{\"op\":\"remove\"},{\"op\":\"add\",\"path\":7},{\"op\":\"add\",\"path\":\"a\"}"
+		 "]",
+		 -1},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

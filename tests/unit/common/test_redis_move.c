@@ -1,8 +1,7 @@
 /* test_redis_move.c — sentinel://, while the name that a Sentinel gives is looked up. The Sentinel
  * is one of the test's own. */
 #include "dns_fixture.h"
-#include "redis.h"
-#include "redis_fixture.h"
+#include "redis_seen.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -22,13 +21,10 @@ struct sentinel {
 	ev_timer timer;
 };
 
-struct seen {
-	struct redis_fixture fixture;
+struct moved {
+	struct redis_seen seen;
 	struct dns_fixture dns;
 	struct sentinel sentinel;
-	struct redis *redis;
-	int ready, lost;
-	char reason[320];
 };
 
 static void on_time(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -90,64 +86,51 @@ static void sentinel_close(struct sentinel *sentinel)
 	close(sentinel->client.fd);
 }
 
-static void on_state(struct redis *redis, enum redis_state state, const char *reason,
-		     int64_t retry_ms, void *arg)
-{
-	struct seen *seen = arg;
-	(void)redis, (void)retry_ms;
-	if (state == REDIS_READY)
-		seen->ready++;
-	else
-		seen->lost++;
-	snprintf(seen->reason, sizeof(seen->reason), "%s", reason);
-}
-
-static void open_all(struct seen *seen, int64_t timeout_ms, double answer_after_s)
+static void open_all(struct moved *moved, int64_t timeout_ms, double answer_after_s)
 {
 	char url[128];
-	*seen = (struct seen){.sentinel.after_s = answer_after_s};
-	fixture_open(&seen->fixture, NULL);
-	dns_open(&seen->dns, seen->fixture.loop);
-	dns_set(&seen->dns, "silent.test", NULL);
-	sentinel_open(&seen->sentinel, seen->fixture.loop);
-	snprintf(url, sizeof(url), "sentinel://127.0.0.1:%u/name", seen->sentinel.port);
+	*moved = (struct moved){.sentinel.after_s = answer_after_s};
+	fixture_open(&moved->seen.fixture, NULL);
+	dns_open(&moved->dns, moved->seen.fixture.loop);
+	dns_set(&moved->dns, "silent.test", NULL);
+	sentinel_open(&moved->sentinel, moved->seen.fixture.loop);
+	snprintf(url, sizeof(url), "sentinel://127.0.0.1:%u/name", moved->sentinel.port);
 	const struct redis_options options = {
-		.url = url, .timeout_ms = timeout_ms, .name_servers = seen->dns.servers};
-	seen->redis = redis_create(seen->fixture.loop, &options, on_state, seen);
+		.url = url, .timeout_ms = timeout_ms, .name_servers = moved->dns.servers};
+	seen_connect_with(&moved->seen, &options);
 }
 
-static void close_all(struct seen *seen)
+static void close_all(struct moved *moved)
 {
-	redis_destroy(seen->redis);
-	sentinel_close(&seen->sentinel);
-	dns_close(&seen->dns);
-	fixture_close(&seen->fixture);
+	sentinel_close(&moved->sentinel);
+	dns_close(&moved->dns);
+	seen_close(&moved->seen);
 }
 
 Test(redis_move, a_lookup_is_given_up_for_where_the_primary_is_now)
 {
-	struct seen seen;
-	open_all(&seen, 3000, 0.);
-	fixture_run_until(&seen.fixture, &seen.dns.asked, 1);
-	redis_move(seen.redis, "127.0.0.1", seen.fixture.port);
-	fixture_run_until(&seen.fixture, &seen.ready, 1);
-	cr_assert_eq(seen.lost, 0, "%s", seen.reason);
+	struct moved moved;
+	open_all(&moved, 3000, 0.);
+	fixture_run_until(&moved.seen.fixture, &moved.dns.asked, 1);
+	redis_move(moved.seen.redis, "127.0.0.1", moved.seen.fixture.port);
+	seen_until_ready(&moved.seen, 1);
+	cr_assert_eq(moved.seen.lost, 0, "%s", moved.seen.reason);
 	/* It was told once: the next attempt asks again. */
-	redis_reconnect(seen.redis, "test");
-	fixture_run_until(&seen.fixture, &seen.lost, 2);
-	cr_assert(strstr(seen.reason, "silent.test: name lookup: "), "%s", seen.reason);
-	close_all(&seen);
+	redis_reconnect(moved.seen.redis, "test");
+	seen_until_lost(&moved.seen, 2);
+	cr_assert(strstr(moved.seen.reason, "silent.test: name lookup: "), "%s", moved.seen.reason);
+	close_all(&moved);
 }
 
 Test(redis_move, while_the_lookup_lasts_longer_than_the_sentinel_had_left_the_loop_rests)
 {
-	struct seen seen;
-	open_all(&seen, 2000, 0.5);
-	fixture_run_until(&seen.fixture, &seen.dns.asked, 1);
-	unsigned before = ev_iteration(seen.fixture.loop);
-	fixture_run_until(&seen.fixture, &seen.lost, 1);
-	cr_assert(strstr(seen.reason, "silent.test: name lookup: "), "%s", seen.reason);
-	unsigned turns = ev_iteration(seen.fixture.loop) - before;
+	struct moved moved;
+	open_all(&moved, 2000, 0.5);
+	fixture_run_until(&moved.seen.fixture, &moved.dns.asked, 1);
+	unsigned before = ev_iteration(moved.seen.fixture.loop);
+	seen_until_lost(&moved.seen, 1);
+	cr_assert(strstr(moved.seen.reason, "silent.test: name lookup: "), "%s", moved.seen.reason);
+	unsigned turns = ev_iteration(moved.seen.fixture.loop) - before;
 	cr_assert(turns < 100, "%u turns", turns);
-	close_all(&seen);
+	close_all(&moved);
 }

@@ -1,9 +1,9 @@
 /* Ring memory with any content whatever: each image is one way of being wrong, built by hand. A
  * read must answer, end, touch nothing outside, leave the buffer alone and not come back with the
  * same complaint for ever. */
+#include "random.h"
 #include "ring_image.h"
 #include <criterion/criterion.h>
-#include <time.h>
 
 static struct image image;
 
@@ -288,56 +288,45 @@ Test(ring_hostile, lag_of_a_tail_before_the_cursor_is_none)
 
 static uint64_t random_state;
 
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
-
-static uint64_t random_seed(void)
-{
-	const char *given = getenv("SYNCDOC_TEST_SEED");
-	return given ? strtoull(given, NULL, 0) | 1 : (uint64_t)time(NULL) * 2 + 1;
-}
-
 /* Any word becomes a header whose mark is right, so that lengths and types are what gets tried. */
 static void put_random_header(void)
 {
-	uint64_t at = image.reader.cursor + (random_next() % 2 ? 0 : random_next() % 4 * 8);
-	uint16_t type = (uint16_t)(random_next() % 3);
+	uint64_t at = image.reader.cursor +
+		      (random_next(&random_state) % 2 ? 0 : random_next(&random_state) % 4 * 8);
+	uint16_t type = (uint16_t)(random_next(&random_state) % 3);
 	uint64_t until_end = IMAGE_SIZE - at % IMAGE_SIZE;
 	uint64_t lengths[] = {0,
 			      1,
 			      8,
-			      random_next() % 256,
-			      random_next(),
+			      random_next(&random_state) % 256,
+			      random_next(&random_state),
 			      until_end,
 			      until_end - 8,
 			      until_end + 8,
 			      ring_payload_max(IMAGE_SIZE),
 			      ring_payload_max(IMAGE_SIZE) + 1};
 	image_put_header(&image, at & ~UINT64_C(7), type,
-			 (uint32_t)lengths[random_next() % ARRAY_LEN(lengths)]);
+			 (uint32_t)lengths[random_next(&random_state) % ARRAY_LEN(lengths)]);
 }
 
 static void spoil_something(void)
 {
-	uint64_t near = image.reader.cursor + random_next() % 64 * 8;
-	switch (random_next() % 8) {
+	uint64_t near = image.reader.cursor + random_next(&random_state) % 64 * 8;
+	switch (random_next(&random_state) % 8) {
 	case 0:
 		atomic_store(&image.memory->tail, near);
 		break;
 	case 1:
 		atomic_store(&image.memory->tail_intent,
-			     near + (random_next() % 2 ? IMAGE_SIZE : 0));
+			     near + (random_next(&random_state) % 2 ? IMAGE_SIZE : 0));
 		break;
 	case 2:
-		image_set_tails(&image, random_next() % 16 ? near : random_next());
+		image_set_tails(&image, random_next(&random_state) % 16
+						? near
+						: random_next(&random_state));
 		break;
 	case 3:
-		image_put_word(&image, near, random_next());
+		image_put_word(&image, near, random_next(&random_state));
 		break;
 	default:
 		put_random_header();
@@ -348,15 +337,15 @@ static void spoil_something(void)
 
 Test(ring_hostile, random_spoiling_never_faults_nor_spins)
 {
-	uint64_t seed = random_seed();
+	uint64_t seed = random_state = random_seed("ring_hostile");
 	uint64_t answers[4] = {0};
-	random_state = seed;
 	for (int i = 0; i < 300000; i++) {
 		if (i % 64 == 0) /* else all time goes into positions the writer never visits */
-			image.reader.cursor = random_next() % (4 * IMAGE_SIZE) & ~UINT64_C(7);
+			image.reader.cursor =
+				random_next(&random_state) % (4 * IMAGE_SIZE) & ~UINT64_C(7);
 		spoil_something();
 		uint64_t tail = atomic_load(&image.memory->tail);
-		image.out.len = random_next() % 8 ? 0 : image.out.len;
+		image.out.len = random_next(&random_state) % 8 ? 0 : image.out.len;
 		size_t before_len = image.out.len;
 		uint64_t before = image.reader.cursor;
 		enum ring_answer answer = ring_read(&image.reader, &image.out, &image.type);

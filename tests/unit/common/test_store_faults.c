@@ -55,6 +55,18 @@ STORE_TEST(store_faults, a_refused_history_entry_leaves_the_document_alone)
 	cr_assert_str_eq(ASK("ZSCORE syncdoc:index:session a"), "1");
 }
 
+/* Evicted, or removed by somebody else. */
+STORE_TEST(store_faults, an_id_whose_document_is_gone_without_its_history_begins_anew)
+{
+	struct writer a = {.id = SPAN("a")}, anew = {.id = SPAN("a")};
+	store_fixture_write(f, &a, "create", "{\"x\":1}", 1);
+	store_fixture_write(f, &a, "replace", "{\"x\":2}", 1);
+	ASK("DEL " DATA);
+	cr_assert_eq(store_fixture_write(f, &anew, "create", "{\"x\":3}", 1), STORE_WRITTEN);
+	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":1,"));
+	cr_assert_str_eq(ASK("XLEN " HISTORY), "1");
+}
+
 STORE_TEST(store_faults, a_server_without_memory_refuses_writes_as_surely_not_done)
 {
 	struct writer a = {.id = SPAN("a")};

@@ -344,6 +344,21 @@ static void crowd_ask_many(struct crowd *crowd, int count)
 		crowd_ask(crowd);
 }
 
+static void on_crowd_read(int error, const struct span *envelopes, size_t count, void *arg)
+{
+	struct crowd *crowd = arg;
+	crowd->calls++;
+	crowd->refused += error == -EAGAIN;
+	crowd->good += !error && count == 2 && envelopes[0].len && envelopes[1].len;
+}
+
+static void crowd_read_many(struct crowd *crowd, int count)
+{
+	const struct span ids[] = {SPAN("b"), SPAN("a")};
+	for (int i = 0; i < count; i++)
+		store_read_many(crowd->f->store, SERVICE, ids, 2, on_crowd_read, crowd);
+}
+
 static long scripts_called(struct store_fixture *f)
 {
 	const char *at = strstr(ASK("INFO commandstats"), "cmdstat_evalsha:calls=");
@@ -359,6 +374,38 @@ STORE_TEST(store_list, pages_with_data_are_read_one_after_the_other)
 	fixture_run_until(&f->redis, &crowd.calls, 20);
 	cr_assert_eq(crowd.good, 20);
 	cr_assert_eq(store_list_refusals(f->store), 0);
+}
+
+STORE_TEST(store_list, many_documents_are_read_in_the_line_of_lists_two_times_at_once)
+{
+	struct crowd crowd = {.f = f};
+	create_all(f, five, 5);
+	crowd_read_many(&crowd, 10);
+	cr_assert_eq(store_list_waits(f->store), 8);
+	crowd_ask(&crowd);
+	cr_assert_eq(store_list_waits(f->store), 9);
+	fixture_run_until(&f->redis, &crowd.calls, 11);
+	cr_assert_eq(crowd.good, 11);
+	cr_assert_eq(store_list_refusals(f->store), 0);
+}
+
+STORE_TEST(store_list, who_waits_to_read_many_documents_is_refused_with_those_that_get_no_answer)
+{
+	struct crowd crowd = {.f = f};
+	create_all(f, five, 5);
+	f->config.redis_timeout_ms = 1000; /* met once */
+	store_fixture_open_again(f);
+	crowd_read_many(&crowd, 1);
+	fixture_run_until(&f->redis, &crowd.calls, 1);
+	fixture_signal(&f->redis, SIGSTOP);
+	crowd_read_many(&crowd, 10);
+	cr_assert_eq(crowd.calls, 1, "not from inside the call");
+	fixture_run_until(&f->redis, &crowd.calls, 11);
+	fixture_signal(&f->redis, SIGCONT);
+	/* Of those two that were asked it is not known: their own error says so. */
+	cr_assert_eq(store_list_refusals(f->store), 8);
+	cr_assert_geq(crowd.refused, 8);
+	cr_assert_eq(crowd.good, 1);
 }
 
 STORE_TEST(store_list,

@@ -107,6 +107,22 @@ Test(store_since, too_many_are_said_and_not_sent)
 	store_fixture_close(&f);
 }
 
+Test(store_since, what_is_lost_is_lost_after_the_sequence_was_raised)
+{
+	struct store_fixture f;
+
+	store_fixture_open(&f, CONFIG_ENCODING_STRING);
+	fixture_ask(&f.redis, "SET syncdoc:sequence 1000060");
+	fixture_ask(&f.redis, "ZADD syncdoc:raised 1000050 30");
+	ask(&f, SERVICE, "", 31);
+	cr_assert_eq(got.sequence, 30);
+	ask(&f, SERVICE, "", 30);
+	cr_assert_eq(got.sequence, 1000060);
+	ask(&f, SERVICE, "", 1000050);
+	cr_assert_eq(got.sequence, 1000060);
+	store_fixture_close(&f);
+}
+
 Test(store_since, several_services_are_one_list_and_one_document_is_looked_at_alone)
 {
 	struct store_fixture f;

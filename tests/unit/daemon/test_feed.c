@@ -2,7 +2,7 @@
  * fed in. */
 #define _GNU_SOURCE
 #include "feed.h"
-#include "log.h"
+#include "host_fixture.h"
 
 #include <criterion/criterion.h>
 
@@ -13,11 +13,7 @@
 #define DIFF ",\"diff\":{\"added\":{},\"removed\":[],\"changed\":{}}}}"
 #define CHANNEL SPAN("syncdoc:channel:session:doc_1")
 
-static struct publisher publisher;
-static struct marks marks;
 static struct feed feed;
-static struct ring_reader reader;
-static struct buffer bytes;
 static int holes, overflows, behinds;
 static char hole_id[32];
 
@@ -44,53 +40,28 @@ static void on_behind(void *arg)
 	feed_hold(&feed);
 }
 
-static struct event_record next_record(void)
-{
-	struct event_record record = {0};
-	uint16_t type = 0;
-	bytes.len = 0;
-	cr_assert_eq(ring_read(&reader, &bytes, &type), RING_RECORD);
-	cr_assert_eq(event_record_parse(buffer_span(&bytes), &record), 0);
-	cr_assert_eq(type, record.kind);
-	return record;
-}
-
 static void begin(void)
 {
-	log_set_level(LOG_LEVEL_ERROR);
-	cr_assert_eq(publisher_init(&publisher, RING_SIZE_MIN, 4), 0);
-	cr_assert_eq(ring_reader_init(&reader, (char *)publisher.header + SHM_PAGE,
-				      publisher.ring_len - SHM_PAGE),
-		     0);
-	marks_init(&marks, &publisher);
-	marks_set_run_id(&marks, "0123abcd");
-	marks_confirm(&marks, 0);
-	feed_init(&feed, &publisher, &marks, 3);
+	host_fixture_open(0);
+	feed_init(&feed, &host.publisher, &host.marks, 3);
 	feed.on_hole = on_hole;
 	feed.on_overflow = on_overflow;
 	feed.on_behind = on_behind;
 	feed_receive_mark(&feed, SPAN("41"), 0);
-	cr_assert_eq(next_record().kind, EVENT_RECORD_MARK);
+	cr_assert_eq(host_next_record().kind, EVENT_RECORD_MARK);
 }
 
 static void end(void)
 {
 	feed_fini(&feed);
-	buffer_fini(&bytes);
-	publisher_fini(&publisher);
+	host_fixture_close();
 }
 
 TestSuite(feed, .init = begin, .fini = end, .timeout = 100);
 
-static void expect_nothing(void)
-{
-	uint16_t type;
-	cr_assert_eq(ring_read(&reader, &bytes, &type), RING_EMPTY);
-}
-
 static void expect_event(const char *id, uint64_t revision)
 {
-	struct event_record record = next_record();
+	struct event_record record = host_next_record();
 	cr_assert_eq(record.kind, EVENT_RECORD_EVENT, "got %.*s", SPAN_ARGS(record.full));
 	cr_assert(span_equals(record.id, span_string(id)));
 	cr_assert_eq(record.revision, revision, "%s: %llu, not %llu", id,
@@ -99,7 +70,7 @@ static void expect_event(const char *id, uint64_t revision)
 
 static void expect_resync(const char *id, const char *reason)
 {
-	struct event_record record = next_record();
+	struct event_record record = host_next_record();
 	cr_assert_eq(record.kind, EVENT_RECORD_RESYNC, "got %.*s", SPAN_ARGS(record.full));
 	cr_assert(span_equals(record.id, span_string(id)));
 	cr_assert_eq(record.name, *id ? TOPIC_ANY : TOPIC_CREATED);
@@ -109,7 +80,7 @@ static void expect_resync(const char *id, const char *reason)
 
 static void expect_presence_resync(void)
 {
-	struct event_record record = next_record();
+	struct event_record record = host_next_record();
 	cr_assert_eq(record.kind, EVENT_RECORD_RESYNC);
 	cr_assert_eq(record.name, TOPIC_PRESENCE);
 	cr_assert_eq(record.service.len, 0);
@@ -133,16 +104,16 @@ static void arrive(const char *id, unsigned revision)
 	arrive_at(id, revision, 100 * revision);
 }
 
-/* The history from revision `oldest` to `newest`, as the reader gives it. */
-static void fill(const char *id, unsigned oldest, unsigned newest)
+/* The history from revision `oldest` to `newest`, as the reader gives it, and that one's data. */
+static void fill_data(const char *id, unsigned oldest, unsigned newest, const char *data)
 {
 	char envelope[256];
 	struct store_missed_entry entries[32];
 	struct store_missed stored = {.entries = entries};
 	int len = snprintf(envelope, sizeof(envelope),
 			   "{\"revision\":%u,\"updatedAt\":%u,\"createdAt\":100,\"service\":"
-			   "\"session\",\"id\":\"%s\",\"data\":{}}",
-			   newest, 100 * newest, id);
+			   "\"session\",\"id\":\"%s\",\"data\":%s}",
+			   newest, 100 * newest, id, data);
 	stored.envelope = span_of(envelope, (size_t)len);
 	for (unsigned revision = newest; revision >= oldest; revision--)
 		entries[stored.count++] = (struct store_missed_entry){
@@ -152,15 +123,21 @@ static void fill(const char *id, unsigned oldest, unsigned newest)
 			.op = SPAN("merge"),
 			.diff = SPAN("{\"added\":{},\"removed\":{},\"changed\":{}}"),
 		};
-	feed_fill(&feed, SPAN("session"), span_string(id), marks.sequence, &stored);
+	(feed.holding ? feed_fill : feed_fill_hole)(&feed, SPAN("session"), span_string(id),
+						    host.marks.sequence, &stored);
+}
+
+static void fill(const char *id, unsigned oldest, unsigned newest)
+{
+	fill_data(id, oldest, newest, "{}");
 }
 
 Test(feed, an_event_becomes_one_record_with_the_position_of_the_last_mark)
 {
-	publisher_take_fresh(&publisher);
+	publisher_take_fresh(&host.publisher);
 	feed_receive_event(&feed, CHANNEL, SPAN(HEAD PAYLOAD ",\"data\":{\"a\":1}" DIFF));
-	cr_assert(publisher_take_fresh(&publisher));
-	struct event_record record = next_record();
+	cr_assert(publisher_take_fresh(&host.publisher));
+	struct event_record record = host_next_record();
 	cr_assert_eq(record.kind, EVENT_RECORD_EVENT);
 	cr_assert_eq(record.revision, 7);
 	struct span text =
@@ -180,7 +157,7 @@ Test(feed, what_is_no_event_is_counted_and_dropped)
 		feed_receive_event(&feed, SPAN("syncdoc:channel:a:b"), span_string(texts[i]));
 	cr_assert_eq(feed.malformed, ARRAY_LEN(texts));
 	cr_assert_eq(feed.events, 0);
-	expect_nothing();
+	host_expect_nothing();
 }
 
 Test(feed, an_event_too_large_for_the_ring_becomes_a_resync_of_its_document)
@@ -191,7 +168,7 @@ Test(feed, an_event_too_large_for_the_ring_becomes_a_resync_of_its_document)
 		buffer_append_char(&text, 'x');
 	buffer_append_string(&text, "\"}" DIFF);
 	feed_receive_event(&feed, CHANNEL, buffer_span(&text));
-	struct event_record record = next_record();
+	struct event_record record = host_next_record();
 	cr_assert_eq(record.kind, EVENT_RECORD_RESYNC);
 	cr_assert(span_equals(record.service, SPAN("session")));
 	cr_assert(span_equals(record.id, SPAN("doc_1")));
@@ -210,14 +187,14 @@ Test(feed, a_document_with_a_hole_waits_for_its_history_and_others_do_not)
 	arrive("a", 5);
 	arrive("b", 9);
 	expect_event("b", 9);
-	expect_nothing();
+	host_expect_nothing();
 	cr_assert_eq(holes, 1, "asked once");
 	fill("a", 1, 4);
 	for (unsigned revision = 2; revision <= 5; revision++)
 		expect_event("a", revision);
 	arrive("a", 6);
 	expect_event("a", 6);
-	expect_nothing();
+	host_expect_nothing();
 	cr_assert_eq(feed.recovered, 3);
 	cr_assert_eq(feed.hole_bytes, 0);
 }
@@ -232,7 +209,7 @@ Test(feed, a_hole_whose_history_is_ahead_of_the_subscription_repeats_nothing)
 		expect_event("a", revision);
 	arrive("a", 4);
 	arrive("a", 5);
-	expect_nothing();
+	host_expect_nothing();
 	arrive("a", 6);
 	expect_event("a", 6);
 	cr_assert_eq(feed.repeated, 3);
@@ -248,10 +225,21 @@ Test(feed, a_hole_that_cannot_be_filled_is_a_resync_and_then_goes_on)
 	arrive("a", 6);
 	expect_event("a", 6);
 	arrive("a", 8);
-	feed_fill(&feed, SPAN("session"), SPAN("a"), 0, NULL);
+	feed_fill_hole(&feed, SPAN("session"), SPAN("a"), 0, NULL);
 	expect_resync("a", "\"gap\"");
 	expect_event("a", 8);
-	expect_nothing();
+	host_expect_nothing();
+}
+
+Test(feed, a_stored_document_that_is_no_json_is_a_resync)
+{
+	arrive("a", 1);
+	expect_event("a", 1);
+	arrive("a", 3);
+	fill_data("a", 2, 2, "{\"n\":}");
+	expect_resync("a", "\"gap\"");
+	expect_event("a", 3);
+	host_expect_nothing();
 }
 
 Test(feed, more_holes_than_may_be_open_become_resyncs)
@@ -267,7 +255,7 @@ Test(feed, more_holes_than_may_be_open_become_resyncs)
 	cr_assert_eq(holes, FEED_HOLES_MAX);
 	expect_resync(id, "\"gap\"");
 	expect_event(id, 3);
-	expect_nothing();
+	host_expect_nothing();
 }
 
 Test(feed, more_than_may_wait_in_holes_becomes_a_resync_that_stands_for_all_that_waited)
@@ -280,9 +268,9 @@ Test(feed, more_than_may_wait_in_holes_becomes_a_resync_that_stands_for_all_that
 	cr_assert_eq(holes, 1);
 	expect_resync("a", "\"gap\"");
 	expect_event("a", revision - 1);
-	expect_nothing();
+	host_expect_nothing();
 	fill("a", 1, 3); /* the answer comes late */
-	expect_nothing();
+	host_expect_nothing();
 	cr_assert_eq(feed.hole_bytes, 0);
 }
 
@@ -302,27 +290,27 @@ Test(feed, what_arrives_in_a_gap_follows_what_was_missed_and_marks_keep_their_pl
 	arrive("a", 1);
 	expect_event("a", 1);
 	feed_hold(&feed);
-	cr_assert(!publisher_is_active(&publisher));
+	cr_assert(!publisher_is_active(&host.publisher));
 	arrive("a", 4);
 	feed_receive_mark(&feed, SPAN("44"), 10);
 	arrive("a", 5);
 	arrive("b", 1);
-	expect_nothing();
-	cr_assert(!publisher_is_active(&publisher));
+	host_expect_nothing();
+	cr_assert(!publisher_is_active(&host.publisher));
 	fill("a", 1, 4);
 	for (unsigned revision = 2; revision <= 4; revision++) {
 		expect_event("a", revision);
-		cr_assert(memmem(bytes.at, bytes.len, "0123abcd-41", 11) != NULL,
+		cr_assert(memmem(host.bytes.at, host.bytes.len, "0123abcd-41", 11) != NULL,
 			  "the mark from before the gap");
 	}
-	expect_nothing();
+	host_expect_nothing();
 	feed_release(&feed, 20);
 	expect_presence_resync();
-	cr_assert(span_equals(next_record().full, SPAN("0123abcd-44")));
+	cr_assert(span_equals(host_next_record().full, SPAN("0123abcd-44")));
 	expect_event("a", 5);
 	expect_event("b", 1);
-	expect_nothing();
-	cr_assert(publisher_is_active(&publisher));
+	host_expect_nothing();
+	cr_assert(publisher_is_active(&host.publisher));
 	cr_assert_eq(feed.held.bytes, 0);
 }
 
@@ -334,16 +322,30 @@ Test(feed, more_than_can_be_held_ends_the_gap_with_a_resync_for_all)
 	feed_hold(&feed);
 	while (!overflows)
 		arrive("a", 2 + ++revision);
-	cr_assert_leq(revision * 200, publisher.writer.size / 4);
+	cr_assert_leq(revision * 200, host.publisher.writer.size / 4);
 	expect_resync("", "\"gap\"");
 	expect_presence_resync();
 	for (unsigned i = 4; i <= revision + 2; i++)
 		expect_event("a", i);
-	expect_nothing();
+	host_expect_nothing();
 	cr_assert(!feed.holding);
 	cr_assert(feed.untracked, "what went in before is not known any more");
 	feed_receive_mark(&feed, SPAN("60"), 0);
 	cr_assert(!feed.untracked);
+}
+
+Test(feed, a_hole_whose_history_comes_in_a_gap_is_left_to_the_gap)
+{
+	arrive("a", 1);
+	expect_event("a", 1);
+	arrive("a", 3);
+	feed_hold(&feed);
+	feed_fill_hole(&feed, SPAN("session"), SPAN("a"), host.marks.sequence, NULL);
+	host_expect_nothing();
+	fill("a", 1, 3);
+	expect_event("a", 2);
+	expect_event("a", 3);
+	host_expect_nothing();
 }
 
 Test(feed, a_gap_that_is_interrupted_forgets_what_waited_but_not_what_went_in)
@@ -362,7 +364,7 @@ Test(feed, a_gap_that_is_interrupted_forgets_what_waited_but_not_what_went_in)
 	expect_event("a", 5);
 	feed_release(&feed, 0);
 	expect_presence_resync();
-	expect_nothing();
+	host_expect_nothing();
 }
 
 Test(feed, a_mark_below_the_last_one_is_no_mark)
@@ -370,12 +372,29 @@ Test(feed, a_mark_below_the_last_one_is_no_mark)
 	feed_receive_mark(&feed, SPAN("40"), 0);
 	cr_assert_eq(behinds, 1);
 	cr_assert(feed.holding);
-	expect_nothing();
+	host_expect_nothing();
 	feed_receive_mark(&feed, SPAN("40"), 0);
 	feed_receive_mark(&feed, SPAN("1000041"), 0);
 	feed_release(&feed, 0);
 	expect_presence_resync();
-	cr_assert(span_equals(next_record().full, SPAN("0123abcd-1000041")));
-	expect_nothing();
+	cr_assert(span_equals(host_next_record().full, SPAN("0123abcd-1000041")));
+	host_expect_nothing();
 	cr_assert_eq(behinds, 1);
+}
+
+Test(feed, a_mark_that_another_host_has_raised_is_looked_at_once)
+{
+	feed_receive_mark(&feed, SPAN("500041"), 0);
+	cr_assert_eq(host_next_record().kind, EVENT_RECORD_MARK);
+	feed_receive_mark(&feed, SPAN("1000042"), 0);
+	cr_assert_eq(behinds, 1);
+	cr_assert(feed.holding);
+	feed_release(&feed, 0);
+	expect_presence_resync();
+	host_expect_nothing();
+	feed_receive_mark(&feed, SPAN("1000042"), 0);
+	cr_assert_eq(behinds, 1);
+	cr_assert(span_equals(host_next_record().full, SPAN("0123abcd-1000042")));
+	feed_receive_mark(&feed, SPAN("2000000"), 0);
+	cr_assert_eq(behinds, 2);
 }

@@ -71,7 +71,10 @@ void answer_error(int error)
 {
 	size_t at = store.answered++;
 
-	store.reads[at].history(error, NULL, store.reads[at].arg);
+	if (store.reads[at].history)
+		store.reads[at].history(error, NULL, store.reads[at].arg);
+	else
+		store.reads[at].changed(error, NULL, store.reads[at].arg);
 }
 
 void answer_changed(uint64_t sequence, const struct store_since_document *documents, size_t count)
@@ -92,5 +95,15 @@ struct peer replay_start(int sndbuf)
 void subscribe(struct peer *peer, const char *text)
 {
 	peer_send_text(peer, text);
+	fixture_turn();
+}
+
+void publish_padded(const char *id, uint64_t revision, int pad)
+{
+	struct buffer data = {0};
+
+	buffer_printf(&data, "{\"x\":\"%0*d\"}", pad, 0);
+	fixture_publish(id, revision, buffer_span(&data));
+	buffer_fini(&data);
 	fixture_turn();
 }

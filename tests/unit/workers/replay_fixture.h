@@ -39,5 +39,7 @@ void answer_changed(uint64_t sequence, const struct store_since_document *docume
 /* Starts all with its first mark, 10 of RUN, and connects. */
 struct peer replay_start(int sndbuf);
 void subscribe(struct peer *peer, const char *text);
+/* An event with `pad` bytes more in its data, and a turn of the loop. */
+void publish_padded(const char *id, uint64_t revision, int pad);
 
 #endif

@@ -282,6 +282,27 @@ Test(connection_conflate, what_was_unsubscribed_meanwhile_is_not_told)
 	peer_fini(&slow);
 }
 
+/* The newest event of the document is one of those. */
+Test(connection_conflate, what_an_unsubscribed_event_stood_for_is_not_lost)
+{
+	start();
+	struct peer slow = subscriber(1, "");
+
+	peer_send_text(&slow, "{\"type\":\"subscribe\",\"topic\":\"sync.s.deleted\"}");
+	peer_expect_part(&slow, "\"subscribed\"");
+	fill(&slow, 0);
+	publish("d", 1, 10);
+	fixture_publish_deleted("d", 2);
+	fixture_publish_deleted("e", 2);
+	peer_send_text(&slow, "{\"type\":\"unsubscribe\",\"topic\":\"sync.s.deleted\"}");
+	fixture_turn();
+	skip_to(&slow, "{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"service\":\"s\","
+		       "\"documentId\":\"d\",\"reason\":\"slow\"}");
+	peer_expect_nothing(&slow);
+	expect_all_quiet();
+	peer_fini(&slow);
+}
+
 Test(connection_conflate, a_notice_of_the_ring_to_all_becomes_one_resync_per_subscription)
 {
 	struct buffer record = {0};

@@ -89,17 +89,22 @@ Test(connection_gather, six_hundred_get_all_events_in_order_by_two_calls_a_pass)
 	leave(MANY);
 }
 
+static void expect_one_by_one(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		subscribe(i, 0, ALL);
+	fixture_publish("d", 2, SPAN("{}"));
+	for (unsigned i = 0; i < count; i++)
+		expect_revision(i, 2);
+	cr_assert_eq(figure(STAT_sends_gathered), 0);
+	cr_assert_eq(figure(STAT_deliveries_total), count);
+	leave(count);
+}
+
 Test(connection_gather, a_handful_is_sent_one_by_one)
 {
 	start();
-	for (unsigned i = 0; i < 3; i++)
-		subscribe(i, 0, ALL);
-	fixture_publish("d", 2, SPAN("{}"));
-	for (unsigned i = 0; i < 3; i++)
-		expect_revision(i, 2);
-	cr_assert_eq(figure(STAT_sends_gathered), 0);
-	cr_assert_eq(figure(STAT_deliveries_total), 3);
-	leave(3);
+	expect_one_by_one(3);
 }
 
 Test(connection_gather, a_batch_in_many_pieces_goes_the_usual_way)
@@ -217,12 +222,5 @@ Test(connection_gather, where_it_is_not_to_be_had_each_send_is_a_call)
 	cr_assert_eq(figure(STAT_io_uring), 0);
 	cr_assert_not(websockets_has_ring(fixture.worker.websockets));
 	fixture_activate("p-1");
-	for (unsigned i = 0; i < 10; i++)
-		subscribe(i, 0, ALL);
-	fixture_publish("d", 2, SPAN("{}"));
-	for (unsigned i = 0; i < 10; i++)
-		expect_revision(i, 2);
-	cr_assert_eq(figure(STAT_sends_gathered), 0);
-	cr_assert_eq(figure(STAT_deliveries_total), 10);
-	leave(10);
+	expect_one_by_one(10);
 }

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 
 #include "outcome.h"
+#include "utf8.h"
 
 TestSuite(outcome, .timeout = 100);
 
@@ -36,7 +37,7 @@ Test(outcome, detail_that_is_too_long_is_cut_between_characters)
 			memcpy(text + i, "\xe2\x82\xac", 4);
 		struct outcome outcome = outcome_refusal(400, "x", "%s", text);
 		size_t len = strlen(outcome.detail);
-		cr_expect(json_utf8_is_valid(span_of(outcome.detail, len)), "shift %zu", shift);
+		cr_expect(utf8_is_valid(span_of(outcome.detail, len)), "shift %zu", shift);
 		cr_expect_geq(len, OUTCOME_DETAIL_MAX - 4);
 		cr_expect_eq(memcmp(outcome.detail, text, len), 0);
 	}
@@ -48,7 +49,7 @@ Test(outcome, detail_with_bad_bytes_is_valid_all_the_same)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct outcome outcome = outcome_refusal(400, "x", "%s", bad[i]);
-		cr_expect(json_utf8_is_valid(span_string(outcome.detail)), "row %zu", i);
+		cr_expect(utf8_is_valid(span_string(outcome.detail)), "row %zu", i);
 	}
 }
 

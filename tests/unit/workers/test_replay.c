@@ -48,16 +48,38 @@ Test(replay, the_connection_stands_apart_until_the_mark_of_the_read)
 	peer_fini(&peer);
 }
 
-Test(replay, a_mark_of_another_run_ends_the_waiting_too)
+/* A mark that was under way when the document was read, and waited for the end of a gap. */
+Test(replay, after_a_failover_too_what_was_read_does_not_come_again)
 {
 	struct peer peer = replay_start(0);
 
 	subscribe(&peer, SNAPSHOT);
-	answer_revision(5, 12);
+	answer_revision(4, 12);
 	peer_expect_part(&peer, "\"snapshot\"");
-	fixture_mark("fedc4321-3");
+	fixture_mark("fedc4321-11");
+	fixture_turn();
+	fixture_publish("d", 4, SPAN("{}"));
+	peer_expect_nothing(&peer);
+	fixture_mark("fedc4321-12");
 	fixture_turn();
 	cr_assert_null(peer.connection->replays);
+	peer_fini(&peer);
+}
+
+Test(replay, who_read_what_a_failover_has_lost_does_not_stand_apart_for_ever)
+{
+	struct peer peer = replay_start(0);
+
+	subscribe(&peer, SNAPSHOT);
+	answer_revision(4, 12);
+	peer_expect_part(&peer, "\"snapshot\"");
+	for (int marks = 0; peer.connection->replays; marks++) {
+		cr_assert_lt(marks, 10);
+		fixture_mark("fedc4321-11");
+		fixture_turn();
+	}
+	fixture_publish("d", 5, SPAN("{}"));
+	peer_expect_part(&peer, "\"revision\":5,");
 	peer_fini(&peer);
 }
 

@@ -133,3 +133,55 @@ Test(replay_modes, another_round_has_the_modes_of_all_subscriptions)
 	peer_expect_part(&peer, DATA("2") "," DIFF_OF_2);
 	peer_fini(&peer);
 }
+
+/* A diff subscription has been told revisions 1 and 2 of d, and goes another round
+ * when the mark 12 has come. */
+static struct peer start_between_rounds(void)
+{
+	struct peer peer;
+
+	fixture.config->ws_queue = 1024;
+	peer = replay_start(0);
+	resume_diff(&peer);
+	answer_changed(9, &changed_d, 1);
+	peer_expect_part(&peer, "\"replayed\"");
+	for (uint64_t revision = 1; revision <= 8; revision++)
+		fixture_publish("d9", revision, SPAN("{\"n\":0}"));
+	fixture_turn();
+	answer_revision(2, 12);
+	peer_expect_part(&peer, "\"revision\":1,\"diff\":");
+	peer_expect_part(&peer, "\"revision\":2," DIFF_OF_2);
+	return peer;
+}
+
+Test(replay_modes, who_comes_between_two_rounds_gets_once_what_the_second_one_tells)
+{
+	struct store_since_document again = {SPAN("s"), SPAN("d"), 13};
+	struct peer peer = start_between_rounds();
+
+	subscribe(&peer, SUBSCRIBE(""));
+	peer_expect_part(&peer, "\"live\"");
+	fixture_mark(RUN "-12");
+	fixture_turn();
+	answer_changed(13, &again, 1);
+	answer_revision(3, 13);
+	peer_expect_part(&peer, "\"revision\":3," DATA("3"));
+	fixture_publish("d", 3, SPAN("{\"n\":3}")); /* read, and only now out of the pipe */
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}
+
+Test(replay_modes, who_comes_between_two_rounds_loses_nothing_that_the_first_one_told_in_less)
+{
+	struct peer peer = start_between_rounds();
+
+	subscribe(&peer, SUBSCRIBE(""));
+	peer_expect_part(&peer, "\"live\"");
+	fixture_publish("d", 2, SPAN("{\"n\":2}")); /* read, and only now out of the pipe */
+	fixture_mark(RUN "-12");
+	fixture_turn();
+	answer_changed(13, NULL, 0);
+	peer_expect_part(&peer, "\"revision\":2," DATA("2"));
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}

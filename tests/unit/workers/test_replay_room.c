@@ -13,16 +13,6 @@ static void open_all(void)
 
 TestSuite(replay_room, .init = open_all, .fini = fixture_fini, .timeout = 100);
 
-static void publish_large(const char *id, uint64_t revision)
-{
-	struct buffer data = {0};
-
-	buffer_printf(&data, "{\"x\":\"%0*d\"}", PAD, 0);
-	fixture_publish(id, revision, buffer_span(&data));
-	buffer_fini(&data);
-	fixture_turn();
-}
-
 /* A connection that gets events of `f` and reads none; *ret_revision is that of the last one. */
 static struct peer start_stuck(uint64_t *ret_revision)
 {
@@ -37,7 +27,7 @@ static struct peer start_stuck(uint64_t *ret_revision)
 static void stop_reading(struct peer *peer, uint64_t *revision)
 {
 	while (!peer->connection->queue)
-		publish_large("f", ++*revision);
+		publish_padded("f", ++*revision, PAD);
 }
 
 /* The next frame is an event of this document; returns its revision. */
@@ -63,7 +53,7 @@ Test(replay_room, what_was_missed_waits_for_the_socket_and_comes_whole)
 	subscribe(&peer, SINCE("1", ""));
 	stop_reading(&peer, &last);
 	while (peer.connection->queue->bytes < QUEUE / 2)
-		publish_large("f", ++last);
+		publish_padded("f", ++last, PAD);
 	answer_revision(4, 12);
 	cr_assert_leq(connection_queue_bytes(peer.connection), QUEUE);
 	cr_assert_null(peer.connection->queue->conflation, "no live event did not fit");
@@ -87,7 +77,7 @@ Test(replay_room, a_replay_leaves_room_to_live_events)
 	fixture_turn();
 	cr_assert_not_null(peer.connection->queue, "it is too large for the socket");
 	for (int i = 0; i < 2; i++)
-		publish_large("f", ++last);
+		publish_padded("f", ++last, PAD);
 	cr_assert_null(peer.connection->queue->conflation);
 	peer_expect_part(&peer, "\"outcome\":\"replayed\"");
 	uint64_t d = 1, f = 0;
@@ -114,9 +104,9 @@ Test(replay_room, live_events_of_a_slow_connection_that_stands_apart_are_joined_
 	cr_assert_not_null(peer.connection->replays);
 	stop_reading(&peer, &last);
 	while (!peer.connection->queue->conflation)
-		publish_large("f", ++last);
+		publish_padded("f", ++last, PAD);
 	for (int i = 0; i < 3; i++)
-		publish_large("f", ++last);
+		publish_padded("f", ++last, PAD);
 	answer_revision(4, 12);
 	uint64_t d = 1, f = 0;
 	while (d < 4 || f < last) {
@@ -240,7 +230,7 @@ Test(replay_room, who_leaves_while_frames_wait_gets_what_is_live_by_another_subs
 	subscribe(&peer, SINCE("1", ""));
 	stop_reading(&peer, &last);
 	while (peer.connection->queue->bytes < QUEUE / 2)
-		publish_large("f", ++last);
+		publish_padded("f", ++last, PAD);
 	answer_revision(4, 12);
 	fixture_publish("d", 4, SPAN("{}"));
 	fixture_turn();
@@ -262,7 +252,7 @@ Test(replay_room, more_live_events_than_may_be_held_are_replayed_in_another_roun
 	store.pad = 0;
 	subscribe(&peer, AFTER(RUN "-8"));
 	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_large("other", revision);
+		publish_padded("other", revision, PAD);
 	fixture_publish_presence("other");
 	answer_changed(12, NULL, 0);
 	peer_expect_part(&peer, "\"outcome\":\"live\"");
@@ -288,13 +278,29 @@ Test(replay_room, more_live_events_than_may_be_held_are_replayed_in_another_roun
 	peer_fini(&peer);
 }
 
+Test(replay_room, what_was_left_to_a_replay_that_is_refused_is_told_as_lost)
+{
+	struct peer peer = replay_start(0);
+
+	subscribe(&peer, UPDATED(""));
+	peer_expect_part(&peer, "\"subscribed\"");
+	subscribe(&peer, AFTER(RUN "-8"));
+	for (uint64_t revision = 1; revision <= 10; revision++)
+		publish_padded("other", revision, PAD);
+	answer_error(-EAGAIN);
+	peer_expect_part(&peer, "\"redis_unavailable\"");
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.updated\",\"reason\":\"gap\"}");
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}
+
 Test(replay_room, a_failover_between_two_rounds_is_said)
 {
 	struct peer peer = replay_start(0);
 
 	subscribe(&peer, AFTER(RUN "-8"));
 	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_large("other", revision);
+		publish_padded("other", revision, PAD);
 	answer_changed(12, NULL, 0);
 	peer_expect_part(&peer, "\"outcome\":\"live\"");
 	fixture_mark("fedc4321-3");
@@ -305,22 +311,31 @@ Test(replay_room, a_failover_between_two_rounds_is_said)
 	peer_fini(&peer);
 }
 
-Test(replay_room, what_one_round_has_told_does_not_come_again_in_the_next)
+/* Document d was listed, and while its three revisions were read came more live events than may be
+ * held: it was told of all three, and another round is asked for. */
+static struct peer start_second_round(struct store_since_document *listed)
 {
 	struct peer peer = replay_start(0);
-	struct store_since_document listed[] = {{SPAN("s"), SPAN("d"), 12}};
 
 	store.pad = 0;
 	subscribe(&peer, AFTER(RUN "-8"));
 	answer_changed(12, listed, 1);
 	peer_expect_part(&peer, "\"outcome\":\"replayed\"");
 	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_large("other", revision);
+		publish_padded("other", revision, PAD);
 	answer_revision(3, 14); /* sequences 14, 13, 12: two are newer than the list */
 	for (uint64_t revision = 1; revision <= 3; revision++)
 		cr_assert_eq(next_revision(&peer, "d"), revision);
 	fixture_mark(RUN "-14");
 	fixture_turn();
+	return peer;
+}
+
+Test(replay_room, what_one_round_has_told_does_not_come_again_in_the_next)
+{
+	struct store_since_document listed[] = {{SPAN("s"), SPAN("d"), 12}};
+	struct peer peer = start_second_round(listed);
+
 	cr_assert_eq(store.reads[2].after, 12, "another round");
 	fixture_publish("d", 3, SPAN("{}")); /* late */
 	listed[0].sequence = 15;
@@ -334,20 +349,9 @@ Test(replay_room, what_one_round_has_told_does_not_come_again_in_the_next)
 
 Test(replay_room, a_document_that_one_round_has_told_whole_is_silent_in_the_next)
 {
-	struct peer peer = replay_start(0);
 	struct store_since_document listed[] = {{SPAN("s"), SPAN("d"), 12}};
+	struct peer peer = start_second_round(listed);
 
-	store.pad = 0;
-	subscribe(&peer, AFTER(RUN "-8"));
-	answer_changed(12, listed, 1);
-	peer_expect_part(&peer, "\"outcome\":\"replayed\"");
-	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_large("other", revision);
-	answer_revision(3, 14);
-	for (uint64_t revision = 1; revision <= 3; revision++)
-		cr_assert_eq(next_revision(&peer, "d"), revision);
-	fixture_mark(RUN "-14");
-	fixture_turn();
 	listed[0].sequence = 14;
 	answer_changed(14, listed, 1);
 	answer_revision(3, 14);

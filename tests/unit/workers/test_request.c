@@ -3,8 +3,8 @@
 #include <time.h>
 
 #include "json.h"
-#include "media_type.h"
 #include "target.h"
+#include "utf8.h"
 
 TestSuite(request, .timeout = 100);
 
@@ -188,69 +188,14 @@ Test(request, any_bytes_are_parsed_within_bounds)
 		target_parse(span_of(uri, len), at, &target);
 		for (unsigned i = 0; i < target.segment_count && i < TARGET_SEGMENTS_MAX; i++)
 			cr_assert(
-				json_utf8_is_valid(target.segments[i]) &&
+				utf8_is_valid(target.segments[i]) &&
 					(!target.segments[i].len ||
 					 !memchr(target.segments[i].at, 0, target.segments[i].len)),
 				"seed %u", start);
 		for (unsigned i = 0; i < target.parameter_count; i++)
-			cr_assert(
-				json_utf8_is_valid(span_string(target.parameters[i].name)) &&
-					json_utf8_is_valid(span_string(target.parameters[i].value)),
-				"seed %u", start);
+			cr_assert(utf8_is_valid(span_string(target.parameters[i].name)) &&
+					  utf8_is_valid(span_string(target.parameters[i].value)),
+				  "seed %u", start);
 		free(at);
 	}
-}
-
-Test(request, content_type_is_known_by_name_and_charset)
-{
-	static const struct {
-		const char *header;
-		enum media_type type;
-	} cases[] = {
-		{NULL, MEDIA_TYPE_NONE},
-		{"", MEDIA_TYPE_NONE},
-		{"application/json", MEDIA_TYPE_JSON},
-		{"Application/JSON", MEDIA_TYPE_JSON},
-		{" application/json ; charset=UTF-8", MEDIA_TYPE_JSON},
-		{"application/json; charset=\"utf-8\"; x=y", MEDIA_TYPE_JSON},
-		{"application/json; charset=latin1", MEDIA_TYPE_OTHER},
-		{"application/merge-patch+json", MEDIA_TYPE_MERGE_PATCH},
-		{"application/json-patch+json;charset=utf-8", MEDIA_TYPE_JSON_PATCH},
-		{"application/jsonp", MEDIA_TYPE_OTHER},
-		{"text/plain", MEDIA_TYPE_OTHER},
-		{"application/json, text/plain", MEDIA_TYPE_OTHER},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		cr_expect_eq(media_type_parse(cases[i].header), cases[i].type, "%s",
-			     cases[i].header);
-}
-
-Test(request, accept_excludes_json_or_not)
-{
-	static const struct {
-		const char *header;
-		bool accepted;
-	} cases[] = {
-		{NULL, true},
-		{"", true},
-		{" , ", true},
-		{"*/*", true},
-		{"application/json", true},
-		{"APPLICATION/JSON;q=0.1", true},
-		{"text/html, application/xhtml+xml, */*;q=0.8", true},
-		{"application/*", true},
-		{"text/html", false},
-		{"application/json;q=0", false},
-		{"application/json;q=0.000, */*", false},
-		{"*/*, application/*;q=0", false},
-		{"application/*;q=0, application/json", true},
-		{"*/*;q=0", false},
-		{"application/problem+json", false},
-		{"application/json; q = 0 ;x=y", false},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		cr_expect_eq(media_type_json_is_accepted(cases[i].header), cases[i].accepted, "%s",
-			     cases[i].header);
 }

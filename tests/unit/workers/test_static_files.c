@@ -2,7 +2,6 @@
 #include <criterion/criterion.h>
 #include <zlib.h>
 
-#include "media_type.h"
 #include "router.h"
 #include "static_files.h"
 
@@ -127,40 +126,6 @@ Test(static_files, if_none_match_is_a_list_of_tags)
 	cr_expect(!static_files_etag_matches("\"ab12-gzip\"", "\"ab12\""));
 	cr_expect(!static_files_etag_matches("\"ab1\"", "\"ab12\""));
 	cr_expect(!static_files_etag_matches("W/", "\"ab12\""));
-}
-
-Test(static_files, gzip_is_sent_where_it_is_accepted)
-{
-	cr_expect(media_type_gzip_is_accepted("gzip"));
-	cr_expect(media_type_gzip_is_accepted("gzip, deflate, br, zstd"));
-	cr_expect(media_type_gzip_is_accepted("br;q=1.0, GZIP;q=0.5"));
-	cr_expect(media_type_gzip_is_accepted("x-gzip"));
-	cr_expect(media_type_gzip_is_accepted("*"));
-	cr_expect(!media_type_gzip_is_accepted(NULL));
-	cr_expect(!media_type_gzip_is_accepted(""));
-	cr_expect(!media_type_gzip_is_accepted("identity"));
-	cr_expect(!media_type_gzip_is_accepted("gzip;q=0"));
-	cr_expect(!media_type_gzip_is_accepted("gzip;q=0.000, *"));
-	cr_expect(!media_type_gzip_is_accepted("*;q=0"));
-	cr_expect(!media_type_gzip_is_accepted("gzipped"));
-}
-
-Test(static_files, html_is_for_those_who_name_it)
-{
-	cr_expect(media_type_html_is_named(
-		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
-	cr_expect(media_type_html_is_named("application/json, Text/HTML;q=0.1"));
-	cr_expect(!media_type_html_is_named(NULL));
-	cr_expect(!media_type_html_is_named("*/*"));
-	cr_expect(!media_type_html_is_named("text/*"));
-	cr_expect(!media_type_html_is_named("application/json"));
-	cr_expect(!media_type_html_is_named("text/html;q=0"));
-	cr_expect(media_type_html_is_preferred("text/html,application/xml;q=0.9,*/*;q=0.8"));
-	cr_expect(media_type_html_is_preferred("text/html,application/json;q=0"));
-	cr_expect(!media_type_html_is_preferred("application/json, text/html;q=0.1"));
-	cr_expect(!media_type_html_is_preferred("text/html, application/problem+json"));
-	cr_expect(!media_type_html_is_preferred("*/*"));
-	cr_expect(!media_type_html_is_preferred(NULL));
 }
 
 Test(static_files, router_hands_them_to_one_route_of_get_and_head)

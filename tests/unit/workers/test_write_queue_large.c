@@ -12,6 +12,7 @@ struct result {
 	unsigned calls, place;
 	int status;
 	const char *code;
+	size_t len; /* of the data in the answer */
 };
 
 static unsigned places;
@@ -24,6 +25,7 @@ static void on_done(const struct outcome *outcome, void *arg)
 	result->place = ++places;
 	result->status = outcome->status;
 	result->code = outcome->code ? outcome->code : "";
+	result->len = outcome->document.data.len;
 }
 
 static void large_init(void)
@@ -223,6 +225,64 @@ Test(write_queue_large, refusals_that_carry_a_large_document_take_turns)
 		cr_expect_eq(refused[i].status, 409);
 		cr_expect_eq(refused[i].place, i + 2);
 	}
+}
+
+#define TWINS 20
+
+/* A large document, written to while one write and its twins come; then the turns until the first
+ * of them is answered. */
+static void start_twins(struct result *first, struct result twins[TWINS])
+{
+	struct buffer CLEANUP(buffer_fini) data = {0};
+	struct write_request request = {.kind = WRITE_MERGE,
+					.service = SPAN("s"),
+					.id = SPAN("d"),
+					.data = SPAN("{}"),
+					.idempotency_key = SPAN("key")};
+
+	append_large(&data, "a");
+	write_to(first, "d", WRITE_REPLACE, buffer_span(&data));
+	for (size_t i = 0; i < TWINS; i++)
+		write_queues_submit(fixture.queues, &request, on_done, &twins[i]);
+	while (!twins[0].calls)
+		run_turns(1);
+}
+
+Test(write_queue_large, answers_that_carry_a_large_document_take_turns)
+{
+	struct result first = {0}, twins[TWINS] = {0}, small = {0};
+
+	start_twins(&first, twins);
+	cr_expect_eq(statistic(STAT_write_batches), 1);
+	cr_expect_eq(twins[1].calls, 0);
+	write_to(&small, "e", WRITE_REPLACE, SPAN("{}"));
+	while (!twins[TWINS - 1].calls) {
+		unsigned before = places;
+
+		ev_run(fixture.worker.loop, EVRUN_ONCE);
+		cr_assert_leq(places - before, 1);
+	}
+	run();
+	cr_expect_lt(small.place, twins[1].place);
+	cr_expect_eq(current().revision, 2);
+	for (size_t i = 0; i < TWINS; i++) {
+		cr_expect_eq(twins[i].calls, 1);
+		cr_expect_eq(twins[i].status, 200);
+		cr_expect_eq(twins[i].len, current().data.len);
+	}
+}
+
+Test(write_queue_large, closing_answers_what_is_written_with_what_it_made)
+{
+	struct result first = {0}, twins[TWINS] = {0}, behind = {0};
+
+	start_twins(&first, twins);
+	cr_assert_eq(twins[1].calls, 0);
+	write_to(&behind, "d", WRITE_MERGE, SPAN("{}"));
+	fixture_close();
+	for (size_t i = 0; i < TWINS; i++)
+		cr_expect_eq(twins[i].status, 200);
+	cr_expect_str_eq(behind.code, "shutting_down");
 }
 
 #define TICKS 5 /* the queues look at their clock ten times a second */

@@ -23,7 +23,7 @@ struct fixture fixture;
 
 int64_t worker_now_ms(void)
 {
-	return 1700000000000 + fixture.now_ms;
+	return fixture.wall_ahead_ms + fixture.now_ms;
 }
 
 int64_t worker_monotonic_ms(void)
@@ -135,6 +135,7 @@ void fixture_init(void)
 	make_ring(&inherit);
 	inherit.config = fixture.config;
 	fixture.now_ms = 1000000;
+	fixture.wall_ahead_ms = 1700000000000;
 	fixture.worker = (struct worker){
 		.inherit = &inherit,
 		.config = fixture.config,
@@ -199,9 +200,10 @@ void fixture_activate(const char *position)
 	fixture_turn();
 }
 
-void fixture_publish(const char *id, uint64_t revision, struct span data)
+static void publish_event(enum topic_event name, const char *id, uint64_t revision,
+			  struct span data)
 {
-	struct event event = {.name = TOPIC_UPDATED,
+	struct event event = {.name = name,
 			      .service = SPAN("s"),
 			      .id = span_string(id),
 			      .revision = revision,
@@ -218,6 +220,16 @@ void fixture_publish(const char *id, uint64_t revision, struct span data)
 	publish(&record);
 	buffer_fini(&text);
 	json_fini(&scratch);
+}
+
+void fixture_publish(const char *id, uint64_t revision, struct span data)
+{
+	publish_event(TOPIC_UPDATED, id, revision, data);
+}
+
+void fixture_publish_deleted(const char *id, uint64_t revision)
+{
+	publish_event(TOPIC_DELETED, id, revision, SPAN("{}"));
 }
 
 void fixture_publish_presence(const char *id)

@@ -35,7 +35,7 @@ struct fixture {
 	struct config *config; /* tests may change it before fixture_start() */
 	struct ring_writer ring;
 	struct shared_header *shared;
-	int64_t now_ms;
+	int64_t now_ms, wall_ahead_ms; /* monotonic; Unix time less that */
 	struct asked asked[4096];
 	size_t asked_count, answered_count; /* both start again when all are answered */
 	bool answer_at_once;
@@ -55,6 +55,7 @@ void fixture_activate(const char *position);
 void fixture_mark(const char *position);
 /* Puts an event `updated` of service `s` into the ring; `data` is a JSON object. */
 void fixture_publish(const char *id, uint64_t revision, struct span data);
+void fixture_publish_deleted(const char *id, uint64_t revision);
 /* The same of document d, with `len` times x in its data. */
 void fixture_publish_run(uint64_t revision, size_t len);
 /* One reference to a batch with one text of `len` times c. */
