@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "secret_file.h"
 
+#include "system_reason.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -47,8 +49,10 @@ int secret_file_read(const struct secret_report *report, mode_t forbidden, const
 	/* Not waiting for the writer of a FIFO. */
 	int fd = open(report->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
+	char why[SYSTEM_REASON_MAX];
+
 	if (fd < 0)
-		return secret_fault(report, strerror(errno));
+		return secret_fault(report, system_reason(errno, why));
 	int error = check_mode(report, fd, forbidden, reason);
 	if (!error)
 		error = read_open_file(report, fd, most, ret);

@@ -176,6 +176,11 @@ uint64_t store_reconnects(const struct store *store)
 	return sum;
 }
 
+uint64_t store_failures(const struct store *store)
+{
+	return store->failures;
+}
+
 uint64_t store_hash(const struct store *store, struct span service, struct span id)
 {
 	return hash_span(hash_span(store->hash_seed, service), id);

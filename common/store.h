@@ -30,6 +30,8 @@ bool store_is_ready(const struct store *store); /* connected and the encoding is
 /* Why it is not ready, for people; "" while nothing was ever lost. Lives until the loop turns. */
 const char *store_lost_reason(const struct store *store);
 uint64_t store_reconnects(const struct store *store);
+/* Commands that Redis refused, failed, or did not answer in time. */
+uint64_t store_failures(const struct store *store);
 /* Lists that had to wait for others to be read, and those that could not wait any longer. */
 uint64_t store_list_waits(const struct store *store);
 uint64_t store_list_refusals(const struct store *store);

@@ -61,7 +61,7 @@ static void call_command(struct control_request *request, redis_reply_fn fn, int
 static void on_revoke(const struct redisReply *reply, int error, void *arg)
 {
 	struct control_request *request = arg;
-	error = store_error(reply, error, true, "revoke.lua");
+	error = store_error(&request->base, reply, error, true, "revoke.lua");
 	if (!error && reply->type != REDIS_REPLY_INTEGER)
 		error = -EIO;
 	if (!error && !reply->integer)
@@ -91,7 +91,7 @@ void store_revoke(struct store *store, struct span name, int64_t issued_before_m
 static void on_revoked(const struct redisReply *reply, int error, void *arg)
 {
 	struct control_request *request = arg;
-	error = store_error(reply, error, false, "ZRANGE " KEY_REVOKED);
+	error = store_error(&request->base, reply, error, false, "ZRANGE " KEY_REVOKED);
 	if (!error && reply->type != REDIS_REPLY_ARRAY)
 		error = -EIO;
 	if (error) {
@@ -124,7 +124,7 @@ void store_revoked(struct store *store, store_revoked_fn fn, void *arg)
 static void on_strings(const struct redisReply *reply, int error, void *arg)
 {
 	struct control_request *request = arg;
-	error = store_error(reply, error, false, "a question to all workers");
+	error = store_error(&request->base, reply, error, false, "a question to all workers");
 	if (!error && reply->type != REDIS_REPLY_ARRAY)
 		error = -EIO;
 	if (error) {
@@ -168,7 +168,8 @@ void store_answers(struct store *store, struct span question_id, size_t known, s
 static void on_nothing(const struct redisReply *reply, int error, void *arg)
 {
 	struct control_request *request = arg;
-	control_finish(&request->base, store_error(reply, error, true, "an answer to a question"));
+	control_finish(&request->base,
+		       store_error(&request->base, reply, error, true, "an answer to a question"));
 }
 
 void store_answers_drop(struct store *store, struct span question_id)

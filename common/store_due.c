@@ -74,7 +74,7 @@ static void on_due(const struct redisReply *reply, int error, void *arg)
 	struct due_request *request = arg;
 	struct store *store = request->base.store;
 	struct store_due due = {0};
-	error = store_error(reply, error, false, "expire.lua");
+	error = store_error(&request->base, reply, error, false, "expire.lua");
 	if (!error)
 		error = due_parse(store, reply, &due);
 	request->fn(error, error ? NULL : &due, request->arg);

@@ -46,13 +46,16 @@ static int transport_error(int error, bool is_write)
 	}
 }
 
-int store_error(const struct redisReply *reply, int error, bool is_write, const char *what)
+int store_error(const struct store_request *request, const struct redisReply *reply, int error,
+		bool is_write, const char *what)
 {
 	static struct log_limit refused, failed;
+	if (!error && reply->type != REDIS_REPLY_ERROR)
+		return 0;
+	if (error != -ECANCELED)
+		request->store->failures++;
 	if (error)
 		return transport_error(error, is_write);
-	if (reply->type != REDIS_REPLY_ERROR)
-		return 0;
 	if (is_refusal(reply->str)) {
 		if (log_allow(&refused))
 			log_warning(

@@ -52,7 +52,7 @@ static void on_gap(const struct redisReply *reply, int error, void *arg)
 {
 	struct gap_request *request = arg;
 	struct store_gap gap = {0};
-	error = store_error(reply, error, false, "gap.lua");
+	error = store_error(&request->base, reply, error, false, "gap.lua");
 	if (!error)
 		error = gap_parse(reply, &gap);
 	request->fn(error, error ? NULL : &gap, request->arg);
@@ -132,7 +132,7 @@ static void on_missed(const struct redisReply *reply, int error, void *arg)
 	struct missed_request *request = arg;
 	struct store *store = request->base.store;
 	struct store_missed missed = {0};
-	error = store_error(reply, error, false, "missed.lua");
+	error = store_error(&request->base, reply, error, false, "missed.lua");
 	if (!error)
 		error = missed_parse(store, reply, &missed);
 	request->fn(error, error ? NULL : &missed, request->arg);

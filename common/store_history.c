@@ -108,7 +108,7 @@ static void on_history(const struct redisReply *reply, int error, void *arg)
 	struct store *store = request->base.store;
 	struct store_history_entry *entries = NULL;
 	struct store_history history = {0};
-	error = store_error(reply, error, false, "history.lua");
+	error = store_error(&request->base, reply, error, false, "history.lua");
 	if (!error)
 		error = history_parse(request, reply, &entries, &history);
 	if (error == -EBADMSG && log_allow(&foreign))

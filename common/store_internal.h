@@ -65,6 +65,8 @@ struct store {
 	struct store_lane lanes[STORE_LANES_MAX];
 	size_t lane_count;
 
+	uint64_t failures; /* commands that Redis refused, failed or did not answer */
+
 	struct store_request *deferred; /* finished in the next turn of the loop */
 	struct store_request **deferred_last;
 	ev_timer defer_timer;
@@ -99,8 +101,10 @@ int store_script_argv(struct store_lane *lane, struct script *script, redis_repl
  * call that asked for it. */
 void store_defer(struct store_request *request, int error);
 
-/* What the caller is told: 0 when the reply is no error. Logs errors of Redis. */
-int store_error(const struct redisReply *reply, int error, bool is_write, const char *what);
+/* What the caller is told: 0 when the reply is no error. Counts failures, and logs errors of Redis.
+ */
+int store_error(const struct store_request *request, const struct redisReply *reply, int error,
+		bool is_write, const char *what);
 
 /* An envelope as the scripts return it (see write.lua). `*ret` lies in the reply, or in `scratch`
  * (appended to). 0, or -EBADMSG. */

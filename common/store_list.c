@@ -214,7 +214,7 @@ static void on_list(const struct redisReply *reply, int error, void *arg)
 {
 	struct list_request *request = arg;
 	list_gate_leave(&request->base.store->lists, &request->turn, !error);
-	error = store_error(reply, error, false, "list.lua");
+	error = store_error(&request->base, reply, error, false, "list.lua");
 	if (!error && !list_reply_is_valid(reply))
 		error = -EIO;
 	if (error)

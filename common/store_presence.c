@@ -91,9 +91,10 @@ static int put_refusal(struct span word)
 }
 
 /* Both scripts answer three values, or a word when they refuse. */
-static int check_reply(const struct redisReply *reply, int error, const char *script)
+static int check_reply(const struct presence_request *request, const struct redisReply *reply,
+		       int error, const char *script)
 {
-	error = store_error(reply, error, true, script);
+	error = store_error(&request->base, reply, error, true, script);
 	if (error)
 		return error;
 	if (reply->type == REDIS_REPLY_STRING)
@@ -104,7 +105,7 @@ static int check_reply(const struct redisReply *reply, int error, const char *sc
 static void on_put(const struct redisReply *reply, int error, void *arg)
 {
 	struct presence_request *request = arg;
-	error = check_reply(reply, error, "presence_put.lua");
+	error = check_reply(request, reply, error, "presence_put.lua");
 	if (error) {
 		presence_finish(&request->base, error);
 		return;
@@ -157,7 +158,7 @@ void store_presence_put(struct store *store, const struct store_presence *presen
 static void on_leave(const struct redisReply *reply, int error, void *arg)
 {
 	struct presence_request *request = arg;
-	error = check_reply(reply, error, "presence_remove.lua");
+	error = check_reply(request, reply, error, "presence_remove.lua");
 	if (error) {
 		presence_finish(&request->base, error);
 		return;
@@ -202,7 +203,7 @@ static void on_read(const struct redisReply *reply, int error, void *arg)
 	struct presence_request *request = arg;
 	struct store_presence_result result = {0};
 	CLEANUP(buffer_fini) struct buffer member = {0};
-	error = store_error(reply, error, false, "HMGET of presence");
+	error = store_error(&request->base, reply, error, false, "HMGET of presence");
 	if (!error && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2))
 		error = -EIO;
 	if (error) {
@@ -255,7 +256,7 @@ static void on_list(const struct redisReply *reply, int error, void *arg)
 {
 	struct presence_request *request = arg;
 	CLEANUP(buffer_fini) struct buffer members = {0};
-	error = store_error(reply, error, false, "HGETALL of presence");
+	error = store_error(&request->base, reply, error, false, "HGETALL of presence");
 	if (!error && reply->type != REDIS_REPLY_ARRAY)
 		error = -EIO;
 	if (error) {

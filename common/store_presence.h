@@ -31,7 +31,7 @@ void store_presence_put(struct store *store, const struct store_presence *presen
 			store_presence_fn fn, void *arg);
 
 /* Takes away what run_id (`rest`: a REST client of that user) put down under that name, and nothing
- * else: is_new is false when there was no such. */
+ * else: is_new is false when there was no such. A REST client is told of what is not its own. */
 void store_presence_leave(struct store *store, const struct store_presence *presence, bool rest,
 			  store_presence_fn fn, void *arg);
 

@@ -20,7 +20,7 @@ static void purge_finish(struct store_request *base, int error)
 static void on_purge(const struct redisReply *reply, int error, void *arg)
 {
 	struct purge_request *request = arg;
-	error = store_error(reply, error, true, "purge.lua");
+	error = store_error(&request->base, reply, error, true, "purge.lua");
 	if (!error && (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3))
 		error = -EIO;
 	if (error) {

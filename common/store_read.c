@@ -116,7 +116,7 @@ static void on_read(const struct redisReply *reply, int error, void *arg)
 		read_answer(request, reply);
 		return;
 	}
-	error = store_error(reply, error, false, "GET");
+	error = store_error(&request->base, reply, error, false, "GET");
 	if (error)
 		read_finish(&request->base, error);
 	else
@@ -197,7 +197,7 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 	struct store *store = request->base.store;
 	struct span envelopes[READ_MANY_MAX];
 	list_gate_leave(&store->lists, &request->turn, !error);
-	error = store_error(reply, error, false, "read_many.lua");
+	error = store_error(&request->base, reply, error, false, "read_many.lua");
 	if (!error && (reply->type != REDIS_REPLY_ARRAY || !reply->elements ||
 		       reply->elements > request->count))
 		error = -EIO;
@@ -291,7 +291,7 @@ static void on_find(const struct redisReply *reply, int error, void *arg)
 	struct find_request *request = arg;
 	struct store *store = request->base.store;
 	struct store_found found = {0};
-	error = store_error(reply, error, false, "find.lua");
+	error = store_error(&request->base, reply, error, false, "find.lua");
 	if (!error)
 		error = find_parse(store, reply, &found);
 	request->fn(error, error ? NULL : &found, request->arg);

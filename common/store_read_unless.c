@@ -92,7 +92,7 @@ static void on_head(const struct redisReply *reply, int error, void *arg)
 	struct span head;
 	size_t whole_len;
 
-	error = store_error(reply, error, false, "read_unless.lua");
+	error = store_error(&request->base, reply, error, false, "read_unless.lua");
 	if (!error && reply->type == REDIS_REPLY_INTEGER && reply->integer == ANOTHER_ONE) {
 		read_whole(request);
 		return;

@@ -39,7 +39,7 @@ static void on_services(const struct redisReply *reply, int error, void *arg)
 {
 	struct services_request *request = arg;
 	CLEANUP(buffer_fini) struct buffer items = {0};
-	error = store_error(reply, error, false, "services.lua");
+	error = store_error(&request->base, reply, error, false, "services.lua");
 	if (!error && reply->type != REDIS_REPLY_ARRAY)
 		error = -EIO;
 	if (error) {

@@ -58,7 +58,7 @@ static void on_changed(const struct redisReply *reply, int error, void *arg)
 	struct store_since_document *documents = NULL;
 	struct store_since changed = {0};
 
-	error = store_error(reply, error, false, "changed.lua");
+	error = store_error(&request->base, reply, error, false, "changed.lua");
 	if (!error)
 		error = changed_parse(reply, &changed, &documents);
 	request->fn(error, error ? NULL : &changed, request->arg);

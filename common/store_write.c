@@ -136,7 +136,7 @@ static void on_write(const struct redisReply *reply, int error, void *arg)
 {
 	struct script_write *request = arg;
 	struct store_write_result result = {0};
-	error = store_error(reply, error, true, "write.lua");
+	error = store_error(&request->base, reply, error, true, "write.lua");
 	if (error) {
 		write_finish(&request->base, error);
 	} else if (reply->type == REDIS_REPLY_INTEGER) {

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "tls_files.h"
 
 #include "secret_file.h"
@@ -28,6 +29,22 @@ static int read_end(const struct secret_report *report, struct tls_files *files)
 	return 0;
 }
 
+/* Of a key that GnuTLS does not take; its own words tell little ("The requested data were not
+ * available"). */
+static const char *key_fault(const gnutls_datum_t *key, int error)
+{
+	gnutls_x509_privkey_t parsed;
+
+	if (error == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+		return "is not the key of the certificate in tls.cert";
+	if (memmem(key->data, key->size, "ENCRYPTED", 9))
+		return "is locked with a passphrase, which nobody is there to type in";
+	MUST(!gnutls_x509_privkey_init(&parsed));
+	bool is_key = gnutls_x509_privkey_import2(parsed, key, GNUTLS_X509_FMT_PEM, NULL, 0) == 0;
+	gnutls_x509_privkey_deinit(parsed);
+	return is_key ? gnutls_strerror(error) : "holds no private key in PEM";
+}
+
 static int check_pair(const struct secret_report *report, const struct tls_files *files)
 {
 	gnutls_certificate_credentials_t credentials;
@@ -37,7 +54,7 @@ static int check_pair(const struct secret_report *report, const struct tls_files
 	int error =
 		gnutls_certificate_set_x509_key_mem(credentials, &cert, &key, GNUTLS_X509_FMT_PEM);
 	gnutls_certificate_free_credentials(credentials);
-	return error < 0 ? secret_fault(report, gnutls_strerror(error)) : 0;
+	return error < 0 ? secret_fault(report, key_fault(&key, error)) : 0;
 }
 
 static void make_ticket_key(struct tls_files *files)

@@ -4,13 +4,10 @@
 
 #include "exit_reason.h"
 
-#include <bsd/libutil.h>
 #include <bsd/unistd.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define PID_FILE_MODE 0644
 
 static char *title_area, *title_area_end; /* where argv[0] stood: there the title is written */
 
@@ -89,34 +86,4 @@ void daemonise_ready(int ready_fd)
 		written = write(ready_fd, "u", 1);
 	} while (written < 0 && errno == EINTR);
 	close(ready_fd);
-}
-
-int pid_file_open(const char *path, struct pidfh **ret, char *ret_error, size_t error_len)
-{
-	pid_t other = -1;
-	struct pidfh *file = pidfile_open(path, PID_FILE_MODE, &other);
-	if (file) {
-		*ret = file;
-		return 0;
-	}
-	int error = -errno;
-	if (error == -EEXIST && other > 0)
-		snprintf(ret_error, error_len,
-			 "pid_file %s: syncdocd is already running, process %d", path, (int)other);
-	else if (error == -EEXIST)
-		snprintf(ret_error, error_len, "pid_file %s: syncdocd is already starting", path);
-	else
-		snprintf(ret_error, error_len, "pid_file %s: %s", path, strerror(-error));
-	return error;
-}
-
-void pid_file_remove(struct pidfh *file)
-{
-	if (!file)
-		return;
-	/* A stale number could be another process's by the time somebody sends it a signal. */
-	int fd = pidfile_fileno(file);
-	if (fd >= 0 && ftruncate(fd, 0) < 0)
-		fprintf(stderr, "syncdocd: pid file: %s\n", strerror(errno));
-	pidfile_remove(file);
 }

@@ -3,6 +3,7 @@
 #include "listeners.h"
 
 #include "log.h"
+#include "system_reason.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -174,6 +175,23 @@ static void place_close(struct place *place)
 	free(place->fds);
 }
 
+/* With what there is to do about it, where that is not plain. */
+static void describe(const char *text, int error, bool is_unix, char *ret_error, size_t error_len)
+{
+	char reason[SYSTEM_REASON_MAX];
+	const char *hint = "";
+
+	if (error == -EADDRINUSE && !is_unix)
+		hint = "; `ss -ltnp` shows by whom";
+	else if (error == -EADDRNOTAVAIL)
+		hint = ": this host has no such address";
+	else if (error == -EACCES && !is_unix)
+		hint = ": ports below 1024 are for root and CAP_NET_BIND_SERVICE";
+	snprintf(ret_error, error_len, "listen %s: %s%s", text,
+		 error == -EEXIST ? "exists and is not a socket" : system_reason(-error, reason),
+		 hint);
+}
+
 int listeners_open(const struct config *config, uid_t owner, gid_t group, struct listeners **ret,
 		   char *ret_error, size_t error_len)
 {
@@ -190,9 +208,7 @@ int listeners_open(const struct config *config, uid_t owner, gid_t group, struct
 		int error = place_open(place, text, config->workers, owner, group);
 		if (!error)
 			continue;
-		const char *reason =
-			error == -EEXIST ? "exists and is not a socket" : strerror(-error);
-		snprintf(ret_error, error_len, "listen %s: %s", text, reason);
+		describe(text, error, place_is_unix(&listeners->places[i]), ret_error, error_len);
 		listeners_close(listeners);
 		return error;
 	}

@@ -9,10 +9,12 @@
 #include "embedded_redis.h"
 #include "listeners.h"
 #include "options.h"
+#include "pid_file.h"
 #include "privileges.h"
 #include "reload.h"
 #include "state_dir.h"
 #include "supervisor.h"
+#include "system_reason.h"
 #include "worker.h"
 
 #include <bsd/libutil.h>
@@ -87,10 +89,11 @@ static int open_log(struct start *start)
 	if (strcmp(target, config->log_target) != 0)
 		fprintf(stderr, "syncdocd: log.target %s: a daemon has none, logging to %s\n",
 			config->log_target, target);
+	char reason[SYSTEM_REASON_MAX];
 	int error = log_open(target, config->log_level, config->log_format);
 	if (error)
 		snprintf(start->error, sizeof(start->error), "log.target %s: %s", target,
-			 strerror(-error));
+			 system_reason(-error, reason));
 	else
 		start->log_is_open = strcmp(target, "stderr") != 0;
 	return error;
@@ -102,8 +105,8 @@ static int go_to_background(struct start *start)
 		return 0;
 	int error = 0;
 	if (*start->config->pid_file)
-		error = pid_file_open(start->config->pid_file, &start->pid_file, start->error,
-				      sizeof(start->error));
+		error = pid_file_open(start->config->pid_file, &start->privileges, &start->pid_file,
+				      start->error, sizeof(start->error));
 	if (error)
 		return error;
 	error = daemonise(&start->ready_fd);
@@ -120,11 +123,8 @@ static int open_what_needs_root(struct start *start)
 {
 	const struct config *config = start->config;
 	const struct privileges *privileges = &start->privileges;
-	int error =
-		privileges_lookup(config, &start->privileges, start->error, sizeof(start->error));
-	if (!error)
-		error = listeners_open(config, privileges->uid, privileges->gid, &start->listeners,
-				       start->error, sizeof(start->error));
+	int error = listeners_open(config, privileges->uid, privileges->gid, &start->listeners,
+				   start->error, sizeof(start->error));
 	if (!error)
 		error = state_dir_make(config->state_dir, privileges, start->error,
 				       sizeof(start->error));
@@ -196,7 +196,10 @@ static int run(struct start *start)
 	signal(SIGPIPE, SIG_IGN);
 	log_set_process("supervisor");
 	process_title_set("supervisor");
-	int error = go_to_background(start);
+	int error = privileges_lookup(start->config, &start->privileges, start->error,
+				      sizeof(start->error));
+	if (!error)
+		error = go_to_background(start);
 	if (!error)
 		error = open_what_needs_root(start);
 	if (!error)

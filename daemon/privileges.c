@@ -61,14 +61,47 @@ int privileges_lookup(const struct config *config, struct privileges *ret, char 
 	return 0;
 }
 
+/* They need root, and root's own must not stay. */
+static int change_supplementary_groups(const struct privileges *privileges)
+{
+	return privileges->user ? initgroups(privileges->user, privileges->gid)
+				: setgroups(1, &privileges->gid);
+}
+
+static int refuse_change(const struct privileges *privileges, int error, char *ret_error,
+			 size_t error_len)
+{
+	snprintf(ret_error, error_len, "user %s: cannot drop privileges: %s",
+		 privileges->user ? privileges->user : "(unchanged)", strerror(-error));
+	return error;
+}
+
+int privileges_lend(const struct privileges *privileges, char *ret_error, size_t error_len)
+{
+	bool has_group = privileges->gid != (gid_t)-1, has_user = privileges->uid != (uid_t)-1;
+
+	if ((!has_group ||
+	     (change_supplementary_groups(privileges) == 0 && setegid(privileges->gid) == 0)) &&
+	    (!has_user || seteuid(privileges->uid) == 0))
+		return 0;
+	return refuse_change(privileges, -errno, ret_error, error_len);
+}
+
+void privileges_take_back(const struct privileges *privileges)
+{
+	/* There is somebody to become only where we are root: see privileges_lookup(). */
+	if (privileges->uid != (uid_t)-1)
+		MUST(seteuid(0) == 0);
+	if (privileges->gid != (gid_t)-1)
+		MUST(setegid(getgid()) == 0);
+}
+
 static int change_groups(const struct privileges *privileges)
 {
 	if (privileges->gid == (gid_t)-1)
 		return 0;
-	/* Supplementary groups first: they need root, and root's own must not stay. */
-	int failed = privileges->user ? initgroups(privileges->user, privileges->gid)
-				      : setgroups(1, &privileges->gid);
-	if (failed < 0 || setresgid(privileges->gid, privileges->gid, privileges->gid) < 0)
+	if (change_supplementary_groups(privileges) < 0 ||
+	    setresgid(privileges->gid, privileges->gid, privileges->gid) < 0)
 		return -errno;
 	return 0;
 }
@@ -96,10 +129,7 @@ int privileges_drop(const struct privileges *privileges, char *ret_error, size_t
 		error = change_user(privileges);
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		error = -errno;
-	if (error)
-		snprintf(ret_error, error_len, "user %s: cannot drop privileges: %s",
-			 privileges->user ? privileges->user : "(unchanged)", strerror(-error));
-	return error;
+	return error ? refuse_change(privileges, error, ret_error, error_len) : 0;
 }
 
 unsigned long long privileges_raise_files(void)

@@ -16,6 +16,11 @@ struct privileges {
  * or group that this process has already is fine for anybody. */
 int privileges_lookup(const struct config *config, struct privileges *ret, char *ret_error,
 		      size_t error_len);
+/* Become that user and its groups for a moment, as far as the kernel's checks go, and root again.
+ * Nothing where there is nobody to become. Root's supplementary groups do not come back. -errno and
+ * one line in ret_error. */
+int privileges_lend(const struct privileges *privileges, char *ret_error, size_t error_len);
+void privileges_take_back(const struct privileges *privileges);
 /* Changes groups and user for good and verifies that there is no way back; the process and its
  * children gain no new privileges (no_new_privs). */
 int privileges_drop(const struct privileges *privileges, char *ret_error, size_t error_len);

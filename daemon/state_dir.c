@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "system_reason.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +16,17 @@
 
 #define POLL_MS 50
 
+static void describe(const char *path, int error, char *ret_error, size_t error_len)
+{
+	char reason[SYSTEM_REASON_MAX];
+
+	if (error == -ELOOP) /* O_NOFOLLOW */
+		snprintf(reason, sizeof(reason), "the file lock in it is a symbolic link");
+	else
+		system_reason(-error, reason);
+	snprintf(ret_error, error_len, "state_dir %s: %s", path, reason);
+}
+
 int state_dir_make(const char *path, const struct privileges *privileges, char *ret_error,
 		   size_t error_len)
 {
@@ -25,8 +37,11 @@ int state_dir_make(const char *path, const struct privileges *privileges, char *
 	} else if (errno != EEXIST) {
 		error = -errno;
 	}
-	if (error)
-		snprintf(ret_error, error_len, "state_dir %s: %s", path, strerror(-error));
+	if (error == -ENOENT)
+		snprintf(ret_error, error_len, "state_dir %s: the directory above it is not there",
+			 path);
+	else if (error)
+		describe(path, error, ret_error, error_len);
 	return error;
 }
 
@@ -142,7 +157,7 @@ int state_dir_lock(const char *path, const char *redis_socket, int *ret_fd, char
 	int fd;
 	int error = open_lock_file(path, &fd);
 	if (error) {
-		snprintf(ret_error, error_len, "state_dir %s: %s", path, strerror(-error));
+		describe(path, error, ret_error, error_len);
 		return error;
 	}
 	pid_t holder = 0;

@@ -44,8 +44,8 @@ struct worker {
 int64_t worker_now_ms(void);
 /* Milliseconds, CLOCK_MONOTONIC: for deadlines. */
 int64_t worker_monotonic_ms(void);
-/* `len` characters of [0-9a-z] from the kernel's random source, NUL-terminated: ret has len + 1
- * bytes. */
+#define WORKER_NAME_LETTERS "0123456789abcdefghijklmnopqrstuvwxyz"
+/* `len` of these from the kernel's random source, NUL-terminated: ret has len + 1 bytes. */
 void worker_random_name(char *ret, size_t len);
 
 #endif

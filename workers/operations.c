@@ -1,5 +1,7 @@
 #include "operations_private.h"
 
+#include <gnutls/crypto.h>
+
 #define GENERATED_ID_LEN 12
 
 struct pending *operations_pending_create(struct operations *operations, operation_done_fn done,
@@ -180,6 +182,24 @@ void operations_services(struct operations *operations, const struct rights *fil
 /* --- write
  * ------------------------------------------------------------------------------------------- */
 
+/* The key of a write is remembered with its document: who sends a create again must meet the same
+ * one. Its id is as hard to guess as the key is, and of each user another. */
+static void derive_name(const struct write_request *request, char *ret)
+{
+	CLEANUP(buffer_fini) struct buffer text = {0};
+	unsigned char digest[32];
+
+	buffer_append_span(&text, request->service);
+	buffer_append_char(&text, '\0');
+	buffer_append_span(&text, request->by);
+	buffer_append_char(&text, '\0');
+	buffer_append_span(&text, request->idempotency_key);
+	MUST(!gnutls_hash_fast(GNUTLS_DIG_SHA256, text.at, text.len, digest));
+	for (size_t i = 0; i < GENERATED_ID_LEN; i++)
+		ret[i] = WORKER_NAME_LETTERS[digest[i] % strlen(WORKER_NAME_LETTERS)];
+	ret[GENERATED_ID_LEN] = '\0';
+}
+
 void operations_write(struct operations *operations, const struct write_request *request,
 		      operation_done_fn done, void *arg)
 {
@@ -188,7 +208,12 @@ void operations_write(struct operations *operations, const struct write_request 
 	char id[sizeof(GENERATED_ID_PREFIX) + GENERATED_ID_LEN] = GENERATED_ID_PREFIX;
 
 	if (write.kind == WRITE_CREATE && !write.id.len) {
-		worker_random_name(id + strlen(GENERATED_ID_PREFIX), GENERATED_ID_LEN);
+		char *name = id + strlen(GENERATED_ID_PREFIX);
+
+		if (write.idempotency_key.len)
+			derive_name(&write, name);
+		else
+			worker_random_name(name, GENERATED_ID_LEN);
 		write.id = span_string(id);
 	}
 	if (operations_check_service(write.service, &refusal) ||

@@ -49,7 +49,8 @@ struct tag_condition {
 /* What a client asks to be written. Filled by the caller, copied by operations_write(). */
 struct write_request {
 	enum write_kind kind;
-	struct span service, id; /* id empty with WRITE_CREATE: one is made */
+	struct span service, id; /* id empty with WRITE_CREATE: one is made, with an idempotency_key
+				    the same each time */
 	struct span data; /* CREATE, REPLACE: object; MERGE: merge patch, an object; PATCH: array of
 			     operations. Strict JSON, already checked; CREATE with len 0: {} */
 	bool has_expected_revision;

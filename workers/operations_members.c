@@ -77,8 +77,7 @@ static int read_member(const struct json *doc, uint32_t name, const char *const 
 	for (; *others; others++)
 		if (json_string_equals(doc, name, span_string(*others)))
 			return 0;
-	*ret_fault = outcome_refusal(422, "unknown_member", "unknown member %.*s",
-				     SPAN_ARGS(json_raw(doc, name)));
+	*ret_fault = outcome_of_unknown_member(doc, name);
 	return -EINVAL;
 }
 

@@ -35,6 +35,31 @@ struct outcome outcome_of_json_fault(int error, const struct json_fault *fault)
 	return outcome;
 }
 
+struct outcome outcome_of_unknown_member(const struct json *json, uint32_t name)
+{
+	return outcome_refusal(422, "unknown_member", "unknown member %.*s",
+			       SPAN_ARGS(json_raw(json, name)));
+}
+
+static bool is_known(const struct json *json, uint32_t name, const char *const *known)
+{
+	while (*known && !json_string_equals(json, name, span_string(*known)))
+		known++;
+	return *known;
+}
+
+/* A typing error in a name must not be passed over in silence. */
+int outcome_check_members(const struct json *json, uint32_t object, const char *const *known,
+			  struct outcome *ret)
+{
+	for (uint32_t i = object + 1; i < json->tokens[object].next; i = json->tokens[i + 1].next)
+		if (!is_known(json, i, known)) {
+			*ret = outcome_of_unknown_member(json, i);
+			return -EINVAL;
+		}
+	return 0;
+}
+
 struct outcome outcome_of_store_error(int error)
 {
 	struct outcome outcome;

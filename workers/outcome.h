@@ -41,6 +41,13 @@ struct outcome outcome_refusal(int status, const char *code, const char *format,
  * -E2BIG 422 json_too_deep). */
 struct json_fault;
 struct outcome outcome_of_json_fault(int error, const struct json_fault *fault);
+/* 422 unknown_member: `name` is the token of a member's name. */
+struct json;
+struct outcome outcome_of_unknown_member(const struct json *json, uint32_t name);
+/* 0, or -EINVAL and *ret is that refusal: the object has a member that is not in `known`
+ * (NULL-terminated). */
+int outcome_check_members(const struct json *json, uint32_t object, const char *const *known,
+			  struct outcome *ret);
 /* Maps an error of store.h: 503 redis_unavailable, 500 internal_error… */
 struct outcome outcome_of_store_error(int error);
 /* Takes the document's data out: of a success its head is left, which goes into `memory`. */

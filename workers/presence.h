@@ -47,11 +47,11 @@ void presence_leave_all(struct connection *connection);
 
 /* 400 invalid_service, invalid_id. */
 int presence_check_names(struct span service, struct span id, struct outcome *ret_refusal);
-/* Reads mode and data from an object (a message, a body), in which `others` (NULL-terminated) may
- * stand too. 422 for what they may not be and for unknown members, 413 for data that is too large.
- */
+/* Reads mode and data from an object (a message, a body), whose members are all in `known`
+ * (NULL-terminated). 422 for what they may not be and for unknown members, 413 for data that is too
+ * large. */
 struct json;
-int presence_parse_members(const struct json *json, uint32_t object, const char *const *others,
+int presence_parse_members(const struct json *json, uint32_t object, const char *const *known,
 			   struct span *ret_mode, struct span *ret_data,
 			   struct outcome *ret_refusal);
 /* What an error of store_presence.h means for the client. */

@@ -188,7 +188,6 @@ static void on_reply(struct presence_entry *entry, int error,
 	presence->in_flight--;
 	entry->place = PLACE_NONE;
 	if (error) {
-		stat_add(presence->worker->slot, STAT_redis_errors, 1);
 		give_up(entry, error);
 	} else {
 		state_set(&entry->known, &entry->sent);

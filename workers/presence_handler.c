@@ -150,7 +150,7 @@ static int read_ttl(const struct json *json, int64_t *ret_ms, struct outcome *fa
 static int read_body(const struct request *request, struct store_presence *ret,
 		     struct outcome *fault)
 {
-	static const char *const others[] = {"ttl", NULL};
+	static const char *const known[] = {"mode", "data", "ttl", NULL};
 	struct json *json = scratch();
 	struct json_fault where;
 	struct span body = request_body(request).len ? request_body(request) : SPAN("{}");
@@ -165,7 +165,7 @@ static int read_body(const struct request *request, struct store_presence *ret,
 		*fault = outcome_refusal(422, "body_not_object", "the body must be a JSON object");
 		return -EINVAL;
 	}
-	if (presence_parse_members(json, 0, others, &ret->mode, &ret->data, fault))
+	if (presence_parse_members(json, 0, known, &ret->mode, &ret->data, fault))
 		return -EINVAL;
 	return read_ttl(json, &ret->ttl_ms, fault);
 }

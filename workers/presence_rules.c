@@ -37,28 +37,7 @@ static int parse_mode(const struct json *json, uint32_t value, struct span *ret,
 	return -EINVAL;
 }
 
-/* A typing error in a name must not be passed over in silence. */
-static int check_member_names(const struct json *json, uint32_t object, const char *const *others,
-			      struct outcome *ret_refusal)
-{
-	for (uint32_t i = object + 1; i < json->tokens[object].next; i = json->tokens[i + 1].next) {
-		const char *const *other = others;
-
-		if (json_string_equals(json, i, SPAN("mode")) ||
-		    json_string_equals(json, i, SPAN("data")))
-			continue;
-		while (*other && !json_string_equals(json, i, span_string(*other)))
-			other++;
-		if (*other)
-			continue;
-		*ret_refusal = outcome_refusal(422, "unknown_member", "unknown member %.*s",
-					       SPAN_ARGS(json_raw(json, i)));
-		return -EINVAL;
-	}
-	return 0;
-}
-
-int presence_parse_members(const struct json *json, uint32_t object, const char *const *others,
+int presence_parse_members(const struct json *json, uint32_t object, const char *const *known,
 			   struct span *ret_mode, struct span *ret_data,
 			   struct outcome *ret_refusal)
 {
@@ -66,7 +45,7 @@ int presence_parse_members(const struct json *json, uint32_t object, const char 
 	uint32_t data = json_member(json, object, SPAN("data"));
 
 	*ret_mode = *ret_data = SPAN_NONE;
-	if (check_member_names(json, object, others, ret_refusal))
+	if (outcome_check_members(json, object, known, ret_refusal))
 		return -EINVAL;
 	if (mode && parse_mode(json, mode, ret_mode, ret_refusal))
 		return -EINVAL;

@@ -56,21 +56,15 @@ static int read_time(const struct json *json, int64_t *ret, struct outcome *ret_
 
 static int read_members(const struct json *json, struct revoking *ret, struct outcome *ret_fault)
 {
+	static const char *const known[] = {"sub", "jti", "issuedBefore", NULL};
+
 	if (json->tokens[0].type != JSON_OBJECT) {
 		*ret_fault =
 			outcome_refusal(422, "body_not_object", "the body must be a JSON object");
 		return -EINVAL;
 	}
-	for (uint32_t i = 1; i < json->tokens[0].next; i = json->tokens[i + 1].next) {
-		if (json_string_equals(json, i, SPAN("sub")) ||
-		    json_string_equals(json, i, SPAN("jti")) ||
-		    json_string_equals(json, i, SPAN("issuedBefore")))
-			continue;
-		*ret_fault = outcome_refusal(400, "unknown_member",
-					     "the members are sub or jti, and issuedBefore");
-		return -EINVAL;
-	}
-	if (read_name(json, &ret->name, ret_fault))
+	if (outcome_check_members(json, 0, known, ret_fault) ||
+	    read_name(json, &ret->name, ret_fault))
 		return -EINVAL;
 	return read_time(json, &ret->issued_before_ms, ret_fault);
 }

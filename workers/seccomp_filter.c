@@ -23,7 +23,7 @@ static const char *const allowed[] = {
 	"madvise",
 	"mremap",
 	"munmap",
-	/* descriptors */
+	/* descriptors; fcntl(), below */
 	"close",
 	"dup",
 	"dup3",
@@ -33,8 +33,6 @@ static const char *const allowed[] = {
 	"epoll_pwait2",
 	"epoll_wait",
 	"eventfd2",
-	"fcntl",
-	"fcntl64",
 	"lseek",
 	"_llseek",
 	"pipe2",
@@ -218,6 +216,27 @@ static int add_open(scmp_filter_ctx filter)
 	return error;
 }
 
+/* Not F_SETOWN and F_SETSIG: with them the kernel would send the supervisor any signal. */
+static int add_fcntl(scmp_filter_ctx filter)
+{
+	static const char *const names[] = {"fcntl", "fcntl64"};
+	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,
+				       F_SETFD, F_GETFL,         F_SETFL};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		int number = seccomp_syscall_resolve_name(names[i]);
+
+		for (size_t j = 0; j < ARRAY_LEN(commands) && number != __NR_SCMP_ERROR; j++) {
+			int error = seccomp_rule_add(
+				filter, SCMP_ACT_ALLOW, number, 1,
+				SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[j], 0));
+			if (error)
+				return error;
+		}
+	}
+	return 0;
+}
+
 static int add_arguments(scmp_filter_ctx filter)
 {
 	static const unsigned long requests[] = {FIONREAD, FIONBIO, TCGETS};
@@ -258,6 +277,8 @@ int seccomp_filter_apply(bool io_uring)
 		error = add_socket(filter);
 	if (!error)
 		error = add_open(filter);
+	if (!error)
+		error = add_fcntl(filter);
 	if (!error)
 		error = add_arguments(filter);
 	/* Of a ring that was made before, and which takes only sends (send_ring.c). */

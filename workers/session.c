@@ -147,27 +147,42 @@ static void answer_pong(struct connection *connection, const struct session_mess
 	session_answer_end(connection);
 }
 
+/* What a message may have, where its handler does not say itself. A misspelt "documentId", passed
+ * over in silence, would make a subscription wide. unsubscribe may have what the subscribe had. */
+static const char *const subscribe_members[] = {
+	"type",  "id",    "topic",    "documentId", "documentPrefix", "returnMode", "snapshot",
+	"since", "after", "presence", NULL};
+static const char *const get_members[] = {"type",     "id",      "service", "documentId",
+					  "revision", "deleted", NULL};
+static const char *const list_members[] = {"type",   "id",    "service", "page_size", "page_token",
+					   "prefix", "order", "deleted", "data",      NULL};
+static const char *const history_members[] = {"type",      "id",         "service", "documentId",
+					      "page_size", "page_token", NULL};
+static const char *const presence_list_members[] = {"type", "id", "service", "documentId", NULL};
+static const char *const auth_members[] = {"type", "id", "token", NULL};
+
 static const struct {
 	const char *type;
 	void (*handle)(struct connection *connection, const struct session_message *message);
+	const char *const *members; /* NULL: the handler looks, or anything will do */
 } handlers[] = {
-	{"subscribe", session_subscribe},
-	{"unsubscribe", session_unsubscribe},
-	{"sync.create", session_sync},
-	{"sync.get", session_sync},
-	{"sync.replace", session_sync},
-	{"sync.merge", session_sync},
-	{"sync.patch", session_sync},
-	{"sync.delete", session_sync},
-	{"sync.list", session_sync},
-	{"sync.restore", session_sync},
-	{"sync.history", session_sync},
-	{"presence.join", session_presence},
-	{"presence.update", session_presence},
-	{"presence.leave", session_presence},
-	{"presence.list", session_presence},
-	{"auth", session_auth},
-	{"ping", answer_pong},
+	{"subscribe", session_subscribe, subscribe_members},
+	{"unsubscribe", session_unsubscribe, subscribe_members},
+	{"sync.create", session_sync, NULL},
+	{"sync.get", session_sync, get_members},
+	{"sync.replace", session_sync, NULL},
+	{"sync.merge", session_sync, NULL},
+	{"sync.patch", session_sync, NULL},
+	{"sync.delete", session_sync, NULL},
+	{"sync.list", session_sync, list_members},
+	{"sync.restore", session_sync, NULL},
+	{"sync.history", session_sync, history_members},
+	{"presence.join", session_presence, NULL},
+	{"presence.update", session_presence, NULL},
+	{"presence.leave", session_presence, NULL},
+	{"presence.list", session_presence, presence_list_members},
+	{"auth", session_auth, auth_members},
+	{"ping", answer_pong, NULL},
 };
 
 /* Also for who has shown no token yet. */
@@ -186,19 +201,25 @@ static void refuse_unknown(struct connection *connection, struct span id)
 
 static void dispatch(struct connection *connection, const struct session_message *message)
 {
-	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
-		if (span_equals(message->type, span_string(handlers[i].type))) {
-			if (connection->principal || is_open(message))
-				handlers[i].handle(connection, message);
-			else
-				refuse_unknown(connection, message->id);
-			return;
-		}
-	struct outcome refusal =
-		message->type.len
-			? outcome_refusal(400, "unknown_type", "unknown message type \"%.*s\"",
-					  SPAN_ARGS(message->type))
-			: outcome_refusal(400, "unknown_type", "the message has no \"type\"");
+	struct outcome refusal;
+
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++) {
+		const char *const *members = handlers[i].members;
+
+		if (!span_equals(message->type, span_string(handlers[i].type)))
+			continue;
+		if (!connection->principal && !is_open(message))
+			refuse_unknown(connection, message->id);
+		else if (members && outcome_check_members(message->json, 0, members, &refusal))
+			session_send_error(connection, message->id, &refusal);
+		else
+			handlers[i].handle(connection, message);
+		return;
+	}
+	refusal = message->type.len
+			  ? outcome_refusal(400, "unknown_type", "unknown message type \"%.*s\"",
+					    SPAN_ARGS(message->type))
+			  : outcome_refusal(400, "unknown_type", "the message has no \"type\"");
 	refuse_fault(connection, message->id, &refusal);
 }
 

@@ -108,10 +108,11 @@ static void list(struct connection *connection, const struct session_message *me
 static int change(struct connection *connection, const struct session_message *message,
 		  enum presence_kind kind, struct presence_request *request, struct outcome *ret)
 {
-	static const char *const names[] = {"type", "id", "service", "documentId", NULL};
+	static const char *const known[] = {"type", "id",   "service", "documentId",
+					    "mode", "data", NULL};
 
 	request->kind = kind;
-	if (presence_parse_members(message->json, 0, names, &request->mode, &request->data, ret))
+	if (presence_parse_members(message->json, 0, known, &request->mode, &request->data, ret))
 		return -EINVAL;
 	if (kind == PRESENCE_LEAVE && (request->mode.len || request->data.len)) {
 		*ret = outcome_refusal(422, "unknown_member",

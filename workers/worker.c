@@ -61,7 +61,6 @@ int64_t worker_monotonic_ms(void)
  * more often. */
 void worker_random_name(char *ret, size_t len)
 {
-	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 	static unsigned char pool[256]; /* so many are given whole, whatever signals come */
 	static size_t left;
 
@@ -72,7 +71,7 @@ void worker_random_name(char *ret, size_t len)
 		}
 		unsigned char byte = pool[--left];
 		if (byte < 252)
-			ret[i++] = letters[byte % 36];
+			ret[i++] = WORKER_NAME_LETTERS[byte % 36];
 	}
 	ret[len] = '\0';
 }
@@ -100,6 +99,7 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop;
 	(void)events; /* its turn of the loop is the sign of life: see turn_meter.c */
+	stat_set(worker->slot, STAT_redis_errors, store_failures(worker->store));
 	stat_set(worker->slot, STAT_redis_reconnects, store_reconnects(worker->store));
 	stat_set(worker->slot, STAT_list_waits, store_list_waits(worker->store));
 	stat_set(worker->slot, STAT_list_refusals, store_list_refusals(worker->store));

@@ -8,7 +8,7 @@
 --       5 leave: the entry; else how many at most
 --       6 leave, of REST: the user who asks, as in JSON but without the quotes; empty or absent: whoever it is
 --
--- Returns  'taken'  leave: the member is another user's: nothing done
+-- Returns  'taken'  leave, of REST: the member is a connection's or another user's: nothing done
 --          {removed, left, users}   left: > 0 when there is more to do; users: of the last document touched
 --
 -- An entry is `{service}:{id} {member}`. It goes only if the hash still names that run: a member that came back under
@@ -19,11 +19,12 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local now = string.format('%.0f', now_ms)
 
-if verb == 'leave' and (ARGV[6] or '') ~= '' then
+if verb == 'leave' and run == '' then
   local place, member = string.match(ARGV[5], '^(%S*) (%S*)$')
   local old = redis.call('HGET', ARGV[3] .. place, member)
-  local owner = old and string.match(old, '^{"run":"","until":%d+,"userId":"(.-)","connectionId":"')
-  if owner and owner ~= ARGV[6] then
+  local old_run, owner = string.match(old or '', '^{"run":"([^"]*)","until":%d+,"userId":"(.-)","connectionId":"')
+  local asker = ARGV[6] or ''
+  if old_run and (old_run ~= '' or (asker ~= '' and owner ~= asker)) then
     return 'taken'
   end
 end

@@ -250,6 +250,14 @@ int arguments_parse(int argc, const char *const *argv, struct arguments *ret,
 	return check_whole(&reader);
 }
 
+bool arguments_want_json(int argc, const char *const *argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
+}
+
 int64_t arguments_number(const struct arguments *arguments, enum option_id option,
 			 int64_t otherwise)
 {

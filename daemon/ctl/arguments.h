@@ -21,6 +21,9 @@ struct arguments {
 int arguments_parse(int argc, const char *const *argv, struct arguments *ret,
 		    struct buffer *ret_error);
 
+/* Whether --json stands there: known also when the rest cannot be read. */
+bool arguments_want_json(int argc, const char *const *argv);
+
 static inline bool arguments_has(const struct arguments *arguments, enum option_id option)
 {
 	return arguments->values[option] != NULL;

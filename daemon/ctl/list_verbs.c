@@ -137,7 +137,7 @@ static int run_listing(struct listing *listing)
 			next = 0;
 	} while (next && listing->left > 0);
 	if ((listing->cut || next) && listing->left == 0)
-		fprintf(stderr, "there are more: --limit all prints them too\n");
+		output_note("there are more: --limit all prints them too");
 	return EXIT_DONE;
 }
 

@@ -12,6 +12,13 @@
 
 /* ---- where it goes ---- */
 
+static bool stderr_is_json;
+
+void output_use_json(void)
+{
+	stderr_is_json = true;
+}
+
 void output_open(struct output *output, bool json)
 {
 	struct winsize size;
@@ -32,14 +39,39 @@ int output_write(struct span text)
 	return errno ? -errno : -EIO;
 }
 
+/* A script that reads stderr line by line shall find nothing but JSON there. */
+static void tell(const char *member, const char *prefix, const char *format, va_list args)
+{
+	CLEANUP(buffer_fini) struct buffer line = {0};
+	char *text;
+	MUST(vasprintf(&text, format, args) >= 0);
+	if (stderr_is_json) {
+		CLEANUP(buffer_fini) struct buffer safe = {0}; /* arguments need not be UTF-8 */
+		output_append_safe(&safe, span_string(text));
+		buffer_printf(&line, "{\"%s\":", member);
+		buffer_append_json(&line, buffer_span(&safe));
+		buffer_append_char(&line, '}');
+	} else {
+		buffer_printf(&line, "%s%s", prefix, text);
+	}
+	fprintf(stderr, "%.*s\n", SPAN_ARGS(buffer_span(&line)));
+	free(text);
+}
+
 void output_complain(const char *format, ...)
 {
 	va_list args;
-	fputs("syncdocctl: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	tell("detail", "syncdocctl: ", format, args);
 	va_end(args);
-	fputc('\n', stderr);
+}
+
+void output_note(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	tell("note", "", format, args);
+	va_end(args);
 }
 
 void output_colour(const struct output *output, struct buffer *ret, enum colour colour)

@@ -1,5 +1,5 @@
 /* output.h — how things look: JSON laid out for people, tables, times, sizes, colours. Pure but for
- * output_open(), output_write() and output_complain(), which know the terminal. */
+ * output_open(), output_write() and what writes to stderr, which know the terminal. */
 #ifndef SYNCDOC_CTL_OUTPUT_H
 #define SYNCDOC_CTL_OUTPUT_H
 
@@ -25,8 +25,12 @@ enum colour {
 void output_open(struct output *output, bool json);
 /* All of it to stdout. -errno. */
 int output_write(struct span text);
-/* `syncdocctl: …` and a newline on stderr. */
+/* What goes to stderr from here on is JSON, one object a line. */
+void output_use_json(void);
+/* `syncdocctl: …` and a newline on stderr, or {"detail":…}. */
 void output_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What is no fault: the text alone, or {"note":…}. */
+void output_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Nothing if colours are off; COLOUR_NONE ends one. */
 void output_colour(const struct output *output, struct buffer *ret, enum colour colour);

@@ -110,6 +110,8 @@ int main(int argc, char **argv)
 {
 	static struct context context;
 	CLEANUP(buffer_fini) struct buffer error = {0};
+	if (arguments_want_json(argc, (const char *const *)argv))
+		output_use_json();
 	if (arguments_parse(argc, (const char *const *)argv, &context.arguments, &error)) {
 		CLEANUP(buffer_fini) struct buffer hint = {0};
 		if (context.arguments.verb != VERB_ID_COUNT)

@@ -74,7 +74,7 @@ const struct option_row option_rows[OPTION_ID_COUNT] = {
 		{"presence", NULL, OPTION_KIND_FLAG,
 		 .help = "presence events too, also when watching more than one document"},
 	[OPTION_COUNT] = {"count", "N", OPTION_KIND_NUMBER, .min = 1, .max = INT64_MAX,
-			  .help = "end after so many events, or tables of `top`"},
+			  .help = "end after so many events; of `top`: after so many tables"},
 	[OPTION_WATCH] = {"watch", NULL, OPTION_KIND_FLAG,
 			  .help = "go on and print who comes and goes"},
 	[OPTION_ONCE] = {"once", NULL, OPTION_KIND_FLAG,

@@ -92,9 +92,9 @@ static int take_subscribed(struct watch *watch)
 	bool resumes = watch->was_subscribed;
 	uint32_t outcome = json_member(&watch->message, 0, SPAN("outcome"));
 	if (!watch->subscribed)
-		fprintf(stderr, "%s%s%s%s\n", resumes ? "watching again: " : "watching ",
-			watch->topic, watch->state->id ? " of " : "",
-			watch->state->id ? watch->state->id : "");
+		output_note("%s%s%s%s", resumes ? "watching again: " : "watching ", watch->topic,
+			    watch->state->id ? " of " : "",
+			    watch->state->id ? watch->state->id : "");
 	watch->was_subscribed = watch->subscribed = true;
 	watch->backoff_ms = BACKOFF_MIN_MS;
 	/* A snapshot where events were asked for stands for events that are no longer kept. */
@@ -165,7 +165,7 @@ static int take_goaway(struct watch *watch)
 		json_int64(&watch->message, token, &retry_ms);
 	if (retry_ms < 0 || retry_ms > BACKOFF_MAX_MS)
 		retry_ms = BACKOFF_MAX_MS;
-	fprintf(stderr, "the server is restarting\n");
+	output_note("the server is restarting");
 	live_close(&watch->live);
 	sleep_ms((int64_t)arc4random_uniform((uint32_t)retry_ms + 1));
 	watch->backoff_ms = 0;
@@ -214,7 +214,7 @@ static int take_close(struct watch *watch)
 							       : "not allowed");
 		return EXIT_FORBIDDEN;
 	}
-	fprintf(stderr, "the server has closed the connection (%u)\n", code);
+	output_note("the server has closed the connection (%u)", code);
 	return CONNECT_AGAIN;
 }
 
@@ -238,7 +238,7 @@ static int watch_connection(struct watch *watch)
 		if (status != GO_ON)
 			return status;
 	}
-	fprintf(stderr, "the connection is lost: %s\n", strerror(-error));
+	output_note("the connection is lost: %s", strerror(-error));
 	return CONNECT_AGAIN;
 }
 

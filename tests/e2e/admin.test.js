@@ -33,6 +33,7 @@ async function close(page) {
 }
 const inspect = id => `/documents/inspect?service=session&id=${id}`;
 const LONG = `long-id_${'x'.repeat(110)}`;
+const LONG_SERVICE = `service_${'x'.repeat(56)}`;
 
 describe('connection', { skip: skipWithoutChromium }, () => {
 	test('a server that goes is told by a banner; when it is back, what was missed is there', async () => {
@@ -295,6 +296,17 @@ describe('accessibility (axe-core), console and Content-Security-Policy', { skip
 			},
 		],
 		'bad name': [inspect('a%20b'), ready('.empty a.button')],
+		'no name': ['/documents/inspect', ready('.empty a.button')],
+		'long service': [`/documents?service=${LONG_SERVICE}`, ready('.empty')],
+		'many people, no data': [
+			inspect('people'),
+			async page => {
+				const path = documentPath('session', 'people');
+				await pair.rest.put(path, { data: {} });
+				for (let i = 0; i < 20; i++) await pair.rest.put(`${path}/presence/member_${i}`, { mode: 'viewing', ttl: 60 });
+				await page.waitForSelector('.people[tabindex="0"]');
+			},
+		],
 		'long names': [
 			inspect(LONG),
 			async page => {

@@ -146,6 +146,25 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('a name that is none is refused with words, and a way on', async () => {
+		await open('/documents?service=not%20valid');
+		await page.waitForSelector('.empty[role=alert] >> text=“not valid” is no name of a service.');
+		await page.click('.empty a >> text=Browse documents');
+		await page.waitForSelector('table.documents tbody a');
+		await close();
+	});
+
+	test('the chosen service is in sight among many', async () => {
+		for (let i = 0; i < 60; i++) await pair.rest.put(documentPath(`many_${String(i).padStart(2, '0')}`, 'one'), { data: {} });
+		await open('/documents?service=many_55', { width: 360, height: 740 });
+		await page.waitForSelector('.services a[aria-current]');
+		await page.waitForFunction(() => {
+			const { left, right } = document.querySelector('.services a[aria-current]').getBoundingClientRect();
+			return left >= 0 && right <= innerWidth;
+		});
+		await close();
+	});
+
 	test('a service without documents, and a server without any, say what to do', async () => {
 		await open('/documents?service=unknown');
 		await page.waitForSelector('.empty >> text=No documents yet');

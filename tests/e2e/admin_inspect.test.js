@@ -249,6 +249,30 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await close();
 	});
 
+	test('deleted with the keyboard: it goes on from the content of the page', async () => {
+		const page = await open();
+		await page.focus('#delete');
+		await page.keyboard.press('Enter');
+		await page.waitForSelector('dialog #confirm:focus');
+		await page.keyboard.press('Enter');
+		await page.waitForSelector('.notice.bad:not([hidden])');
+		await page.waitForSelector('main:focus');
+		await page.keyboard.press('Tab');
+		assert.equal(await page.evaluate(() => document.activeElement.textContent), 'session');
+		await close();
+	});
+
+	test('what takes long says so, and offers nothing for what is not there yet', async () => {
+		const page = await open();
+		await page.context().route('**/v1/services', () => {}); // never answered
+		await page.emulateMedia({ reducedMotion: 'reduce' });
+		await page.reload();
+		await page.waitForSelector('.skeletons .late');
+		assert.deepEqual([await page.isVisible('#edit'), await page.isVisible('#revision')], [false, false]);
+		assert.equal(await page.$eval('.skeleton', each => getComputedStyle(each).animationIterationCount), '1');
+		await close();
+	});
+
 	test('counts down to the end, and says so when it has come', async () => {
 		await pair.rest.patch(path, { data: {}, ttl: 5000 });
 		const page = await open();
@@ -298,6 +322,52 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		const page = await open();
 		await page.waitForSelector('.tree-row >> text=onerror');
 		assert.equal(await page.$('.tree img, .tree script'), null);
+		await close();
+	});
+
+	test('what turns the direction of writing is named, and does not turn what is beside it', async () => {
+		await pair.rest.put(path, { data: { 'a\u202eb': '\u202etxt.exe', العنوان: 'مرحبا' } });
+		const page = await open();
+		await row(page, 'a\\u202eb:"\\u202etxt.exe"');
+		// The name is left of its value, whatever it is written in.
+		const [name, value] = await page.$$eval('.tree-row:has-text("مرحبا") .tree-line > span:not(.tree-colon)', all =>
+			all.map(each => each.getBoundingClientRect().left),
+		);
+		assert.ok(name < value, `${name} ${value}`);
+		await page.click('.timeline summary >> nth=0');
+		await page.waitForSelector('.timeline ins:text-is("\\"\\\\u202etxt.exe\\"")');
+		await page.click('#tab-text');
+		await page.waitForSelector('.text-line >> text="\\"\\\\u202etxt.exe\\""');
+		await close();
+	});
+
+	test('only integers that browsers round are said to be rounded', async () => {
+		await pair.rest.request('PUT', path, { body: '{"data":{"exact":1e300,"rounded":9007199254740993}}' });
+		const page = await open();
+		await row(page, 'exact:1e+300');
+		await row(page, 'rounded:9007199254740992rounded');
+		await close();
+	});
+
+	test('an expired document is said to be expired, also by who comes later', async () => {
+		await pair.rest.put(path, { data: { was: 'here' }, ttl: 1 });
+		await until(async () => (await pair.rest.get(path)).status === 410);
+		const page = await open();
+		await page.waitForSelector('#state:text-is("expired")');
+		await page.waitForSelector('.notice >> text=This document has expired.');
+		assert.match(await page.textContent('#updated'), /^expired /);
+		await close();
+	});
+
+	test('the names of many people can be scrolled with the keyboard; of few there is nothing to stop at', async () => {
+		const page = await open();
+		await page.waitForSelector('.people li >> text=(you)');
+		assert.equal(await page.getAttribute('.people', 'tabindex'), '-1');
+		for (let i = 0; i < 20; i++) await pair.rest.put(`${path}/presence/member_${i}`, { mode: 'viewing', ttl: 60 });
+		await page.waitForSelector('.people[tabindex="0"]');
+		await page.focus('.people');
+		await page.keyboard.press('End');
+		await page.waitForFunction(() => document.querySelector('.people').scrollTop > 0);
 		await close();
 	});
 

@@ -107,6 +107,51 @@ describe('close()', { timeout: TIMEOUT_MS }, () => {
 		mock.peers[0].socket.resume();
 	});
 
+	const inAnHour = () => `x.${btoa(JSON.stringify({ exp: Date.now() / 1000 + 3600 }))}.y`;
+	for (const [when, name, options, provoke] of [
+		['before the first attempt', 'connecting', {}],
+		['when it is open', 'open', { getToken: inAnHour }],
+		['at a token that cannot be had', 'error', { getToken: () => Promise.reject(new Error('sign-in is down')) }],
+		['at a refresh that fails', 'error', { getToken: (asked => () => (asked++ ? Promise.reject(new Error('sign-in is down')) : 'x'))(0) }],
+		['when the server goes away', 'goaway', {}, (realtime, mock) => realtime.on('open', () => mock.peers[0].send({ type: 'goaway', retryAfterMs: 60000 }))],
+		['when the connection is lost', 'reconnecting', {}, (realtime, mock) => realtime.on('open', () => mock.peers[0].drop())],
+	])
+	test(`by a listener, ${when}: nothing goes on`, async () => {
+		const timers = new ClientTimers();
+		try {
+			const mock = await start({ answer: ({ type }) => (type === 'auth' ? { type: 'result', expiresAt: Date.now() + (name === 'error' ? 600 : 3600000) } : undefined) });
+			const realtime = make(mock, options);
+			provoke?.(realtime, mock);
+			const closed = new Promise(resolve => realtime.once('closed', resolve));
+			realtime.on(name, () => realtime.close());
+			await closed;
+			await turn(20);
+			await until(() => realtime.sockets.every(({ readyState }) => readyState === CLOSED));
+			assert.deepEqual([realtime.state, timers.held], ['closed', []]);
+		} finally {
+			timers.restore();
+		}
+	});
+
+	test('a listener of it may connect again; what is asked for then is not rejected', async () => {
+		const mock = await start(), realtime = make(mock), kept = realtime.subscribe({ topic: 'sync.s.*' });
+		await kept.ready;
+		let later;
+		realtime.once('closed', () => {
+			realtime.connect();
+			later = realtime.subscribe({ topic: 'sync.t.*' });
+		});
+		realtime.close();
+		assert.equal((await later.ready).outcome, 'live');
+		assert.equal(mock.peers[1].of('subscribe').length, 2);
+	});
+
+	test('connect() is told, too, when a listener closes it at once', async () => {
+		const mock = await start(), realtime = make(mock, { autoConnect: false });
+		realtime.on('connecting', () => realtime.close());
+		await assert.rejects(realtime.connect(), { code: 'closed' });
+	});
+
 	test('who asks for a document or an answer after it is told, not kept waiting', async () => {
 		const mock = await start(), realtime = make(mock);
 		await realtime.connect();

@@ -3,7 +3,23 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { Daemon, SYNCDOCD, assertStatus, childrenOf, documentPath, secret, startPair, token, until, writeFile } from './harness.js';
+import {
+	Daemon,
+	SYNCDOCD,
+	assertStatus,
+	childrenOf,
+	documentPath,
+	freePort,
+	isAlive,
+	makeDirectory,
+	run,
+	sanitizerEnvironment,
+	secret,
+	startPair,
+	token,
+	until,
+	writeFile,
+} from './harness.js';
 
 const statusOf = pid => fs.readFileSync(`/proc/${pid}/status`, 'utf8');
 const field = (pid, name) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(statusOf(pid))[1]);
@@ -113,4 +129,66 @@ describe('core dumps', () => {
 			await pair.stop();
 		}
 	});
+});
+
+describe('a pid file', { skip: process.getuid() !== 0 && 'only root becomes somebody else' }, () => {
+	const NOBODY = 65534;
+
+	// In the background, as user nobody, with its pid file in `directory`. It waits for a Redis that never comes.
+	const start = async directory =>
+		run(
+			SYNCDOCD,
+			Object.entries({
+				user: 'nobody',
+				group: 'nogroup',
+				pid_file: path.join(directory, 'syncdocd.pid'),
+				state_dir: path.join(directory, 'state'),
+				'log.target': path.join(directory, 'state', 'log'),
+				listen: `127.0.0.1:${await freePort()}`,
+				workers: 1,
+				'redis.url': 'unix:///nowhere',
+			}).reduce((args, [key, value]) => [...args, '-o', `${key}=${value}`], ['-c', '/dev/null']),
+			{ env: sanitizerEnvironment, deadlineMs: 90000 },
+		);
+
+	const makeRunDirectory = owner => {
+		const directory = path.join(makeDirectory(), 'run');
+		fs.chmodSync(path.dirname(directory), 0o755);
+		fs.mkdirSync(directory, { mode: 0o755 });
+		fs.chownSync(directory, owner, owner);
+		return directory;
+	};
+
+	const stop = async file => {
+		const pid = Number(fs.readFileSync(file, 'utf8'));
+		process.kill(pid, 'SIGTERM');
+		await until(() => !isAlive(pid));
+	};
+
+	test('that the user has made a link to a file of root leaves that file alone', async () => {
+		const directory = makeRunDirectory(NOBODY), victim = path.join(path.dirname(directory), 'victim');
+		fs.writeFileSync(victim, 'precious', { mode: 0o600 });
+		fs.symlinkSync(victim, path.join(directory, 'syncdocd.pid'));
+		const { code, stderr } = await start(directory);
+		assert.equal(code, 1, stderr);
+		assert.match(stderr, /^syncdocd: pid_file .*\/syncdocd\.pid: Permission denied \(for user nobody\)$/m);
+		assert.equal(fs.readFileSync(victim, 'utf8'), 'precious');
+	});
+
+	for (const [name, owner] of [['of the user is the user\'s', NOBODY], ['of root is root\'s', 0]])
+		test(`in a directory ${name}`, async () => {
+			const directory = makeRunDirectory(owner), file = path.join(directory, 'syncdocd.pid');
+			fs.mkdirSync(path.join(directory, 'state'), { mode: 0o700 });
+			fs.chownSync(path.join(directory, 'state'), NOBODY, NOBODY);
+			const { code, stderr } = await start(directory);
+			assert.equal(code, 0, stderr);
+			try {
+				assert.equal(fs.statSync(file).uid, owner);
+				const again = await start(directory);
+				assert.equal(again.code, 1);
+				assert.match(again.stderr, /already running, process \d+/);
+			} finally {
+				await stop(file);
+			}
+		});
 });

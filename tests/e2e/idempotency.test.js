@@ -54,6 +54,21 @@ describe('Idempotency-Key', () => {
 		assertProblem(await rest.get(path), 410);
 	});
 
+	test('a create without an id that is sent again makes no second document', async () => {
+		const create = (key, data = { a: 1 }) => rest.post(collectionPath('unnamed'), { data }, keyed(key));
+		const first = assertStatus(await create('order-7'), 201);
+		assert.match(first.id, /^doc_[0-9a-z]{12}$/);
+		await rest.patch(documentPath('unnamed', first.id), { data: { a: 2 } });
+		assertReplay(await create('order-7'), first);
+		const answers = await Promise.all(Array.from({ length: 8 }, () => create('order-8')));
+		assert.equal(answers.filter(answer => answer.status === 201).length, 1);
+		for (const answer of answers) assert.deepEqual(answer.json, answers[0].json);
+		const ids = assertStatus(await rest.get(collectionPath('unnamed')), 200).items.map(({ id }) => id);
+		assert.deepEqual(ids.sort(), [first.id, answers[0].json.id].sort());
+		const elsewhere = assertStatus(await rest.post(collectionPath('unnamed2'), {}, keyed('order-7')), 201);
+		assert.notEqual(elsewhere.id, first.id);
+	});
+
 	test('a condition that held then is not judged again', async () => {
 		const path = documentPath('idempotent', 'condition');
 		await rest.put(path, { data: { n: 1 } });

@@ -244,7 +244,7 @@ describe('over REST', () => {
 		const id = freshId(), client = await connect(), path = presencePath(SERVICE, id, client.welcome.connectionId);
 		const { member } = await join(client, id, { mode: 'editing' });
 		assertProblem(await rest.put(path, { mode: 'viewing' }), 409, 'presence_member_taken');
-		assertProblem(await rest.delete(path), 404, 'presence_not_found');
+		assertProblem(await rest.delete(path), 409, 'presence_member_taken');
 		assert.deepEqual(assertStatus(await rest.get(path), 200).member, member);
 	});
 

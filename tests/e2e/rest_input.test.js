@@ -1,6 +1,7 @@
 // rest_input.test.js: what is refused before a document is touched, and that nothing is altered silently.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { Rest, assertProblem, assertStatus, collectionPath, documentPath, startPair } from './harness.js';
 
 const MAX_SIZE = 64 << 10;
@@ -251,6 +252,18 @@ describe('headers', () => {
 			await rest.request('PUT', documentPath('input', 'type'), { body, type: 'Application/JSON; charset=UTF-8' }),
 			201,
 		);
+	});
+
+	test('a body with a Content-Encoding is 415, even where it could be read without', async () => {
+		const target = documentPath('input', 'coded');
+		const put = (coding, body) => rest.put(target, body, { 'Content-Encoding': coding });
+		for (const [coding, body] of [['gzip', gzipSync('{"data":{}}')], ['gzip', '{"data":{}}'], ['br', '{"data":{}}']]) {
+			const answer = await put(coding, body);
+			assert.match(assertProblem(answer, 415, 'unsupported_media_type').detail, /Content-Encoding/);
+			assert.equal(answer.headers['accept-encoding'], 'identity');
+		}
+		assertProblem(await rest.get(target), 404, 'document_not_found');
+		assertStatus(await put('Identity', '{"data":{}}'), 201);
 	});
 
 	test('every answer has an X-Request-Id of its own', async () => {

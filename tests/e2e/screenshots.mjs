@@ -1,10 +1,10 @@
-// screenshots.mjs: every page of the Admin UI, both themes, 360 and 1600 px, as PNG files, to be looked at.
+// screenshots.mjs: every page of the Admin UI, both themes, 360, 768 and 1600 px, as PNG files, to be looked at.
 //
 //     node screenshots.mjs DIRECTORY [PAGE…]        (SYNCDOC_BUILD as for the tests)
 import fs from 'node:fs';
 import path from 'node:path';
 import { Browser } from './lib/browser.js';
-import { documentPath, startPair, turn } from './harness.js';
+import { documentPath, startPair, turn, until } from './harness.js';
 
 const [directory, ...only] = process.argv.slice(2);
 if (!directory) {
@@ -14,7 +14,33 @@ if (!directory) {
 fs.mkdirSync(directory, { recursive: true });
 
 const ID = 'call_8f3k2m';
-const inspect = `/documents/inspect?service=session&id=${ID}`;
+const inspectOf = (service, id) => `/documents/inspect?service=${service}&id=${id}`;
+const inspect = inspectOf('session', ID);
+const LONG = `${'a'.repeat(60)}_${'b'.repeat(67)}`,
+	LONG_SERVICE = `service_${'x'.repeat(56)}`;
+
+// What is as long, deep, many or strange as it may be.
+async function fillExtremes({ rest }) {
+	const put = (id, body, service = 'extreme') => rest.put(documentPath(service, id), body);
+	for (const letter of 'vw')
+		await put(LONG, { data: { ['k'.repeat(200)]: letter.repeat(600), ['a name '.repeat(9)]: [letter.repeat(300)] } });
+	await put('one', { data: {} }, LONG_SERVICE);
+	let data = { end: true };
+	for (let level = 29; level > 0; level--) data = { [`level_${level}`]: data };
+	await put('deep', { data });
+	await put('directions', {
+		data: { العنوان: 'مرحبا بالعالم', mixed: 'abc שלום 123 def', turned: '\u202etxt.exe', '': '', 'a.b\\c': 'Z\u0351\u036b\u0343\u036aA\u0334\u0335' },
+	});
+	await put('people', { data: {} });
+	for (let i = 0; i < 200; i++)
+		await rest.put(`${documentPath('extreme', 'people')}/presence/member_${i}`, {
+			mode: i % 3 ? 'viewing' : 'editing',
+			data: { name: i === 3 ? 'N'.repeat(150) : `Person ${i}` },
+			ttl: 3600,
+		});
+	await put('expired', { data: { was: 'here' }, ttl: 1 });
+	await until(async () => (await rest.get(documentPath('extreme', 'expired'))).status === 410);
+}
 
 async function fill({ rest, daemon }) {
 	for (const [service, count] of [
@@ -124,6 +150,25 @@ const PAGES = {
 			await page.waitForSelector('dialog .text-line');
 		},
 	},
+	long: {
+		url: inspectOf('extreme', LONG),
+		ready: async page => {
+			await page.click('.timeline summary >> nth=0');
+			await page.waitForSelector('.timeline .changes');
+		},
+	},
+	'long-service': { url: `/documents?service=${LONG_SERVICE}`, ready: page => page.waitForSelector('table.documents tbody a') },
+	deep: {
+		url: inspectOf('extreme', 'deep'),
+		ready: async page => {
+			await page.waitForSelector('.timeline li');
+			await page.click('text=Expand');
+		},
+	},
+	directions: { url: inspectOf('extreme', 'directions'), ready: page => page.waitForSelector('.timeline li') },
+	people: { url: inspectOf('extreme', 'people'), ready: page => page.waitForSelector('.people[tabindex="0"]') },
+	expired: { url: inspectOf('extreme', 'expired'), ready: page => page.waitForSelector('#state:text-is("expired")') },
+	'no-name': { url: '/documents/inspect', ready: page => page.waitForSelector('.empty') },
 	status: {
 		url: '/status',
 		ready: async (page, { rest }) => {
@@ -143,10 +188,11 @@ const browser = await Browser.start();
 let complaints = 0;
 try {
 	await fill(pair);
+	await fillExtremes(pair);
 	for (const [name, { url, ready }] of Object.entries(PAGES)) {
 		if (only.length && !only.includes(name)) continue;
 		for (const theme of ['light', 'dark'])
-			for (const width of [360, 1600]) {
+			for (const width of [360, 768, 1600]) {
 				const page = await browser.open(pair.daemon.url + url, {
 					theme,
 					width,

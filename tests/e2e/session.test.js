@@ -149,6 +149,30 @@ describe('operations', () => {
 			assert.equal((await ws.request({ type: 'sync.get', service, documentId: 'x' })).status, 400);
 	});
 
+	test('a member that the message does not have is refused, not passed over', async () => {
+		const ws = await connect(), names = { service: 'strict', documentId: 'x' }, topic = 'sync.strict.*';
+		await rest.put(documentPath('strict', 'x'), { data: {} });
+		for (const message of [
+			{ type: 'subscribe', topic, documentid: 'x' },
+			{ type: 'subscribe', topic, ...names },
+			{ type: 'unsubscribe', topic, documentid: 'x' },
+			{ type: 'sync.get', ...names, rev: 1 },
+			{ type: 'sync.get', ...names, data: {} },
+			{ type: 'sync.history', ...names, pageSize: 5 },
+			{ type: 'sync.list', service: 'strict', documentId: 'x' },
+			{ type: 'presence.list', ...names, mode: 'viewing' },
+			{ type: 'auth', token: 'x', user: 'ann' },
+		]) {
+			const answer = await ws.request(message);
+			assert.deepEqual([answer.type, answer.code, answer.status], ['error', 'unknown_member', 422], answer.text);
+		}
+		// Clients send their subscribe again with another type.
+		const subscribe = { topic, documentId: 'x', returnMode: 'both', snapshot: true, presence: false };
+		await ws.subscribe(subscribe);
+		assert.equal((await ws.request({ type: 'unsubscribe', ...subscribe })).type, 'unsubscribed');
+		assert.equal((await ws.request({ type: 'unsubscribe', ...subscribe })).code, 'not_subscribed');
+		assert.equal((await ws.request({ type: 'ping', at: 1 })).type, 'pong');
+	});
 });
 
 test('auth is no error where none is asked for', async () => {

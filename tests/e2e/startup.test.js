@@ -169,7 +169,7 @@ describe('a start that cannot succeed', () => {
 			{ listen: `127.0.0.1:${port}` },
 			1,
 			new RegExp(`127\\.0\\.0\\.1:${port}`),
-			/Address already in use/,
+			/Address already in use; `ss -ltnp` shows by whom/,
 		);
 		server.close();
 	});
@@ -201,6 +201,44 @@ describe('a start that cannot succeed', () => {
 			const directory = makeDirectory();
 			fs.chmodSync(directory, 0o500);
 			await assertRefused({ state_dir: directory }, 1, /state_dir/, /Permission denied/);
+		},
+	);
+
+	test('an address that is not of this host', async () => {
+		await assertRefused({ listen: '192.0.2.1:8080', 'auth.mode': 'none' }, 1, /192\.0\.2\.1:8080/, /no such address/);
+	});
+
+	test('a state directory whose lock is a link to somewhere else', async () => {
+		const directory = makeDirectory(), target = path.join(makeDirectory(), 'mine');
+		fs.writeFileSync(target, 'mine');
+		fs.symlinkSync(target, path.join(directory, 'lock'));
+		await assertRefused({ state_dir: directory }, 1, /state_dir .*: the file lock in it is a symbolic link/);
+		assert.equal(fs.readFileSync(target, 'utf8'), 'mine');
+	});
+
+	test('a state directory whose parent is missing', async () => {
+		await assertRefused({ state_dir: '/nowhere/at/all' }, 1, /state_dir \/nowhere\/at\/all: the directory above it is not there/);
+	});
+
+	test(
+		'what the user may not open is refused with his name',
+		{ skip: process.getuid() !== 0 && 'only root becomes somebody else' },
+		async () => {
+			const place = makeDirectory(), file = path.join(place, 'file'), open = makeDirectory();
+			fs.chmodSync(place, 0o700);
+			fs.chmodSync(open, 0o755);
+			fs.writeFileSync(file, '', { mode: 0o600 });
+			for (const [key, settings] of [
+				['state_dir', { state_dir: place }],
+				['log.target', { 'log.target': file }],
+				['auth.tokens', { 'auth.mode': 'token', 'auth.tokens': file }],
+				['tls.cert', { 'tls.cert': file, 'tls.key': file }],
+			])
+				await assertRefused(
+					{ state_dir: path.join(open, 'state'), ...settings, user: 'nobody' },
+					1,
+					new RegExp(`${key}:? ${place}.*: Permission denied \\(for user nobody\\)`),
+				);
 		},
 	);
 

@@ -80,6 +80,25 @@ describe('one document', () => {
 		await refused(FAILED, /422 data_not_object/, 'create', 'doc', '[1]');
 	});
 
+	test('with --json whatever it says on stderr is JSON, one object a line', async () => {
+		for (const [code, pattern, ...args] of [
+			[USAGE, /unknown verb "nonsense"/, 'nonsense', '--json'],
+			[USAGE, /no verb given/, '--json'],
+			[USAGE, /get needs SERVICE ID/, '--json', 'get', 'session'],
+			[USAGE, /unknown option --bogus/, 'get', 'session', 'x', '--bogus', '--json'],
+			[USAGE, /--limit: must be/, '--json', 'list', 'session', '--limit', '0'],
+			[USAGE, /JSON: text ends too early/, 'create', 'session', '{"a":', '--json'],
+			[USAGE, /WORKER must be a number/, 'drain', 'x\u001b', '--json'],
+			[UNREACHABLE, /cannot reach/, 'services', '--url', 'unix:/nowhere', '--json'],
+			[UNREACHABLE, /control socket \/nowhere/, 'status', '--socket', '/nowhere', '--json'],
+		]) {
+			const end = await call(...args);
+			assert.equal(end.code, code, end.stderr);
+			assert.equal(end.stdout, '');
+			assert.match(JSON.parse(end.stderr).detail, pattern);
+		}
+	});
+
 	test('--json puts the server\'s problem on stderr as it is', async () => {
 		const end = await call('get', 'doc', 'none', '--json');
 		assert.equal(end.code, NOT_FOUND);
@@ -147,6 +166,8 @@ describe('lists', () => {
 		const few = await call('list', 'many', '--limit', 5, '--order=id');
 		assert.match(few.stdout, /^ID +REVISION +UPDATED +EXPIRES\n(m-000\d +1 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n){5}$/);
 		assert.match(few.stderr, /there are more: --limit all/);
+		const fewJson = await call('list', 'many', '--limit', '3', '--json');
+		assert.match(JSON.parse(fewJson.stderr).note, /there are more/);
 		assert.equal((await call('list', 'many', '--json')).lines.length, 100);
 		const one = await ok('list', 'many', '--prefix', 'm-0012', '--data');
 		assert.deepEqual(one.lines.map(item => item.data), [{ i: 12 }]);

@@ -236,11 +236,16 @@ test('what cannot serve is refused at the start, in one line', async () => {
 	fs.writeFileSync(place('noise.pem'), 'no PEM\n', { mode: 0o600 });
 	fs.copyFileSync(files.key, place('open.key'));
 	fs.chmodSync(place('open.key'), 0o644);
+	const locked = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' };
+	fs.writeFileSync(place('locked.key'), crypto.createPrivateKey(fs.readFileSync(files.key)).export(locked), { mode: 0o600 });
+	fs.chmodSync(files.cert, 0o600);
 	const rows = [
 		[{ 'tls.cert': files.cert, 'tls.key': place('missing') }, /tls\.key: .*missing: No such file/],
 		[{ 'tls.cert': place('missing'), 'tls.key': files.key }, /tls\.cert: .*missing: No such file/],
 		[{ 'tls.cert': files.cert, 'tls.key': place('open.key') }, /tls\.key: .*open\.key: may not be open to others/],
-		[{ 'tls.cert': files.cert, 'tls.key': other.key }, /tls\.key: .*other\.key/],
+		[{ 'tls.cert': files.cert, 'tls.key': other.key }, /tls\.key: .*other\.key: is not the key of the certificate in tls\.cert/],
+		[{ 'tls.cert': files.cert, 'tls.key': files.cert }, /tls\.key: .*: holds no private key in PEM/],
+		[{ 'tls.cert': files.cert, 'tls.key': place('locked.key') }, /tls\.key: .*locked\.key: is locked with a passphrase/],
 		[{ 'tls.cert': place('noise.pem'), 'tls.key': files.key }, /tls\.cert: .*noise\.pem: holds no PEM certificate/],
 		[{ 'tls.cert': files.cert }, /tls\.cert and tls\.key need each other/],
 		[{ 'tls.cert': 'relative.crt', 'tls.key': files.key }, /tls\.cert/],

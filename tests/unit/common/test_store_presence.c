@@ -210,8 +210,6 @@ Test(store_presence, leave_takes_only_what_names_the_run)
 	cr_assert_eq(leave(OTHER_RUN, "c1", false), 0);
 	cr_assert(!answer.is_new);
 	cr_assert_eq(answer.users, 1);
-	cr_assert_eq(leave(RUN, "c1", true), 0);
-	cr_assert(!answer.is_new);
 	cr_assert_str_eq(next_event(), "");
 	cr_assert_eq(leave(RUN, "c1", false), 0);
 	cr_assert(answer.is_new);
@@ -223,6 +221,10 @@ Test(store_presence, rest_does_not_touch_what_is_not_its_own)
 	rest.ttl_ms = 60000;
 	cr_assert_eq(put(RUN, "c1", "c1"), 0);
 	cr_assert_eq(put_with(rest, "editing", ""), -EEXIST);
+	cr_assert_eq(leave(RUN, "c1", true), -EEXIST);
+	cr_assert(strstr(hash_field("c1"), RUN));
+	cr_assert_eq(leave(RUN, "nobody", true), 0);
+	cr_assert(!answer.is_new);
 	rest.member = rest.user = SPAN("bob");
 	cr_assert_eq(put_with(rest, "editing", ""), 0);
 	rest.user = SPAN("eve");

@@ -75,12 +75,13 @@ Test(listeners, a_used_port_is_refused_although_its_owner_would_share_it)
 	uint16_t port;
 	int fd = listen_anywhere(&port);
 	snprintf(text, sizeof(text), "127.0.0.1:%u", port);
-	char *item = text, expected[128];
+	char *item = text, expected[192];
 	struct config config = config_of(&item, 2);
 	struct listeners *listeners = NULL;
 	cr_assert_eq(listeners_open(&config, -1, -1, &listeners, error, sizeof(error)),
 		     -EADDRINUSE);
-	snprintf(expected, sizeof(expected), "listen %s: Address already in use", text);
+	snprintf(expected, sizeof(expected),
+		 "listen %s: Address already in use; `ss -ltnp` shows by whom", text);
 	cr_assert_str_eq(error, expected);
 	cr_assert_null(listeners);
 	close(fd);

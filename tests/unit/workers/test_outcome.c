@@ -74,6 +74,36 @@ Test(outcome, json_faults_have_their_status_code_and_offset)
 	}
 }
 
+Test(outcome, the_first_member_that_is_not_known_is_named)
+{
+	static const char *const known[] = {"type", "id", NULL};
+	static const struct {
+		const char *text, *detail; /* NULL: nothing to refuse */
+	} rows[] = {
+		{"{}", NULL},
+		{"{\"id\":{\"other\":1},\"type\":[1]}", NULL},
+		{"{\"i\\u0064\":1}", NULL},
+		{"{\"type\":{\"x\":1},\"Id\":1,\"z\":2}", "unknown member \"Id\""},
+		{"{\"\":1}", "unknown member \"\""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct json json = {0};
+		struct json_fault fault;
+		struct outcome outcome = {0};
+
+		cr_assert_eq(json_parse(&json, span_string(rows[i].text), 8, &fault), 0);
+		int error = outcome_check_members(&json, 0, known, &outcome);
+		cr_expect_eq(error, rows[i].detail ? -EINVAL : 0, "row %zu", i);
+		if (rows[i].detail) {
+			cr_expect_eq(outcome.status, 422);
+			cr_expect_str_eq(outcome.code, "unknown_member");
+			cr_expect_str_eq(outcome.detail, rows[i].detail);
+		}
+		json_fini(&json);
+	}
+}
+
 Test(outcome, store_errors_say_503_only_where_nothing_was_changed)
 {
 	static const int away[] = {-EAGAIN, -ETIMEDOUT, -ECANCELED};

@@ -102,6 +102,13 @@ static int kill_parent(void)
 	return code(kill(getppid(), 0));
 }
 
+static int make_the_kernel_signal_parent(void)
+{
+	int ends[2];
+
+	return pipe2(ends, 0) < 0 ? 200 : code(fcntl(ends[0], F_SETOWN, getppid()));
+}
+
 static int remove_file(void)
 {
 	return code(unlink("/tmp/syncdoc-no-such-file"));
@@ -139,6 +146,7 @@ Test(seccomp_filter, what_a_worker_does_not_need_fails)
 		{"a netlink socket", open_netlink_socket},
 		{"to fork", fork_again},
 		{"to signal others", kill_parent},
+		{"to have others signalled", make_the_kernel_signal_parent},
 		{"to remove a file", remove_file},
 		{"to change a mode", change_mode},
 		{"to change a limit", raise_limit},
@@ -231,6 +239,8 @@ static int serve(void)
 		return 5; /* the log */
 	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return 6;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL)) < 0)
+		return 9;
 	if (fcntl(fd, F_DUPFD_CLOEXEC, 3) < 0 || shutdown(fd, SHUT_RDWR) == 0)
 		return 7; /* it is not connected: ENOTCONN, not EPERM */
 	return errno == ENOTCONN ? 0 : 8;

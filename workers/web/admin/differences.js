@@ -1,6 +1,6 @@
 // differences.js: what changed between two values, as a list for people; RFC 7396, to show what a merge will do.
 import { h } from './dom.js';
-import { formatNumber, formatValue } from './format.js';
+import { formatNumber, formatValue, withoutTurns } from './format.js';
 
 const SHOWN_MAX = 200;
 const isObject = value => value !== null && typeof value === 'object' && !Array.isArray(value);
@@ -63,7 +63,7 @@ function row({ kind, path, from, to }, marked) {
 		{ class: `${kind}${marked ? ' both' : ''}` },
 		h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[kind]),
 		h('span', { class: 'visually-hidden' }, `${kind} `),
-		h('span', { class: 'path' }, path === '' ? '""' : path),
+		h('span', { class: 'path' }, path === '' ? '""' : withoutTurns(path)),
 		kind === 'changed' && [h('del', {}, formatValue(from)), h('span', { class: 'muted', 'aria-label': 'became' }, '→')],
 		kind === 'removed' && from !== undefined && h('del', {}, formatValue(from)),
 		kind !== 'removed' && h('ins', {}, formatValue(to)),

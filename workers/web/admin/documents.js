@@ -5,7 +5,7 @@ import { openCreateDialog } from './create_dialog.js';
 import { DocumentList } from './document_list.js';
 import { DocumentTable, inspectAddress } from './document_table.js';
 import { formatNumber } from './format.js';
-import { DOCUMENT_ID, documentPath, openRealtime, request } from './session.js';
+import { DOCUMENT_ID, checkService, documentPath, openRealtime, request } from './session.js';
 import { errorState, startShell, watchConnection } from './shell.js';
 
 const SEARCH_MS = 250;
@@ -125,8 +125,12 @@ function showState() {
 	order.value = state.order;
 	deleted.checked = state.deleted;
 	for (const link of serviceList.querySelectorAll('a')) {
-		if (link.dataset.service === service) link.setAttribute('aria-current', 'true');
-		else link.removeAttribute('aria-current');
+		if (link.dataset.service === service) {
+			link.setAttribute('aria-current', 'true');
+			link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+		} else {
+			link.removeAttribute('aria-current');
+		}
 	}
 }
 
@@ -237,6 +241,7 @@ function showNothingYet() {
 async function start() {
 	main.replaceChildren(head, h('div', { class: 'card' }, skeleton(8)));
 	try {
+		if (state.service) checkService(state.service);
 		realtime ??= await openRealtime();
 		if (!byId('connection')) {
 			watchConnection(realtime);
@@ -248,7 +253,7 @@ async function start() {
 			if (!list) openList();
 		}
 	} catch (error) {
-		main.replaceChildren(head, h('div', { class: 'card' }, errorState(error, start)));
+		main.replaceChildren(head, h('div', { class: 'card' }, errorState(error, start, h('a', { class: 'button', href: '/documents' }, 'Browse documents'))));
 	}
 }
 

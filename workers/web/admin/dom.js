@@ -116,6 +116,12 @@ export function toast(text, { kind = '', action } = {}) {
 	setTimeout(remove, TOAST_MS);
 }
 
+// What had the focus may be gone or disabled meanwhile; then the keyboard goes on from the page's content, not from its top.
+export function focusOrMain(element) {
+	element?.focus?.();
+	if (document.activeElement === document.body || document.activeElement?.disabled) byId('main').focus();
+}
+
 // A modal dialog that goes away when it closes. foot: elements. Returns the dialog; Escape and the backdrop's button close.
 export function openDialog({ title, body, foot = [], wide = false, onclose }) {
 	const titleId = `dialog-${Math.random().toString(36).slice(2)}`;
@@ -134,7 +140,7 @@ export function openDialog({ title, body, foot = [], wide = false, onclose }) {
 	const opener = document.activeElement;
 	dialog.addEventListener('close', () => {
 		dialog.remove();
-		opener?.focus?.();
+		focusOrMain(opener);
 		onclose?.();
 	});
 	document.body.append(dialog);
@@ -152,6 +158,7 @@ export function skeleton(lines) {
 		{ class: 'card-body skeletons', role: 'status' },
 		h('span', { class: 'visually-hidden' }, 'Loading'),
 		Array.from({ length: lines }, (_, i) => h('div', { class: `skeleton w${i % 3}` })),
+		location.pathname !== '/status' && h('p', { class: 'late muted small' }, 'This takes long. ', h('a', { href: '/status' }, 'Status'), ' says how the server is.'),
 	);
 }
 

@@ -87,8 +87,13 @@ function tick() {
 
 export const startTicker = () => setInterval(tick, 1000);
 
+const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+// What turns the direction of writing would show the text, and what is beside it, as another one: it is named, as JSON may.
+export const withoutTurns = text => text.replace(DIRECTIONS, mark => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 // A value on one line, for lists of differences.
 export function formatValue(value, max = 120) {
-	const text = value === undefined ? '—' : JSON.stringify(value);
+	const text = value === undefined ? '—' : withoutTurns(JSON.stringify(value));
 	return text.length > max ? `${text.slice(0, max - 1)}…` : text;
 }

@@ -1,5 +1,5 @@
 // inspect.js: the page /documents/inspect: one document, live.
-import { announce, button, byId, emptyState, h, skeleton, soon } from './dom.js';
+import { announce, button, byId, emptyState, focusOrMain, h, skeleton, soon } from './dom.js';
 import { copyButtons } from './copy.js';
 import { openCreateDialog } from './create_dialog.js';
 import { differencesOf, differencesOfDiff, summaryOf } from './differences.js';
@@ -9,7 +9,7 @@ import { formatJsonAside } from './json_aside.js';
 import { dataTextOf } from './json_format.js';
 import { PresencePanel } from './presence_panel.js';
 import { deleteDocument, openCompare, openRevision, restoreRevision } from './revision_dialogs.js';
-import { ApiError, DOCUMENT_ID, SERVICE_NAME, documentPath, openRealtime, requestText } from './session.js';
+import { ApiError, DOCUMENT_ID, checkService, documentPath, openRealtime, requestText } from './session.js';
 import { errorState, startShell, watchConnection } from './shell.js';
 import { TextView } from './text_view.js';
 import { Timeline } from './timeline.js';
@@ -62,10 +62,12 @@ const head = h(
 
 function showHead() {
 	revisionBadge.textContent = `revision ${live.revision}`;
-	updated.replaceChildren(...(live.updatedAt ? [live.deleted ? 'deleted ' : 'updated ', agoElement(live.updatedAt)] : []));
+	updated.replaceChildren(...(live.updatedAt ? [live.deleted ? `${goneWord} ` : 'updated ', agoElement(live.updatedAt)] : []));
 	stateBadge.hidden = !live.deleted;
-	stateBadge.textContent = 'deleted';
+	stateBadge.textContent = goneWord;
+	const focused = document.activeElement;
 	editButton.disabled = deleteButton.disabled = !live.exists;
+	if (focused?.disabled) focusOrMain();
 	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = false;
 	showExpiry();
 }
@@ -199,6 +201,7 @@ function makeParts() {
 		onchange: () => {
 			compareButton.disabled = timeline.entries.length < 2;
 			if (timeline.entries[0]?.op?.startsWith('expire')) goneWord = 'expired';
+			showHead();
 			showGone();
 		},
 	});
@@ -295,7 +298,7 @@ function showMissing() {
 	hideTools();
 }
 
-// Of a document that is not there.
+// Of a document that is not there, or not yet.
 function hideTools() {
 	editButton.hidden = deleteButton.hidden = revisionBadge.hidden = true;
 }
@@ -323,6 +326,7 @@ const browseLink = () => h('a', { class: 'button', href: '/documents' }, 'Browse
 async function start() {
 	if (!service || !id) {
 		main.replaceChildren(
+			h('h1', { class: 'visually-hidden' }, 'A document'),
 			h(
 				'div',
 				{ class: 'card' },
@@ -338,6 +342,7 @@ async function start() {
 	}
 	document.title = `${id} · ${service} · syncdoc`;
 	main.replaceChildren(head, h('div', { class: 'card' }, skeleton(8)));
+	hideTools();
 	try {
 		checkNames();
 		realtime ??= await openRealtime();
@@ -352,19 +357,14 @@ async function start() {
 	}
 }
 
-// The server would refuse them, too, but not say in which of the two the fault is.
 function checkNames() {
-	if (!SERVICE_NAME.test(service))
-		throw new ApiError(400, { code: 'invalid_name', detail: `“${service}” is no name of a service.` });
+	checkService(service);
 	if (!DOCUMENT_ID.test(id)) throw new ApiError(400, { code: 'invalid_name', detail: `“${id}” is no id of a document.` });
 }
 
 function failed(error) {
-	const isAddress = error.status === 400; // to load it again would not mend it
-	const card = h('div', { class: 'card' }, errorState(error, isAddress ? undefined : () => location.reload()));
-	if (isAddress) card.firstChild.append(browseLink());
-	head.querySelector('.copy-pair')?.toggleAttribute('hidden', isAddress);
-	main.replaceChildren(head, card);
+	head.querySelector('.copy-pair')?.toggleAttribute('hidden', error.status === 400);
+	main.replaceChildren(head, h('div', { class: 'card' }, errorState(error, () => location.reload(), browseLink())));
 	hideTools();
 }
 

@@ -15,7 +15,7 @@ export class PresencePanel {
 
 	constructor(realtime, { service, id }) {
 		Object.assign(this, { realtime, service, id });
-		this.list = h('ul', { class: 'people' });
+		this.list = h('ul', { class: 'people', 'aria-labelledby': 'presence-title' });
 		this.count = h('span', { class: 'badge number' }, '…');
 		this.fault = h('p', { class: 'fault card-body', hidden: true });
 		this.element = h(
@@ -48,12 +48,14 @@ export class PresencePanel {
 		} catch (error) {
 			if (error.code === 'closed' || error.code === 'connection_lost' || error.code === 'offline') return;
 			this.fault.hidden = false;
+			this.count.hidden = this.members === undefined;
 			this.fault.textContent = `This page is not shown to others: ${error.message}`;
 		}
 	}
 
 	#show(members) {
 		this.members = members;
+		this.count.hidden = false;
 		const own = this.realtime.connectionId;
 		const sorted = [...members].sort(
 			(a, b) =>
@@ -67,6 +69,8 @@ export class PresencePanel {
 				: []),
 			...(sorted.length ? [] : [h('li', { class: 'muted' }, 'Nobody.')]),
 		);
+		// With nothing to press in it, the keyboard could not scroll it.
+		this.list.tabIndex = this.list.scrollHeight > this.list.clientHeight ? 0 : -1;
 	}
 
 	#person(member, isOwn) {

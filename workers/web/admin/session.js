@@ -138,6 +138,11 @@ export async function request(method, path, options) {
 export const SERVICE_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 export const DOCUMENT_ID = /^[A-Za-z0-9_.:@-]{1,128}$/;
 
+// The server would refuse it, too, but not say where the fault is.
+export function checkService(service) {
+	if (!SERVICE_NAME.test(service)) throw new ApiError(400, { code: 'invalid_name', detail: `“${service}” is no name of a service.` });
+}
+
 export const documentPath = (service, id, rest = '') =>
 	`/v1/services/${encodeURIComponent(service)}/documents${id === undefined ? '' : `/${encodeURIComponent(id)}`}${rest}`;
 
@@ -151,7 +156,11 @@ export async function openRealtime() {
 		if (error.status === 401) throw error; // the dialog was closed
 		// Redis away, or nothing there yet: the page says so itself, and the client goes on trying
 	}
-	const realtime = new Realtime(location.origin, { getToken: token === undefined ? undefined : getToken, reconnectMaxMs: 5000 });
+	const realtime = new Realtime(location.origin, {
+		getToken: token === undefined ? undefined : getToken,
+		tokenTimeoutMs: Infinity, // a person is asked
+		reconnectMaxMs: 5000,
+	});
 	realtime.on('error', error => console.debug('syncdoc:', error.code ?? '', error.message));
 	return realtime;
 }

@@ -122,8 +122,9 @@ export function startShell() {
 	startTicker();
 }
 
-// What replaces a part of the page that could not be loaded.
-export function errorState(error, retry) {
+// What replaces a part of the page that could not be loaded. elsewhere: a link, where the address itself is wrong and to load it again
+// would not mend it.
+export function errorState(error, retry, elsewhere) {
 	const needsToken = error.status === 401;
 	return h(
 		'div',
@@ -131,6 +132,6 @@ export function errorState(error, retry) {
 		icon('alert'),
 		h('strong', {}, needsToken ? 'A token is needed' : error.status === 403 ? 'Not allowed' : 'This could not be loaded'),
 		h('p', {}, error.message, error.code && h('span', { class: 'muted small' }, ` (${error.code})`)),
-		retry && button('Try again', retry, { icon: 'reload' }),
+		error.status === 400 && elsewhere ? elsewhere : retry && button('Try again', retry, { icon: 'reload' }),
 	);
 }

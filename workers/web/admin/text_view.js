@@ -1,6 +1,6 @@
 // text_view.js: JSON as text, line by line, of which only those in sight are in the page.
 import { h } from './dom.js';
-import { formatNumber } from './format.js';
+import { formatNumber, withoutTurns } from './format.js';
 import { VirtualRows } from './virtual_rows.js';
 
 const LINE_PX = 20;
@@ -50,7 +50,7 @@ export class TextView {
 	#update(row, i) {
 		if (row.version === this.#version) return;
 		row.version = this.#version;
-		const line = this.#lines[i];
+		const line = withoutTurns(this.#lines[i]);
 		row.firstChild.textContent = String(i + 1);
 		row.lastChild.replaceChildren(
 			...(line.length > LINE_MAX

@@ -1,13 +1,14 @@
 // tree.js: JSON as a tree whose branches are made when they are opened, and kept current without being made anew.
 import { h, icon } from './dom.js';
 import { splitPath } from './differences.js';
-import { formatNumber, plural } from './format.js';
+import { formatNumber, plural, withoutTurns } from './format.js';
 
 const CHUNK = 100; // members shown of a branch before it asks
 const OPEN_AT_FIRST = 120; // nodes
 const OPEN_ALL = 2000;
 const OPEN_IN_FRAME = 60;
 const TEXT_MAX = 300;
+const INTEGERS_END = 2 ** 64; // of the server; what is larger was written with a fraction or an exponent
 const FLASH_MS = 4000;
 
 const isBranch = value => value !== null && typeof value === 'object';
@@ -19,9 +20,9 @@ const namesOf = (value, count) =>
 		: Object.keys(value).slice(0, count);
 
 function leafElement(value) {
-	const text = JSON.stringify(value),
+	const text = withoutTurns(JSON.stringify(value)),
 		kind = typeof value === 'string' ? 'string' : typeof value === 'number' ? 'number' : 'word';
-	const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value);
+	const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) <= INTEGERS_END;
 	return h(
 		'span',
 		{ class: `json-${kind}` },
@@ -135,7 +136,7 @@ export class JsonTree {
 	#drawRow(node) {
 		const { name, value, kind, row } = node,
 			isIndex = node.parent.kind === 'array';
-		const label = h('span', { class: isIndex ? 'tree-index' : 'json-name' }, name === '' ? '""' : name);
+		const label = h('span', { class: isIndex ? 'tree-index' : 'json-name' }, name === '' ? '""' : withoutTurns(name));
 		const content = kind === 'leaf' ? leafElement(value) : h('span', { class: 'muted' }, branchWords(value));
 		row.replaceChildren(
 			kind === 'leaf' ? h('span', { class: 'tree-gap' }) : icon('right'),

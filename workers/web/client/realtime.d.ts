@@ -311,7 +311,7 @@ export type WebSocketClass = new (url: string, protocols?: string[]) => object;
 
 export interface RealtimeOptions {
 	token?: string;
-	/** Asked before the first connection, before the token ends, and when the server refuses it. */
+	/** Asked before the first connection, before the token ends, and when the server refuses it; given up after `tokenTimeoutMs`. */
 	getToken?: () => string | Promise<string>;
 	WebSocket?: WebSocketClass;
 	fetch?: typeof globalThis.fetch;
@@ -319,6 +319,7 @@ export interface RealtimeOptions {
 	offline?: 'reject' | 'queue';
 	autoConnect?: boolean;
 	timeoutMs?: number;
+	tokenTimeoutMs?: number;
 	connectTimeoutMs?: number;
 	heartbeatMs?: number;
 	pongTimeoutMs?: number;

@@ -7,6 +7,7 @@ import { Feeds } from './realtime/feeds.js';
 import { Presence } from './realtime/presence.js';
 import { RestClient } from './realtime/rest.js';
 import { Sync } from './realtime/sync.js';
+import { DELAY_MAX_MS } from './realtime/time.js';
 import { Tokens } from './realtime/token.js';
 
 export { applyDiff, joinPath, splitPath } from './realtime/diff.js';
@@ -15,6 +16,7 @@ export { AuthError, ConflictError, GoneError, NotFoundError, OfflineError, Outco
 const DEFAULTS = {
 	offline: 'reject', // or 'queue': what becomes of writes without a connection
 	timeoutMs: 15000, // of a request
+	tokenTimeoutMs: 60000, // of getToken()
 	connectTimeoutMs: 10000,
 	heartbeatMs: undefined, // of silence, then the server is asked; by itself as often as the server pings
 	pongTimeoutMs: 10000, // to answer that
@@ -26,6 +28,8 @@ const DEFAULTS = {
 	trackedMax: 10000, // documents whose last revision is remembered, to leave out what comes twice
 	autoConnect: true,
 };
+
+const NUMBERS = Object.keys(DEFAULTS).filter(name => !['offline', 'autoConnect'].includes(name));
 
 const PATH = '/v1/realtime';
 
@@ -39,6 +43,13 @@ function addressesOf(url) {
 	return { base: `http${secure ? 's' : ''}://${parsed.host}${path}`, socket: `ws${secure ? 's' : ''}://${parsed.host}${path}${PATH}` };
 }
 
+// Times are cut to what a timer can take, which is 24 days.
+function numberOf(name, value) {
+	const isTime = name.endsWith('Ms');
+	if (typeof value !== 'number' || !(isTime ? value >= 0 : value > 0)) throw new TypeError(`${name} must be a number ${isTime ? 'of milliseconds' : 'above 0'}, not ${JSON.stringify(value)}`);
+	return isTime ? Math.min(value, DELAY_MAX_MS) : value;
+}
+
 function optionsOf(given) {
 	const options = { ...DEFAULTS, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
 	options.WebSocket ??= globalThis.WebSocket;
@@ -46,12 +57,14 @@ function optionsOf(given) {
 	if (!options.WebSocket) throw new TypeError('there is no WebSocket here: give one, as in new Realtime(url, { WebSocket }) with that of the package ws');
 	if (options.offline !== 'reject' && options.offline !== 'queue') throw new TypeError(`offline must be 'reject' or 'queue', not ${JSON.stringify(options.offline)}`);
 	for (const name of ['token', 'getToken']) if (given[name] !== undefined && typeof given[name] !== (name === 'token' ? 'string' : 'function')) throw new TypeError(`${name} must be a ${name === 'token' ? 'text' : 'function'}`);
+	for (const name of NUMBERS) if (options[name] !== undefined) options[name] = numberOf(name, options[name]);
 	return options;
 }
 
 // Events: 'connecting', 'open', 'reconnecting', 'closed', 'state' (all of them), 'goaway', 'resync', 'subscribed', 'error', 'event:<topic>'.
 export class Realtime extends Emitter {
 	#connection;
+	#rest;
 	#network = () => this.#connection.nudge();
 
 	constructor(url, given = {}) {
@@ -65,8 +78,9 @@ export class Realtime extends Emitter {
 			tokens: this.tokens,
 			on: { open: () => this.#open(), state: (name, details) => this.#state(name, details), message: message => this.#take(message), error: error => this.report(error) },
 		});
-		const connection = this.#connection, rest = new RestClient({ base: addresses.base, fetch: options.fetch, tokens: this.tokens, timeoutMs: options.timeoutMs });
-		this.sync = new Sync({ connection, rest, options });
+		const connection = this.#connection;
+		this.#rest = new RestClient({ base: addresses.base, fetch: options.fetch, tokens: this.tokens, timeoutMs: options.timeoutMs });
+		this.sync = new Sync({ connection, rest: this.#rest, options });
 		this.feeds = new Feeds({ connection, options, surface: (name, value) => this.emit(name, value), report: error => this.report(error), listenerFailed: (...values) => this.listenerFailed(...values) });
 		this.presence = new Presence({ realtime: this, connection });
 		if (options.autoConnect) queueMicrotask(() => this.#isStarted || this.#start());
@@ -97,7 +111,6 @@ export class Realtime extends Emitter {
 	connect() {
 		const connection = this.#connection;
 		if (connection.isOpen) return Promise.resolve(this);
-		if (!this.#isStarted || connection.isClosed) this.#start();
 		return new Promise((resolve, reject) => {
 			const offs = [
 				this.on('open', () => settle(resolve, this)),
@@ -107,6 +120,7 @@ export class Realtime extends Emitter {
 				for (const off of offs) off();
 				how(value);
 			};
+			if (!this.#isStarted || connection.isClosed) this.#start();
 		});
 	}
 
@@ -147,12 +161,17 @@ export class Realtime extends Emitter {
 	}
 
 	#state(name, details) {
+		if (name === 'closed') this.#closed(details.error); // first: a listener may connect again
 		this.emit(name, details);
 		if (name !== 'goaway') this.emit('state', { state: name, ...details });
 		if (name === 'open') this.sync.queue.run();
-		if (name !== 'closed') return;
-		this.sync.queue.rejectAll(() => details.error ?? closedError());
-		this.feeds.closed(details.error ?? closedError());
+	}
+
+	#closed(error = closedError()) {
+		this.tokens.close(error);
+		this.#rest.close(error);
+		this.sync.queue.rejectAll(() => error);
+		this.feeds.closed(error);
 		this.presence.closed();
 	}
 

@@ -2,6 +2,7 @@
 import { AuthError, RealtimeError, closedError, errorOf, offlineError } from './errors.js';
 import { LOST, Outbox } from './outbox.js';
 import { Socket } from './socket.js';
+import { backoffMs, now } from './time.js';
 
 const CLOSE_TOKEN_EXPIRED = 4001, CLOSE_FORBIDDEN = 4003, CLOSE_POLICY = 1008, CLOSE_OVERLOAD = 1013;
 const AUTH = 'auth'; // the id of that message
@@ -53,8 +54,9 @@ export class Connection {
 	start() {
 		this.closedBy = undefined;
 		this.#failures = this.#authFailures = 0;
+		const run = ++this.#run;
 		this.#setState('connecting', {});
-		this.#attempt();
+		if (run === this.#run) this.#attempt(); // else a listener closed it
 	}
 
 	#clearTimers() {
@@ -71,7 +73,7 @@ export class Connection {
 		} catch (cause) {
 			if (run !== this.#run) return;
 			this.on.error(new RealtimeError('token_failed', `getToken() failed: ${cause?.message ?? cause}`, { cause }));
-			this.#lost({ code: 0, reason: 'no token' });
+			if (run === this.#run) this.#lost({ code: 0, reason: 'no token' });
 			return;
 		}
 		if (run !== this.#run) return;
@@ -124,12 +126,14 @@ export class Connection {
 
 	#opened() {
 		this.#socket.settled();
-		this.#openedAt = Date.now();
+		const run = this.#run;
+		this.#openedAt = now();
 		this.#authFailures = 0;
 		this.isOffline = false;
 		this.state = 'open';
 		this.outbox.start(() => this.on.open(this.welcome), this.welcome.maxMessage);
 		this.on.state('open', { connectionId: this.welcome.connectionId, server: this.welcome.server });
+		if (run !== this.#run) return;
 		// Set while the one before was on its way.
 		if (this.tokens.held !== undefined && this.tokens.held !== this.provenToken) this.refresh(this.tokens.held);
 		else this.#planRefresh(this.tokens.refreshInMs(this.endsAt));
@@ -171,6 +175,7 @@ export class Connection {
 		} catch (error) {
 			if (run !== this.#run || !this.isOpen) return;
 			this.on.error(error instanceof RealtimeError ? error : new RealtimeError('token_failed', `getToken() failed: ${error?.message ?? error}`, { cause: error }));
+			if (run !== this.#run) return;
 			// Another user's token is good for another connection only; with one that is not good at all this connection goes on until its end.
 			if (error.status === FORBIDDEN) this.reconnect('another user');
 			else if (this.tokens.renewable) this.#planRefresh(TOKEN_RETRY_MS);
@@ -185,7 +190,7 @@ export class Connection {
 		this.#socket = undefined;
 		this.isWelcome = this.planned = false;
 		this.#clearTimers();
-		if (wasOpen && Date.now() - this.#openedAt > STABLE_MS) this.#failures = 0;
+		if (wasOpen && now() - this.#openedAt > STABLE_MS) this.#failures = 0;
 		this.state = 'reconnecting';
 		this.outbox.lose(new RealtimeError('connection_lost', `the connection was lost: ${code} ${reason}`, { cause: error }));
 		if (error instanceof AuthError) {
@@ -195,7 +200,7 @@ export class Connection {
 		if (code === CLOSE_TOKEN_EXPIRED || code === CLOSE_FORBIDDEN) {
 			const refusal = new AuthError(code === CLOSE_TOKEN_EXPIRED ? 'token_expired' : 'forbidden', reason || 'the server closed the connection', { status: code === CLOSE_FORBIDDEN ? 403 : 401 });
 			// Right after it had been opened: not in a circle.
-			if (this.#mayTryAnother()) this.#retry(wasOpen && Date.now() - this.#openedAt < STABLE_MS ? this.#delayMs() : 0, { code, reason, error: refusal });
+			if (this.#mayTryAnother()) this.#retry(wasOpen && now() - this.#openedAt < STABLE_MS ? this.#delayMs() : 0, { code, reason, error: refusal });
 			else this.#stop(refusal, code);
 			return;
 		}
@@ -205,10 +210,8 @@ export class Connection {
 		this.#retry(planned ? 0 : this.#delayMs(), { code, reason, error });
 	}
 
-	// Full jitter: many clients that lost one server do not come back at one moment.
 	#delayMs() {
-		const { reconnectMinMs, reconnectMaxMs } = this.options;
-		return Math.random() * Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(30, this.#failures++));
+		return backoffMs(this.options.reconnectMinMs, this.options.reconnectMaxMs, this.#failures++);
 	}
 
 	#retry(delayMs, { code, reason, error }) {
@@ -225,20 +228,20 @@ export class Connection {
 
 	// The server will end. Within the time it names, at a moment of our own, and after what is under way.
 	#goAway({ retryAfterMs = 0 }) {
-		this.on.state('goaway', { retryAfterMs });
 		clearTimeout(this.#timers.goaway);
 		this.#timers.goaway = setTimeout(() => this.reconnect('the server is going away'), Math.random() * retryAfterMs);
+		this.on.state('goaway', { retryAfterMs }); // a listener may close it
 	}
 
 	// Gives up this connection for another one; nothing more is sent over it, and answers may still come for a while.
 	reconnect(reason) {
 		if (!this.isOpen) return;
-		const end = Date.now() + DRAIN_MS, run = this.#run;
+		const end = now() + DRAIN_MS, run = this.#run;
 		this.planned = true;
 		this.outbox.open = false;
 		const look = () => {
 			if (run !== this.#run) return;
-			if (!this.outbox.sentCount || Date.now() >= end) this.#socket.close(reason);
+			if (!this.outbox.sentCount || now() >= end) this.#socket.close(reason);
 			else this.#timers.drain = setTimeout(look, DRAIN_LOOK_MS);
 		};
 		look();

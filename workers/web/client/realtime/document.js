@@ -1,6 +1,7 @@
 // document.js: a document that keeps itself current: read once, then followed by diffs.
 import { applyDiff } from './diff.js';
 import { Emitter } from './emitter.js';
+import { checkDocument } from './feed.js';
 import { isNewer } from './revisions.js';
 
 const WRITE_SHOWN_MS = 1000; // the event of an own write is here by then, or its answer is taken instead
@@ -22,6 +23,7 @@ export class LiveDocument extends Emitter {
 
 	constructor(realtime, service, id, { returnMode = 'diff', presence = false } = {}) {
 		super();
+		checkDocument(service, id);
 		Object.assign(this, { service, id });
 		this.#realtime = realtime;
 		this.#subscription = realtime.subscribe({ topic: `sync.${service}.*`, documentId: id, returnMode, presence });
@@ -106,7 +108,7 @@ export class LiveDocument extends Emitter {
 		const { data, revision, updatedAt } = this, change = { type, data, revision, updatedAt, document: this, ...more };
 		this.emit(type, change);
 		this.emit('changed', change);
-		for (const reader of [...this.#readers]) if (revision >= reader.revision) reader.release();
+		for (const reader of [...this.#readers]) if (!isNewer(reader.envelope, this)) reader.release();
 	}
 
 	// Reads the document anew, whatever is held.
@@ -116,7 +118,7 @@ export class LiveDocument extends Emitter {
 		});
 		const document = await this.#refreshing;
 		// Events may have overtaken the answer.
-		if (!this.isClosed && (!document || document.revision >= this.revision)) this.#adopt(document);
+		if (!this.isClosed && (!document || isNewer(document, this))) this.#adopt(document);
 		return this;
 	}
 
@@ -160,18 +162,18 @@ export class LiveDocument extends Emitter {
 	// A write is done when its change can be seen here: its event comes right behind the answer, with the diff.
 	async #shown(write) {
 		const envelope = await write;
-		if (this.revision >= envelope.revision || this.isClosed) return envelope;
+		if (!isNewer(envelope, this) || this.isClosed) return envelope;
 		await new Promise(resolve => {
 			const release = () => {
 				clearTimeout(timer);
 				this.#readers.delete(reader);
 				resolve();
 			};
-			const reader = { revision: envelope.revision, release }, timer = setTimeout(release, WRITE_SHOWN_MS);
+			const reader = { envelope, release }, timer = setTimeout(release, WRITE_SHOWN_MS);
 			this.#readers.add(reader);
 			if (this.#realtime.state === 'closed') release();
 		});
-		if (this.revision < envelope.revision && !this.isClosed) this.#adopt(envelope, { isOwn: true });
+		if (isNewer(envelope, this) && !this.isClosed) this.#adopt(envelope, { isOwn: true });
 		return envelope;
 	}
 

@@ -1,4 +1,4 @@
-// emitter.js: named events. A listener that throws never keeps the others from being called.
+// emitter.js: named events. A listener that throws, or whose promise is rejected, never keeps the others from being called.
 
 // 'sync.*.updated' against 'sync.session.updated': `*` stands for one part, alone for any topic.
 export function topicMatches(pattern, topic) {
@@ -68,10 +68,12 @@ export class Emitter {
 	emit(name, ...values) {
 		for (const [pattern, entry] of this.#entriesOf(name)) {
 			if (entry.once) this.#remove(pattern, entry);
+			const failed = error => this.listenerFailed(error, name);
 			try {
-				entry.listener(...values);
+				const result = entry.listener(...values);
+				if (typeof result?.then === 'function') result.then(undefined, failed);
 			} catch (error) {
-				this.listenerFailed(error, name);
+				failed(error);
 			}
 		}
 	}
@@ -79,6 +81,6 @@ export class Emitter {
 	// Classes may send it elsewhere. An 'error' listener that throws must not be asked about it again.
 	listenerFailed(error, name) {
 		if (name !== 'error' && this.listenerCount('error')) this.emit('error', error);
-		else console.error(`syncdoc: a listener of '${name}' threw`, error);
+		else console.error(`syncdoc: a listener of '${name}' failed`, error);
 	}
 }

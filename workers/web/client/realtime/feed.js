@@ -1,6 +1,7 @@
 // feed.js: one subscription of the server: what it asks for, where it resumes, which events are news to it.
 import { LOST } from './outbox.js';
 import { Revisions, isNewer } from './revisions.js';
+import { backoffMs, now } from './time.js';
 
 const PRESENCE = 'presence', ALL = 'sync.*.*';
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
@@ -15,6 +16,11 @@ export function parseTopic(topic) {
 	const match = /^sync\.([A-Za-z0-9_-]{1,64}|\*)\.(created|updated|deleted|expired|presence|\*)$/.exec(topic);
 	if (!match) throw new TypeError(`topic must be sync.{service}.{created|updated|deleted|expired|presence}, with * for either, not ${JSON.stringify(topic)}`);
 	return { service: match[1], event: match[2] };
+}
+
+// Without an id, or with a `*`, it would be many.
+export function checkDocument(service, id) {
+	if (typeof service !== 'string' || service === '*' || typeof id !== 'string') throw new TypeError(`a service and an id are needed, both texts, not ${JSON.stringify([service, id])}`);
 }
 
 export class Feed {
@@ -32,7 +38,7 @@ export class Feed {
 	#force = false;
 	#refusals = 0;
 	#recoveries = 0;
-	#recoveredAt = 0;
+	#recoveredAt = -Infinity;
 	#timer;
 
 	constructor({ feeds, key, topic, documentId, documentPrefix, since, after }) {
@@ -163,7 +169,7 @@ export class Feed {
 		this.#asked = this.answer = undefined;
 		if (!feeds.connection.isOpen || error.code === 'connection_lost') return; // reset() and the next connection do the rest
 		if (error.status === 503 || error.status === 429) {
-			const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#refusals++);
+			const delayMs = backoffMs(RETRY_MIN_MS, RETRY_MAX_MS, this.#refusals++);
 			this.#timer = setTimeout(() => generation === feeds.generation && this.ask(), delayMs);
 			return;
 		}
@@ -304,10 +310,10 @@ export class Feed {
 	}
 
 	#pauseMs() {
-		const now = Date.now(), isCalm = now - this.#recoveredAt > CALM_MS;
-		this.#recoveredAt = now;
+		const isCalm = now() - this.#recoveredAt > CALM_MS;
+		this.#recoveredAt = now();
 		this.#recoveries = isCalm ? 1 : this.#recoveries + 1;
-		return isCalm ? 0 : Math.random() * Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** this.#recoveries);
+		return isCalm ? 0 : backoffMs(PAUSE_MIN_MS, PAUSE_MAX_MS, this.#recoveries);
 	}
 
 	stop() {

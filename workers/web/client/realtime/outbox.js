@@ -1,5 +1,6 @@
 // outbox.js: requests on their way: those that wait to be sent, those that wait for their answer, and how fast they may go.
 import { RealtimeError, TimeoutError, errorOf, unknownError } from './errors.js';
+import { DELAY_MAX_MS, now } from './time.js';
 
 const RATE_LIMITED = 429;
 const PAUSE_MS = 150; // after a 429
@@ -25,7 +26,7 @@ export class Outbox {
 	#sent = new Map(); // id → entry
 	#lastId = 0;
 	#tokens;
-	#refilledAt = Date.now();
+	#refilledAt = now();
 	#timer;
 
 	// send(text): false: not now.
@@ -50,7 +51,7 @@ export class Outbox {
 			}
 			const id = ++this.#lastId, text = typeof message === 'string' ? message : JSON.stringify(message);
 			const entry = { id, text: `${text.slice(0, -1)},"id":${id}}`, lost, rejectOffline, onAnswer, resolve, reject, refused: 0 };
-			if (timeoutMs) entry.timer = setTimeout(() => this.#timeOut(entry, timeoutMs), timeoutMs);
+			if (timeoutMs) entry.timer = setTimeout(() => this.#timeOut(entry, timeoutMs), Math.min(timeoutMs, DELAY_MAX_MS));
 			this.#waiting.push(entry);
 			this.flush();
 		});
@@ -90,9 +91,9 @@ export class Outbox {
 
 	// The server refuses what comes faster, and would then do the rest out of order.
 	#takeToken() {
-		const now = Date.now();
-		this.#tokens = Math.min(this.messagesBurst, this.#tokens + ((now - this.#refilledAt) * this.messagesPerSecond) / 1000);
-		this.#refilledAt = now;
+		const at = now();
+		this.#tokens = Math.min(this.messagesBurst, this.#tokens + ((at - this.#refilledAt) * this.messagesPerSecond) / 1000);
+		this.#refilledAt = at;
 		if (this.#tokens >= 1) {
 			this.#tokens -= 1;
 			return true;
@@ -115,7 +116,7 @@ export class Outbox {
 		this.#sent.delete(message.id);
 		if (message.type === 'error' && message.status === RATE_LIMITED && ++entry.refused <= RATE_LIMITED_MAX) {
 			this.#tokens = 0;
-			this.#refilledAt = Date.now() + PAUSE_MS;
+			this.#refilledAt = now() + PAUSE_MS;
 			const at = this.#waiting.findIndex(({ id }) => id > entry.id);
 			this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, entry);
 			this.#resumeIn(PAUSE_MS);

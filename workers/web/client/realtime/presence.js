@@ -1,9 +1,11 @@
 // presence.js: who is at a document: being there, and seeing the others.
 import { Emitter } from './emitter.js';
 import { AuthError, RealtimeError } from './errors.js';
+import { checkDocument } from './feed.js';
 import { LOST } from './outbox.js';
 import { Roster } from './roster.js';
 import { Revisions } from './revisions.js';
+import { backoffMs } from './time.js';
 
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 
@@ -76,6 +78,7 @@ export class Presence extends Emitter {
 	on(service, documentId, listener) {
 		if (typeof documentId === 'function') return super.on(service, documentId);
 		if (typeof listener !== 'function') throw new TypeError('presence.on(service, id, listener)');
+		checkDocument(service, documentId);
 		const key = Revisions.key(service, documentId);
 		let roster = this.#rosters.get(key);
 		if (!roster?.subscription.isActive) {
@@ -120,7 +123,7 @@ export class Presence extends Emitter {
 					if (generation === this.#generation && this.#joined.get(key) === wanted && this.connection.isOpen) this.#enter(key, wanted, generation, failures + 1);
 				};
 				clearTimeout(this.#retries.get(key));
-				this.#retries.set(key, setTimeout(again, Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures)));
+				this.#retries.set(key, setTimeout(again, backoffMs(RETRY_MIN_MS, RETRY_MAX_MS, failures)));
 				return;
 			}
 			this.#joined.delete(key);

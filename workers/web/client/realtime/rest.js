@@ -1,9 +1,13 @@
 // rest.js: the same server over HTTP: what has no message, writes too large for one, and writes that may be repeated.
 import { RealtimeError, TimeoutError, errorOf, unknownError } from './errors.js';
+import { DELAY_MAX_MS, backoffMs, now } from './time.js';
 
 const REPEAT_MIN_MS = 100, REPEAT_MAX_MS = 2000;
 
 export class RestClient {
+	#underway = new Set(); // AbortControllers of requests, and of pauses between them
+	#closes = 0;
+
 	constructor({ base, fetch, tokens, timeoutMs }) {
 		Object.assign(this, { base, fetch, tokens, timeoutMs });
 	}
@@ -15,21 +19,22 @@ export class RestClient {
 	// Resolves to {status, body}. A lost answer to a write with a key is asked for again: the server does it once.
 	async request(method, path, { query = {}, body, contentType = 'application/json', headers = {}, key, timeoutMs = this.timeoutMs } = {}) {
 		const request = { query, body, contentType, headers, key };
-		let token = await this.#firstToken(), end = Date.now() + timeoutMs, renewed = false;
+		const closes = this.#closes;
+		let token = await this.#firstToken(), end = now() + timeoutMs, renewed = false;
 		for (let repeats = 0; ; ) {
 			try {
-				return await this.#once(method, path, { ...request, token, timeoutMs: Math.max(1, end - Date.now()) });
+				return await this.#once(method, path, { ...request, token, timeoutMs: Math.max(1, end - now()) });
 			} catch (error) {
 				// A 401 comes before anything is done: any write may be repeated, too. Once.
 				if (error.status === 401 && !renewed) {
 					renewed = true;
 					token = await this.#otherToken(token, error);
-					end = Date.now() + timeoutMs;
+					end = now() + timeoutMs;
 					continue;
 				}
-				const delayMs = Math.random() * Math.min(REPEAT_MAX_MS, REPEAT_MIN_MS * 2 ** repeats++);
-				if (key === undefined || error.code !== 'outcome_unknown' || Date.now() + delayMs >= end) throw error;
-				await new Promise(resolve => setTimeout(resolve, delayMs));
+				const delayMs = backoffMs(REPEAT_MIN_MS, REPEAT_MAX_MS, repeats++);
+				if (key === undefined || error.code !== 'outcome_unknown' || now() + delayMs >= end || closes !== this.#closes) throw error;
+				await this.#pause(delayMs, error);
 			}
 		}
 	}
@@ -38,6 +43,7 @@ export class RestClient {
 		try {
 			return await this.tokens.get();
 		} catch (cause) {
+			if (cause?.code === 'closed') throw cause;
 			throw new RealtimeError('token_failed', `getToken() failed: ${cause?.message ?? cause}`, { cause });
 		}
 	}
@@ -63,20 +69,46 @@ export class RestClient {
 		if (body !== undefined) all['Content-Type'] = contentType;
 		if (token !== undefined) all.Authorization = `Bearer ${token}`;
 		if (key !== undefined) all['Idempotency-Key'] = key;
-		const control = new AbortController(), timer = setTimeout(() => control.abort(), timeoutMs);
+		const control = this.#begin(), timer = setTimeout(() => control.abort(new TimeoutError('timeout', `no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, DELAY_MAX_MS));
 		let response, text;
 		try {
 			response = await this.fetch(url.href, { method, headers: all, body, signal: control.signal, cache: 'no-store' });
 			text = await response.text();
 		} catch (cause) {
 			const fault = control.signal.aborted
-				? new TimeoutError('timeout', `no answer within ${timeoutMs} ms`, { cause })
+				? control.signal.reason
 				: new RealtimeError('unreachable', `the server cannot be reached: ${cause.cause?.message || cause.message}`, { cause });
 			throw method === 'GET' ? fault : unknownError(fault);
 		} finally {
 			clearTimeout(timer);
+			this.#underway.delete(control);
 		}
 		return { status: response.status, body: this.#read(response, text) };
+	}
+
+	#begin() {
+		const control = new AbortController();
+		this.#underway.add(control);
+		return control;
+	}
+
+	// Rejects with that error when the client is closed meanwhile.
+	#pause(ms, error) {
+		const control = this.#begin();
+		const paused = new Promise((resolve, reject) => {
+			const timer = setTimeout(resolve, ms);
+			control.signal.addEventListener('abort', () => {
+				clearTimeout(timer);
+				reject(error);
+			});
+		});
+		return paused.finally(() => this.#underway.delete(control));
+	}
+
+	// What is under way is given up, and not repeated. Later requests are as good as before.
+	close(error) {
+		this.#closes++;
+		for (const control of this.#underway) control.abort(error);
 	}
 
 	#read(response, text) {

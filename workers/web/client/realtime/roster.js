@@ -1,5 +1,6 @@
 // roster.js: who is at one document, kept current by presence events, read anew where some may be missing.
 import { Emitter } from './emitter.js';
+import { backoffMs } from './time.js';
 
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 
@@ -47,7 +48,7 @@ export class Roster extends Emitter {
 		} catch (error) {
 			if (read !== this.#reads || this.presence.connection.isClosed) return;
 			if (error.status >= 400 && error.status < 500) this.presence.realtime.report(error);
-			else this.timer = setTimeout(() => read === this.#reads && this.#read(), Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures++));
+			else this.timer = setTimeout(() => read === this.#reads && this.#read(), backoffMs(RETRY_MIN_MS, RETRY_MAX_MS, this.#failures++));
 		}
 	}
 

@@ -1,4 +1,5 @@
 // socket.js: one WebSocket from its opening to its end: welcome, authentication, and noticing that it is dead.
+import { now } from './time.js';
 
 const OPEN = 1;
 const NORMAL = 1000, ABNORMAL = 1006;
@@ -37,7 +38,7 @@ export class Socket {
 
 	#hear(data) {
 		if (this.#ending) return;
-		this.#heardAt = Date.now();
+		this.#heardAt = now();
 		let message;
 		try {
 			message = JSON.parse(data);
@@ -62,11 +63,11 @@ export class Socket {
 
 	// A socket whose other end is gone takes everything and says nothing: only an answer that stays out shows it.
 	#beat(dueAt) {
-		const now = Date.now(), silentMs = now - this.#heardAt;
+		const silentMs = now() - this.#heardAt;
 		if (this.#pingedAt > this.#heardAt) {
 			// Late because everything stood still here: the answer may lie there unread.
-			if (now - dueAt > LATE_MS) this.#beatIn(this.pongTimeoutMs);
-			else this.abandon({ code: 0, reason: `silent for ${silentMs} ms` });
+			if (now() - dueAt > LATE_MS) this.#beatIn(this.pongTimeoutMs);
+			else this.abandon({ code: 0, reason: `silent for ${Math.round(silentMs)} ms` });
 		} else if (silentMs >= this.heartbeatMs) {
 			this.ping();
 		} else {
@@ -75,7 +76,7 @@ export class Socket {
 	}
 
 	#beatIn(ms) {
-		const dueAt = Date.now() + ms;
+		const dueAt = now() + ms;
 		clearTimeout(this.#timers.beat);
 		this.#timers.beat = setTimeout(() => this.#beat(dueAt), ms);
 	}
@@ -83,7 +84,7 @@ export class Socket {
 	// Also when something says that the network has changed.
 	ping() {
 		if (!this.isOpen || this.#pingedAt > this.#heardAt) return;
-		this.#pingedAt = Date.now();
+		this.#pingedAt = now();
 		// What was heard in this same millisecond is no answer.
 		this.#heardAt = Math.min(this.#heardAt, this.#pingedAt - 1);
 		this.send('{"type":"ping"}');

@@ -2,6 +2,7 @@
 import { Emitter } from './emitter.js';
 import { RealtimeError } from './errors.js';
 import { isNewer } from './revisions.js';
+import { backoffMs } from './time.js';
 
 const RETRY_MIN_MS = 200, RETRY_MAX_MS = 10000;
 const WAITING_MAX = 1000; // events that wait until the document has been read
@@ -93,7 +94,7 @@ export class Subscription extends Emitter {
 			} catch (error) {
 				if (this.feeds.connection.isClosed) break; // until the application connects again
 				if (error.status !== 503 && error.status !== 0) this.failed(error);
-				else await this.#pause(Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** failures));
+				else await this.#pause(backoffMs(RETRY_MIN_MS, RETRY_MAX_MS, failures));
 			}
 		this.#isReading = false;
 	}

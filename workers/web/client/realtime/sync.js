@@ -1,6 +1,7 @@
 // sync.js: documents: reading, writing, and writing on top of what was read.
 import { ConflictError, RealtimeError, closedError, offlineError } from './errors.js';
 import { LOST, TOO_BIG } from './outbox.js';
+import { backoffMs } from './time.js';
 import { WriteQueue } from './write_queue.js';
 
 const RETRIES = 10;
@@ -149,7 +150,7 @@ export class Sync {
 			} catch (error) {
 				const conflict = error instanceof ConflictError;
 				if ((!conflict && error.code !== 'write_contention') || retries >= maxRetries) throw error;
-				await new Promise(resolve => setTimeout(resolve, Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** retries)));
+				await new Promise(resolve => setTimeout(resolve, backoffMs(BACKOFF_MIN_MS, BACKOFF_MAX_MS, retries)));
 				envelope = conflict && error.document && !error.document.deleted ? error.document : await this.#base(service, id, initial, options);
 			}
 		}

@@ -1,9 +1,10 @@
 // token.js: the token that proves who this is, and when to ask for the next one.
+import { TimeoutError } from './errors.js';
+import { DELAY_MAX_MS } from './time.js';
 
 const REFRESH_MS = 60000; // before it ends, at most; a quarter of its life if that is less
 const REFRESH_MIN_MS = 500; // getToken() may give one that has nearly ended
 const AHEAD_MS = 10000; // the server took one that has ended by this clock: it goes wrong, and says nothing
-const DELAY_MAX_MS = 2 ** 31 - 1;
 
 // When a JSON Web Token ends, in ms; undefined: it does not say, or is of another kind.
 export function expiryOf(token) {
@@ -19,10 +20,11 @@ export function expiryOf(token) {
 export class Tokens {
 	#held;
 	#asking;
+	#giveUp; // rejects that
 
-	constructor({ token, getToken }) {
+	constructor({ token, getToken, tokenTimeoutMs }) {
 		this.#held = token;
-		this.getToken = getToken;
+		Object.assign(this, { getToken, tokenTimeoutMs });
 	}
 
 	get needed() {
@@ -63,11 +65,28 @@ export class Tokens {
 		return this.#asking;
 	}
 
+	// What comes too late is of no use; the next who needs one asks anew.
 	async #ask() {
-		const token = await this.getToken();
+		let timer;
+		const end = new Promise((resolve, reject) => {
+			this.#giveUp = reject;
+			timer = setTimeout(() => reject(new TimeoutError('timeout', `it gave none within ${this.tokenTimeoutMs} ms`)), this.tokenTimeoutMs);
+		});
+		let token;
+		try {
+			token = await Promise.race([this.getToken(), end]);
+		} finally {
+			clearTimeout(timer);
+			this.#giveUp = undefined;
+		}
 		if (typeof token !== 'string' || !token) throw new TypeError('getToken() must give a text');
 		this.#held = token;
 		return token;
+	}
+
+	// The client is closed: who waits is told.
+	close(error) {
+		this.#giveUp?.(error);
 	}
 
 	// ms until the next one should be asked for; undefined: never. `endsAt`: what the server says of it, which knows more kinds of tokens.
