@@ -122,6 +122,7 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 
 	test('creates a document; what is wrong is said at its place', async () => {
 		await open('/documents?service=few', { allow: [/409/] });
+		await page.waitForSelector('table.documents tbody a'); // the page is put together: what is clicked stays where it is
 		await page.click('#create');
 		await page.fill('#create-id', 'not valid');
 		await page.fill('dialog textarea', '{\n  "a": 1,\n  "a": 2\n}');

@@ -63,7 +63,7 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await other.waitForSelector('.timeline li[data-revision="2"] .badge:text("merge")');
 		await other.click('.timeline li[data-revision="2"] summary');
 		await other.waitForSelector('.timeline li[data-revision="2"] .changed >> text=status');
-		assert.equal(await one.isVisible('.editor'), false);
+		await one.waitForSelector('.editor', { state: 'hidden' });
 		await close();
 	});
 
@@ -152,7 +152,7 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 			quiet: true,
 			other: 1,
 		});
-		assert.equal(await page.isVisible('.editor'), false);
+		await page.waitForSelector('.editor', { state: 'hidden' });
 		await close();
 	});
 
@@ -277,9 +277,9 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await pair.rest.patch(path, { data: {}, ttl: 5000 });
 		const page = await open();
 		await page.waitForSelector('#expiry:text-matches("expires in 1 h 23 min")');
-		const isBad = page.waitForSelector('#expiry.bad'); // for as long as the document lives
-		await pair.rest.patch(path, { data: {}, ttl: 3 });
-		await isBad;
+		await pair.rest.patch(path, { data: {}, ttl: 9 });
+		await page.waitForSelector('#expiry.bad'); // for as long as the document lives
+		await pair.rest.patch(path, { data: {}, ttl: 1 });
 		await page.waitForSelector('.notice >> text=This document has expired.');
 		assert.equal(await page.isVisible('#expiry'), false);
 		await close();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { AuthError } from '../../workers/web/client/realtime.js';
-import { until } from './harness.js';
+import { inTime, until } from './harness.js';
 import { Clients } from './lib/client.js';
 import { Mocks, envelopeOf, eventOf } from './lib/mock_server.js';
 
@@ -12,6 +12,7 @@ afterEach(async () => {
 	await mocks.stopAll();
 });
 const make = (mock, options) => clients.make(mock.url, options);
+const SHOWN_MS = 1000; // so long the client waits for the event of an own write
 
 describe('what was missed', () => {
 	test('a topic goes on after the last live position, not after one of a replay', async () => {
@@ -46,17 +47,20 @@ describe('what was missed', () => {
 
 	test('a write to a live document is done when its event has come, or does not', async () => {
 		const mock = await mocks.start({ answer: ({ type, topic, data }) => (type === 'subscribe' ? { type: 'subscribed', topic, outcome: 'snapshot', position: '00000000-1', document: envelopeOf(3) } : type === 'sync.merge' ? { type: 'result', document: envelopeOf(data.n) } : undefined) });
-		const realtime = make(mock), document = await realtime.document('s', 'x'), diffs = [], [peer] = mock.peers;
-		document.on('updated', ({ diff }) => diffs.push(diff));
-		let isDone = false;
-		const first = document.merge({ n: 4 }).then(() => (isDone = true));
-		await peer.next('sync.merge');
-		await realtime.sync.merge('s', 'x', { n: 4 });
-		assert.equal(isDone, false);
 		const diff = { added: {}, removed: [], changed: { n: { from: 3, to: 4 } } };
-		peer.send(eventOf({ revision: 4, diff }));
-		await first;
-		assert.deepEqual([document.data, diffs], [{ n: 4 }, [diff]]);
+		const [document, diffs] = await inTime(SHOWN_MS, async () => {
+			const realtime = make(mock), document = await realtime.document('s', 'x'), diffs = [], peer = mock.peers.at(-1);
+			document.on('updated', ({ diff }) => diffs.push(diff));
+			let isDone = false;
+			const first = document.merge({ n: 4 }).then(() => (isDone = true));
+			await peer.next('sync.merge');
+			await realtime.sync.merge('s', 'x', { n: 4 });
+			assert.equal(isDone, false);
+			peer.send(eventOf({ revision: 4, diff }));
+			await first;
+			assert.deepEqual([document.data, diffs], [{ n: 4 }, [diff]]);
+			return [document, diffs];
+		}, 1);
 		await document.merge({ n: 5 }); // without an event
 		assert.deepEqual([document.data, document.revision, diffs], [{ n: 5 }, 5, [diff, undefined]]);
 	});

@@ -17,16 +17,19 @@
 #define RUN_MAX_S 60 /* less than the timeouts of suites, so that it is said what did not come */
 #define WORDS_MAX 64
 
-static unsigned free_port(void)
+/* Bound, not listening: nobody who asks the kernel for any port gets this one, and redis-server,
+ * which reuses addresses too, may take it. */
+static int port_claim(unsigned *ret)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t len = sizeof(address);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0);
 	cr_assert(bind(fd, (struct sockaddr *)&address, len) == 0);
 	cr_assert(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
-	close(fd);
-	return ntohs(address.sin_port);
+	*ret = ntohs(address.sin_port);
+	return fd;
 }
 
 static size_t words_from_environment(char *words[], size_t count, size_t max)
@@ -107,7 +110,7 @@ void fixture_open(struct redis_fixture *fixture, const char *const *extra)
 	cr_assert(mkdtemp(fixture->directory));
 	snprintf(fixture->socket, sizeof(fixture->socket), "%s/redis.sock", fixture->directory);
 	snprintf(fixture->url, sizeof(fixture->url), "unix://%s", fixture->socket);
-	fixture->port = free_port();
+	fixture->port_fd = port_claim(&fixture->port);
 	fixture->loop = ev_loop_new(EVFLAG_AUTO);
 	cr_assert(fixture->loop);
 	signal(SIGPIPE, SIG_IGN);
@@ -139,6 +142,7 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 void fixture_close(struct redis_fixture *fixture)
 {
 	fixture_kill(fixture);
+	close(fixture->port_fd);
 	ev_loop_destroy(fixture->loop);
 	nftw(fixture->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -12,6 +12,7 @@ struct redis_fixture {
 	char socket[96];
 	char url[112]; /* unix:// */
 	unsigned port; /* 127.0.0.1 */
+	int port_fd;   /* keeps it ours */
 	pid_t pid;     /* 0: not running */
 	struct ev_loop *loop;
 	redisContext *direct; /* blocking, for looking and meddling; anew after each start */

@@ -125,7 +125,7 @@ Test(redis_move, a_lookup_is_given_up_for_where_the_primary_is_now)
 Test(redis_move, while_the_lookup_lasts_longer_than_the_sentinel_had_left_the_loop_rests)
 {
 	struct moved moved;
-	open_all(&moved, 1000, 0.5);
+	open_all(&moved, 2000, 0.5);
 	fixture_run_until(&moved.seen.fixture, &moved.dns.asked, 1);
 	unsigned before = ev_iteration(moved.seen.fixture.loop);
 	seen_until_lost(&moved.seen, 1);

@@ -142,7 +142,7 @@ STORE_TEST(store_faults, too_few_replicas_leave_a_write_unknown)
 {
 	struct writer a = {.id = SPAN("a")};
 	f->config.redis_wait_replicas = 1;
-	f->config.redis_timeout_ms = 200;
+	f->config.redis_timeout_ms = 1000;
 	store_fixture_open_again(f);
 	store_fixture_write_begin(f, &a, "create", "{}", 1);
 	fixture_run_until(&f->redis, &f->calls, f->calls + 1);

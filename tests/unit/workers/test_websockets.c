@@ -170,7 +170,7 @@ Test(websockets, whatever_happens_the_books_balance)
 
 	log_open("/dev/null", LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
 	fixture.config->ws_queue = 8192;
-	fixture.config->ws_queue_total = 30000;
+	fixture.config->ws_queue_total = 15000;
 	fixture.config->ws_rate = fixture.config->ws_burst = 20;
 	fixture.config->ws_ping_interval_ms = 3000;
 	fixture.config->ws_stall_timeout_ms = 2000;
@@ -186,7 +186,7 @@ Test(websockets, whatever_happens_the_books_balance)
 	}
 	for (int i = 0; i < PEERS; i++)
 		peer_fini(&peers[i]);
-	/* Some hundreds of each in a run: it was no idle one. */
+	/* Dozens of each in a run, with any seed: it was no idle one. */
 	cr_assert_gt(stat_read(fixture.worker.slot, STAT_closed_overload), 0);
 	cr_assert_gt(stat_read(fixture.worker.slot, STAT_messages_rate_limited), 0);
 }

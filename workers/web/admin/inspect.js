@@ -232,9 +232,14 @@ const notice = h('div', { class: 'notice bad', role: 'status', hidden: true });
 function showGone() {
 	notice.hidden = !live.deleted;
 	if (!live.deleted) return;
-	const last = live.revision - 1;
+	const last = live.revision - 1,
+		said = goneWord === 'expired' ? 'This document has expired.' : 'This document is deleted.',
+		key = `${said} ${last}`;
+	// Made anew only where it says something else: its button may be being pressed.
+	if (key === showGone.shown) return;
+	showGone.shown = key;
 	notice.replaceChildren(
-		h('strong', {}, goneWord === 'expired' ? 'This document has expired.' : 'This document is deleted.'),
+		h('strong', {}, said),
 		h('span', {}, 'Below is what it was last.'),
 		h(
 			'span',
