@@ -200,14 +200,20 @@ static void cancel_respawns(struct children *children)
 	}
 }
 
-int children_start(struct children *children, const struct config *config)
+int children_make_room(struct children *children)
 {
 	unsigned oldest, workers = children->options.workers;
 	if (child_table_draining(&children->table, &oldest) >= 2)
 		kill_generation(children, oldest);
 	if (children->stopping || child_table_free_count(&children->table) < workers)
 		return -EAGAIN;
-	unsigned former = children->generation++;
+	return 0;
+}
+
+void children_start(struct children *children, const struct config *config)
+{
+	unsigned workers = children->options.workers, former = children->generation++;
+	MUST(child_table_free_count(&children->table) >= workers);
 	children->config = config;
 	set_watch(children);
 	cancel_respawns(children);
@@ -218,7 +224,6 @@ int children_start(struct children *children, const struct config *config)
 		if (child->seat.generation == former && !child->seat.draining)
 			drain_child(child);
 	}
-	return 0;
 }
 
 static struct child *find_current(struct children *children, unsigned index)

@@ -34,10 +34,13 @@ struct children *children_create(const struct children_options *options);
 /* Kills what is left, without waiting. NULL is fine. */
 void children_destroy(struct children *children);
 
+/* Before children_start(): if two generations are draining already, the oldest is killed. -EAGAIN:
+ * killed processes are not reaped yet, so that there are too few free slots; call again when one
+ * exits. */
+int children_make_room(struct children *children);
 /* Starts a generation of workers with this configuration (borrowed until the next call) and drains
- * the former one. If two are draining already, the oldest is killed. -EAGAIN: killed processes are
- * not reaped yet, so that there are too few free slots; call again when one exits. */
-int children_start(struct children *children, const struct config *config);
+ * the former one. There is room. */
+void children_start(struct children *children, const struct config *config);
 /* Starts a new process for one worker and drains the one it has, whose pid is returned. -ESRCH: it
  * has none at the moment; -EAGAIN: so many processes drain that no room would be left for a reload.
  */

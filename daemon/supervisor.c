@@ -123,7 +123,7 @@ static void start_children(struct supervisor *supervisor)
 		.arg = supervisor,
 	};
 	supervisor->children = children_create(&options);
-	MUST(children_start(supervisor->children, supervisor->config) == 0);
+	children_start(supervisor->children, supervisor->config);
 	ev_prepare_init(&supervisor->wake, on_prepare);
 	supervisor->wake.data = supervisor;
 	ev_prepare_start(supervisor->loop, &supervisor->wake);

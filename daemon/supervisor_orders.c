@@ -37,21 +37,20 @@ static int reload(struct supervisor *supervisor, char *ret_error, size_t error_l
 		supervisor->figures.source.reloads_refused++;
 		return -EINVAL;
 	}
+	supervisor->reload_waits = children_make_room(supervisor->children) == -EAGAIN;
+	if (supervisor->reload_waits) {
+		/* Read again when there is room: it may have changed by then. */
+		config_destroy(config);
+		log_notice("reload: waiting for killed workers to be gone");
+		return -EAGAIN;
+	}
 	reload_log(supervisor->config, config, options->has_stderr);
 	core_dumps_forbid(config);
 	/* What syncdocctl loglevel has set ends here: the file is in force again. */
 	set_log_level(config->log_level, supervisor);
 	struct config *old = supervisor->config;
 	supervisor->config = config;
-	supervisor->reload_waits = children_start(supervisor->children, config) == -EAGAIN;
-	if (supervisor->reload_waits) {
-		/* The table still refers to the old one. Read again when there is room: it may have
-		 * changed by then. */
-		supervisor->config = old;
-		config_destroy(config);
-		log_notice("reload: waiting for killed workers to be gone");
-		return -EAGAIN;
-	}
+	children_start(supervisor->children, config);
 	supervisor->figures.source.reloads++;
 	figures_tell(&supervisor->figures);
 	supervisor_stop_store(supervisor);

@@ -11,6 +11,8 @@
 #define RETRY_S 1.
 /* Whatever else may go wrong with messages, no revocation stays unknown for longer. */
 #define REREAD_S 60.
+/* Redis keeps half as many; with the next reading those that it has dropped go. */
+#define ENTRIES_MAX ((size_t)2 * STORE_REVOKED_MAX)
 
 struct revocation {
 	struct text *name; /* one reference: sub:… or jti:… */
@@ -66,6 +68,22 @@ static struct revocation *find(const struct table *table, struct span name)
 	return stands ? &table->entries[place] : NULL;
 }
 
+static void make_room(struct table *table)
+{
+	if (table->count < table->cap)
+		return;
+	table->cap = table->cap ? table->cap * 2 : 64;
+	table->entries = reallocarray(table->entries, table->cap, sizeof(*table->entries));
+	MUST(table->entries);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct revocation *one = a, *other = b;
+
+	return compare_names(text_span(one->name), text_span(other->name));
+}
+
 /* False: it was known, or there is no room. */
 static bool put(struct table *table, struct span name, int64_t issued_before_ms)
 {
@@ -78,14 +96,9 @@ static bool put(struct table *table, struct span name, int64_t issued_before_ms)
 			known->issued_before_ms = issued_before_ms;
 		return is_later;
 	}
-	/* Redis keeps half as many; with the next reading those that it has dropped go. */
-	if (table->count == 2 * STORE_REVOKED_MAX)
+	if (table->count == ENTRIES_MAX)
 		return false;
-	if (table->count == table->cap) {
-		table->cap = table->cap ? table->cap * 2 : 64;
-		table->entries = reallocarray(table->entries, table->cap, sizeof(*table->entries));
-		MUST(table->entries);
-	}
+	make_room(table);
 	struct revocation *at = &table->entries[place_of(table, name)];
 	size_t behind = (size_t)(table->entries + table->count++ - at);
 	memmove(at + 1, at, behind * sizeof(*at));
@@ -179,12 +192,17 @@ static void take_list(struct revocations *revocations, const struct store_revoke
 	for (size_t i = 0; i < count; i++) {
 		const struct revocation *known = find(&old, entries[i].name);
 
-		if (entries[i].name.len > 4 + REVOCATION_NAME_MAX ||
+		if (fresh.count == ENTRIES_MAX || entries[i].name.len > 4 + REVOCATION_NAME_MAX ||
 		    entries[i].issued_before_ms < oldest_ms)
 			continue;
-		put(&fresh, entries[i].name, entries[i].issued_before_ms);
+		make_room(&fresh);
+		fresh.entries[fresh.count++] = (struct revocation){text_create(entries[i].name),
+								   entries[i].issued_before_ms};
 		news = news || !known || known->issued_before_ms < entries[i].issued_before_ms;
 	}
+	/* All at once: so many moved for each would hold the loop for tenths of a second. */
+	if (fresh.count)
+		qsort(fresh.entries, fresh.count, sizeof(*fresh.entries), compare_entries);
 	for (size_t i = 0; i < old.count && revocations->changed; i++)
 		put(&fresh, text_span(old.entries[i].name), old.entries[i].issued_before_ms);
 	table_fini(&old);

@@ -30,7 +30,7 @@
 
 #define HEARTBEAT_S 1.
 #define DRAIN_LOOK_S 0.05
-#define DRAIN_GRACE_S 1. /* after drain_timeout, for the last Close frames */
+#define DRAIN_GRACE_MS 1000 /* after drain_timeout, for the last Close frames */
 
 /* The loop's own watchers; the rest belongs to the parts. */
 struct worker_run {
@@ -41,7 +41,7 @@ struct worker_run {
 	ev_io signals;
 	int signal_fd;
 	ev_timer drain_look;
-	double drain_until; /* ev_now() */
+	int64_t drain_until_ms; /* monotonic */
 	int status;
 };
 
@@ -116,7 +116,7 @@ static void on_drain_look(struct ev_loop *loop, ev_timer *timer, int events)
 		     !operations_pending(worker->operations);
 
 	(void)events;
-	if (!empty && ev_now(loop) < run->drain_until)
+	if (!empty && worker_monotonic_ms() < run->drain_until_ms)
 		return;
 	if (!empty)
 		log_warning("drain: %zu connections and %zu requests left after drain_timeout, "
@@ -141,8 +141,8 @@ static void start_drain(struct worker_run *run)
 	websockets_drain(worker->websockets);
 	streams_drain(worker->streams);
 	long_polls_end(worker->long_polls);
-	run->drain_until = ev_now(worker->loop) + (double)worker->config->drain_timeout_ms / 1000. +
-			   DRAIN_GRACE_S;
+	run->drain_until_ms =
+		worker_monotonic_ms() + worker->config->drain_timeout_ms + DRAIN_GRACE_MS;
 	ev_timer_again(worker->loop, &run->drain_look);
 }
 
