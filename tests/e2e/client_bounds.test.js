@@ -38,10 +38,26 @@ describe('a getToken that never ends', { timeout: TIMEOUT_MS }, () => {
 
 describe('requests over HTTP', { timeout: TIMEOUT_MS }, () => {
 	// Answers nothing, until it is aborted.
-	const silent = (url, { signal }) => new Promise((resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+	const silent = (url, { signal }) => new Promise((resolve, reject) => signal.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError'))));
+
+	const make = options => clients.make('http://127.0.0.1:9', { autoConnect: false, fetch: silent, ...options });
+
+	test('say after how long there was no answer, also where an AbortSignal has no reason', async () => {
+		const reason = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'reason');
+		Object.defineProperty(AbortSignal.prototype, 'reason', { ...reason, get: () => undefined });
+		try {
+			await assert.rejects(make({ timeoutMs: 20 }).sync.services(), { code: 'timeout', message: 'no answer within 20 ms' });
+			const closing = make(), reading = closing.sync.services();
+			await new Promise(resolve => setImmediate(resolve));
+			closing.close();
+			await assert.rejects(reading, { code: 'closed' });
+		} finally {
+			Object.defineProperty(AbortSignal.prototype, 'reason', reason);
+		}
+	});
 
 	test('end with the client; of a write nobody knows whether it was done', async () => {
-		const realtime = clients.make('http://127.0.0.1:9', { autoConnect: false, fetch: silent });
+		const realtime = make();
 		const reading = realtime.sync.services(), writing = realtime.sync.merge('s', 'x', {}, { idempotencyKey: 'k' });
 		await new Promise(resolve => setImmediate(resolve));
 		realtime.close();
@@ -52,7 +68,7 @@ describe('requests over HTTP', { timeout: TIMEOUT_MS }, () => {
 	test('are not repeated after it', async () => {
 		let requests = 0;
 		const fetch = async () => { requests++; throw new TypeError('down'); };
-		const realtime = clients.make('http://127.0.0.1:9', { autoConnect: false, fetch }), writing = realtime.sync.merge('s', 'x', {}, { idempotencyKey: 'k' });
+		const realtime = make({ fetch }), writing = realtime.sync.merge('s', 'x', {}, { idempotencyKey: 'k' });
 		await until(() => requests === 3); // in a pause of up to 400 ms now
 		realtime.close();
 		await assert.rejects(writing, { code: 'outcome_unknown' });
@@ -70,11 +86,21 @@ describe('numbers', { timeout: TIMEOUT_MS }, () => {
 			signal.throwIfAborted();
 			return new Response('{"items":[]}');
 		} });
-		assert.deepEqual(await rest.sync.services({ timeoutMs: Infinity }), []);
+		for (const timeoutMs of [Infinity, 0]) assert.deepEqual(await rest.sync.services({ timeoutMs }), [], `${timeoutMs}`);
+	});
+
+	test('null is the default; nothing need be remembered; without a time there is no limit', async () => {
+		const mock = await mocks.start({ answer: merges }), realtime = make(mock, { heartbeatMs: null, token: null, trackedMax: 0, timeoutMs: 0 }), seen = [];
+		realtime.on('event:*', ({ payload }) => seen.push(payload.revision));
+		await realtime.subscribe({ topic: 'sync.s.*' }).ready;
+		assert.equal((await realtime.sync.merge('s', 'x', {})).revision, 2);
+		for (const revision of [1, 2]) mock.peers[0].send(eventOf({ revision }));
+		await until(() => seen.length === 2);
+		assert.deepEqual([mock.peers[0].of('auth'), mock.peers[0].of('ping')], [[], []]);
 	});
 
 	test('options that are none are refused', () => {
-		for (const options of [{ timeoutMs: NaN }, { reconnectMinMs: -1 }, { queueMax: '5' }, { messagesPerSecond: 0 }, { heartbeatMs: null }, { trackedMax: {} }])
+		for (const options of [{ timeoutMs: NaN }, { reconnectMinMs: -1 }, { queueMax: '5' }, { messagesPerSecond: 0 }, { heartbeatMs: '1' }, { trackedMax: {} }, { trackedMax: -1 }])
 			assert.throws(() => clients.make('http://127.0.0.1:9', { autoConnect: false, ...options }), TypeError, JSON.stringify(options));
 	});
 });

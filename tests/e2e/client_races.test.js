@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { applyDiff } from '../../workers/web/client/realtime.js';
+import { closedError } from '../../workers/web/client/realtime/errors.js';
 import { Tokens } from '../../workers/web/client/realtime/token.js';
 import { startPair, turn, until } from './harness.js';
-import { Clients } from './lib/client.js';
+import { Clients, statesOf } from './lib/client.js';
 import { MockServer, eventOf } from './lib/mock_server.js';
 
 const clients = new Clients(), mocks = [];
@@ -21,6 +22,7 @@ async function start(options) {
 const make = (mock, options) => clients.make(mock.url, options);
 const envelope = (revision, more = {}) => ({ revision, updatedAt: 1000 + revision, createdAt: 1001, service: 's', id: 'x', data: { n: revision }, ...more });
 const diffTo = n => ({ added: {}, removed: [], changed: { n: { from: n - 1, to: n } } });
+const never = () => new Promise(() => {});
 const TIMEOUT_MS = 60000; // of what would wait for ever
 const CLOSED = 3;
 const unavailable = { type: 'error', status: 503, code: 'redis_unavailable', message: 'later' };
@@ -127,7 +129,7 @@ describe('close()', { timeout: TIMEOUT_MS }, () => {
 			await closed;
 			await turn(20);
 			await until(() => realtime.sockets.every(({ readyState }) => readyState === CLOSED));
-			assert.deepEqual([realtime.state, timers.held], ['closed', []]);
+			assert.deepEqual([realtime.state, realtime.states.at(-1).state, timers.held], ['closed', 'closed', []]);
 		} finally {
 			timers.restore();
 		}
@@ -144,6 +146,35 @@ describe('close()', { timeout: TIMEOUT_MS }, () => {
 		realtime.close();
 		assert.equal((await later.ready).outcome, 'live');
 		assert.equal(mock.peers[1].of('subscribe').length, 2);
+		assert.deepEqual(statesOf(realtime), ['connecting', 'open', 'connecting', 'open']);
+	});
+
+	test('so may one of a subscription; its connect() is not told of the end before', async () => {
+		const mock = await start(), realtime = make(mock), kept = realtime.subscribe({ topic: 'sync.s.*' });
+		await kept.ready;
+		const again = new Promise(resolve => kept.once('disconnected', () => resolve(realtime.connect())));
+		realtime.close();
+		assert.equal(await again, realtime);
+		assert.deepEqual([mock.peers.length, realtime.states.at(-1).state], [2, 'open']);
+	});
+
+	test('connect() behind it asks for a token of its own', async () => {
+		let asked = 0;
+		const mock = await start(), realtime = make(mock, { autoConnect: false, getToken: () => (asked++ ? 'good' : never()) });
+		realtime.connect().catch(() => {});
+		realtime.close();
+		await realtime.connect();
+		assert.deepEqual([asked, realtime.errors, mock.peers[0].of('auth').map(({ token }) => token)], [2, [], ['good']]);
+	});
+
+	test('the end of a token that nobody waits for any more does not keep the next from being given up', async () => {
+		const tokens = new Tokens({ getToken: never, tokenTimeoutMs: TIMEOUT_MS }), first = tokens.get();
+		tokens.close(closedError());
+		const second = tokens.get();
+		await assert.rejects(first, { code: 'closed' });
+		await turn();
+		tokens.close(closedError());
+		await assert.rejects(second, { code: 'closed' });
 	});
 
 	test('connect() is told, too, when a listener closes it at once', async () => {
@@ -273,6 +304,22 @@ describe('events', { timeout: TIMEOUT_MS }, () => {
 		for (const revision of [1, 2]) mock.peers[0].send(eventOf({ revision, timestamp: updatedAt.x + revision - 1, diff: diffTo(revision) }));
 		await until(() => seen.includes(2));
 		assert.deepEqual(seen, [2]);
+	});
+
+	test('nor is what a reading overtook whose subscription was ended before its answer', async () => {
+		const mock = await start({ answer: ({ type, topic, documentId }) => (type === 'subscribe' && documentId ? { type: 'subscribed', topic, outcome: 'snapshot', position: '00000000-1', document: envelope(7) } : undefined) });
+		const realtime = make(mock), wide = realtime.subscribe({ topic: 'sync.s.*' }), told = [], seen = [];
+		wide.on('resync', ({ documentId, document, recovering }) => told.push([documentId, document.revision, recovering]));
+		wide.on('event', ({ payload }) => seen.push(payload.revision));
+		await wide.ready;
+		const [peer] = mock.peers;
+		peer.send(eventOf({ revision: 6, diff: diffTo(6) }));
+		await until(() => seen.length);
+		realtime.subscribe({ topic: 'sync.s.*', documentId: 'x' }).unsubscribe();
+		await peer.next('unsubscribe');
+		peer.send(eventOf({ revision: 8, diff: diffTo(8) })); // 7 was in the snapshot, and nobody gets it
+		await until(() => seen.includes(8));
+		assert.deepEqual([seen, told], [[6, 8], [['x', 7, false]]]);
 	});
 
 	test('messages that were too fast go again in their order', async () => {

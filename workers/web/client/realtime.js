@@ -15,7 +15,7 @@ export { AuthError, ConflictError, GoneError, NotFoundError, OfflineError, Outco
 
 const DEFAULTS = {
 	offline: 'reject', // or 'queue': what becomes of writes without a connection
-	timeoutMs: 15000, // of a request
+	timeoutMs: 15000, // of a request; 0: no limit
 	tokenTimeoutMs: 60000, // of getToken()
 	connectTimeoutMs: 10000,
 	heartbeatMs: undefined, // of silence, then the server is asked; by itself as often as the server pings
@@ -45,18 +45,18 @@ function addressesOf(url) {
 
 // Times are cut to what a timer can take, which is 24 days.
 function numberOf(name, value) {
-	const isTime = name.endsWith('Ms');
-	if (typeof value !== 'number' || !(isTime ? value >= 0 : value > 0)) throw new TypeError(`${name} must be a number ${isTime ? 'of milliseconds' : 'above 0'}, not ${JSON.stringify(value)}`);
+	const isTime = name.endsWith('Ms'), mayBeNone = isTime || name === 'trackedMax';
+	if (typeof value !== 'number' || !(mayBeNone ? value >= 0 : value > 0)) throw new TypeError(`${name} must be a number ${isTime ? 'of milliseconds' : mayBeNone ? 'from 0 on' : 'above 0'}, not ${JSON.stringify(value)}`);
 	return isTime ? Math.min(value, DELAY_MAX_MS) : value;
 }
 
 function optionsOf(given) {
-	const options = { ...DEFAULTS, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
+	const options = { ...DEFAULTS, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== null)) };
 	options.WebSocket ??= globalThis.WebSocket;
 	options.fetch ??= (...values) => globalThis.fetch(...values);
 	if (!options.WebSocket) throw new TypeError('there is no WebSocket here: give one, as in new Realtime(url, { WebSocket }) with that of the package ws');
 	if (options.offline !== 'reject' && options.offline !== 'queue') throw new TypeError(`offline must be 'reject' or 'queue', not ${JSON.stringify(options.offline)}`);
-	for (const name of ['token', 'getToken']) if (given[name] !== undefined && typeof given[name] !== (name === 'token' ? 'string' : 'function')) throw new TypeError(`${name} must be a ${name === 'token' ? 'text' : 'function'}`);
+	for (const name of ['token', 'getToken']) if (options[name] !== undefined && typeof options[name] !== (name === 'token' ? 'string' : 'function')) throw new TypeError(`${name} must be a ${name === 'token' ? 'text' : 'function'}`);
 	for (const name of NUMBERS) if (options[name] !== undefined) options[name] = numberOf(name, options[name]);
 	return options;
 }
@@ -114,7 +114,8 @@ export class Realtime extends Emitter {
 		return new Promise((resolve, reject) => {
 			const offs = [
 				this.on('open', () => settle(resolve, this)),
-				this.on('closed', ({ error }) => settle(reject, error ?? closedError())),
+				// Not of the end before, whose listeners may have begun this.
+				this.on('closed', ({ error }) => connection.isClosed && settle(reject, error ?? closedError())),
 			];
 			const settle = (how, value) => {
 				for (const off of offs) off();
@@ -163,7 +164,8 @@ export class Realtime extends Emitter {
 	#state(name, details) {
 		if (name === 'closed') this.#closed(details.error); // first: a listener may connect again
 		this.emit(name, details);
-		if (name !== 'goaway') this.emit('state', { state: name, ...details });
+		if (name === 'goaway' || this.state !== name) return; // a listener has moved it on, and that was told
+		this.emit('state', { state: name, ...details });
 		if (name === 'open') this.sync.queue.run();
 	}
 

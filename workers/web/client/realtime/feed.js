@@ -134,7 +134,11 @@ export class Feed {
 	}
 
 	#subscribed({ outcome, position, document }) {
-		if (!this.subscriptions.size) return;
+		if (!this.subscriptions.size) {
+			// It was read all the same, and the server leaves out what that stands for.
+			if (outcome === 'snapshot') this.feeds.covered(this, document);
+			return;
+		}
 		const renewed = this.answer !== undefined, resumed = this.wasLive, before = this.held;
 		this.#asking = this.isResuming = false;
 		this.#refusals = 0;

@@ -5,7 +5,7 @@ import { DELAY_MAX_MS, backoffMs, now } from './time.js';
 const REPEAT_MIN_MS = 100, REPEAT_MAX_MS = 2000;
 
 export class RestClient {
-	#underway = new Set(); // AbortControllers of requests, and of pauses between them
+	#underway = new Map(); // AbortController of a request, or of a pause between two → why it was aborted: older browsers do not keep that
 	#closes = 0;
 
 	constructor({ base, fetch, tokens, timeoutMs }) {
@@ -16,20 +16,20 @@ export class RestClient {
 		return `/v1/services/${encodeURIComponent(service)}/documents${id === undefined ? '' : `/${encodeURIComponent(id)}`}${rest}`;
 	}
 
-	// Resolves to {status, body}. A lost answer to a write with a key is asked for again: the server does it once.
+	// Resolves to {status, body}. timeoutMs: 0: no limit. A lost answer to a write with a key is asked for again: the server does it once.
 	async request(method, path, { query = {}, body, contentType = 'application/json', headers = {}, key, timeoutMs = this.timeoutMs } = {}) {
 		const request = { query, body, contentType, headers, key };
-		const closes = this.#closes;
-		let token = await this.#firstToken(), end = now() + timeoutMs, renewed = false;
+		const closes = this.#closes, limitMs = timeoutMs || Infinity;
+		let token = await this.#firstToken(), end = now() + limitMs, renewed = false;
 		for (let repeats = 0; ; ) {
 			try {
-				return await this.#once(method, path, { ...request, token, timeoutMs: Math.max(1, end - now()) });
+				return await this.#once(method, path, { ...request, token, timeoutMs: Math.max(1, Math.ceil(end - now())) });
 			} catch (error) {
 				// A 401 comes before anything is done: any write may be repeated, too. Once.
 				if (error.status === 401 && !renewed) {
 					renewed = true;
 					token = await this.#otherToken(token, error);
-					end = now() + timeoutMs;
+					end = now() + limitMs;
 					continue;
 				}
 				const delayMs = backoffMs(REPEAT_MIN_MS, REPEAT_MAX_MS, repeats++);
@@ -69,15 +69,13 @@ export class RestClient {
 		if (body !== undefined) all['Content-Type'] = contentType;
 		if (token !== undefined) all.Authorization = `Bearer ${token}`;
 		if (key !== undefined) all['Idempotency-Key'] = key;
-		const control = this.#begin(), timer = setTimeout(() => control.abort(new TimeoutError('timeout', `no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, DELAY_MAX_MS));
+		const control = this.#begin(), timer = setTimeout(() => this.#abort(control, new TimeoutError('timeout', `no answer within ${timeoutMs} ms`)), Math.min(timeoutMs, DELAY_MAX_MS));
 		let response, text;
 		try {
 			response = await this.fetch(url.href, { method, headers: all, body, signal: control.signal, cache: 'no-store' });
 			text = await response.text();
 		} catch (cause) {
-			const fault = control.signal.aborted
-				? control.signal.reason
-				: new RealtimeError('unreachable', `the server cannot be reached: ${cause.cause?.message || cause.message}`, { cause });
+			const fault = this.#underway.get(control) ?? new RealtimeError('unreachable', `the server cannot be reached: ${cause.cause?.message || cause.message}`, { cause });
 			throw method === 'GET' ? fault : unknownError(fault);
 		} finally {
 			clearTimeout(timer);
@@ -88,8 +86,13 @@ export class RestClient {
 
 	#begin() {
 		const control = new AbortController();
-		this.#underway.add(control);
+		this.#underway.set(control, undefined);
 		return control;
+	}
+
+	#abort(control, fault) {
+		this.#underway.set(control, fault);
+		control.abort();
 	}
 
 	// Rejects with that error when the client is closed meanwhile.
@@ -108,7 +111,7 @@ export class RestClient {
 	// What is under way is given up, and not repeated. Later requests are as good as before.
 	close(error) {
 		this.#closes++;
-		for (const control of this.#underway) control.abort(error);
+		for (const control of this.#underway.keys()) this.#abort(control, error);
 	}
 
 	#read(response, text) {

@@ -59,17 +59,18 @@ export class Tokens {
 
 	// All who ask meanwhile get the same one.
 	renew() {
-		this.#asking ??= this.#ask().finally(() => {
-			this.#asking = undefined;
+		if (this.#asking) return this.#asking;
+		const asking = this.#ask().finally(() => {
+			if (this.#asking === asking) this.#asking = undefined;
 		});
-		return this.#asking;
+		return (this.#asking = asking);
 	}
 
 	// What comes too late is of no use; the next who needs one asks anew.
 	async #ask() {
-		let timer;
+		let timer, giveUp;
 		const end = new Promise((resolve, reject) => {
-			this.#giveUp = reject;
+			this.#giveUp = giveUp = reject;
 			timer = setTimeout(() => reject(new TimeoutError('timeout', `it gave none within ${this.tokenTimeoutMs} ms`)), this.tokenTimeoutMs);
 		});
 		let token;
@@ -77,16 +78,17 @@ export class Tokens {
 			token = await Promise.race([this.getToken(), end]);
 		} finally {
 			clearTimeout(timer);
-			this.#giveUp = undefined;
+			if (this.#giveUp === giveUp) this.#giveUp = undefined;
 		}
 		if (typeof token !== 'string' || !token) throw new TypeError('getToken() must give a text');
 		this.#held = token;
 		return token;
 	}
 
-	// The client is closed: who waits is told.
+	// The client is closed: who waits is told. Who asks from now on asks anew.
 	close(error) {
 		this.#giveUp?.(error);
+		this.#giveUp = this.#asking = undefined;
 	}
 
 	// ms until the next one should be asked for; undefined: never. `endsAt`: what the server says of it, which knows more kinds of tokens.
