@@ -53,6 +53,18 @@ describe('a server that asks for tokens', { skip: skipWithoutChromium }, () => {
 		await close(page);
 	});
 
+	test('names that turn the direction of writing do not turn what is beside them', async () => {
+		await pair.rest.put(documentPath('session', 'turned'), { data: {} }, { Authorization: `Bearer ${sign({ sub: 'eve\u202eadmin' })}` });
+		const page = await enter('/documents/inspect?service=session&id=turned', sign({ sub: 'bob\u2067' }));
+		const by = await page.waitForSelector('.timeline-by:text-is("eve\\\\u202eadmin")');
+		assert.equal(await by.getAttribute('title'), 'eve\\u202eadmin');
+		const guest = await pair.daemon.connect({ headers });
+		await guest.request({ type: 'presence.join', service: 'session', documentId: 'turned', mode: 'editing', data: { name: '\u202eAnn' } });
+		await page.waitForSelector('.people li[data-mode=editing] >> text=u202eAnn');
+		assert.doesNotMatch(await page.$eval('.people', people => people.outerHTML), /[\u202e\u2067]/);
+		await close(page);
+	});
+
 	test('refuses a wrong one with words, and asks again', async () => {
 		const page = await browser.open(`${pair.daemon.url}/documents`, { allow: REFUSED });
 		await page.fill('#token', sign({ seconds: -120 }));

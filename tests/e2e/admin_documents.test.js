@@ -156,12 +156,27 @@ describe('/documents', { skip: skipWithoutChromium }, () => {
 
 	test('the chosen service is in sight among many', async () => {
 		for (let i = 0; i < 60; i++) await pair.rest.put(documentPath(`many_${String(i).padStart(2, '0')}`, 'one'), { data: {} });
-		await open('/documents?service=many_55', { width: 360, height: 740 });
+		await open('/documents?service=many_55', { width: 360, height: 480 });
 		await page.waitForSelector('.services a[aria-current]');
 		await page.waitForFunction(() => {
 			const { left, right } = document.querySelector('.services a[aria-current]').getBoundingClientRect();
 			return left >= 0 && right <= innerWidth;
 		});
+		// Who looks elsewhere stays there when the same service is shown in another order.
+		const moved = await page.evaluate(() => {
+			const services = document.querySelector('.services'),
+				order = document.querySelector('#order'),
+				places = () => [services.scrollLeft, scrollY];
+			services.scrollLeft = 0;
+			scrollTo(0, document.body.scrollHeight);
+			const before = places();
+			order.value = 'id';
+			order.dispatchEvent(new Event('change'));
+			return { before, after: places(), address: location.search };
+		});
+		assert.match(moved.address, /order=id/);
+		assert.deepEqual(moved.after, moved.before);
+		assert.ok(moved.before[1] > 0, 'there was nothing to scroll');
 		await close();
 	});
 

@@ -4,6 +4,25 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { assertStatus, documentPath, startPair, until } from './harness.js';
 import { Browser, skipWithoutChromium } from './lib/browser.js';
 
+// In the page: from the time that a test chooses the server says that there is no such document, and of its history when it is told to.
+function vanishOnDemand() {
+	const vanishing = (window.vanishing = { isGone: false, answers: [], sockets: [] });
+	window.WebSocket = class extends WebSocket {
+		constructor(...values) {
+			super(...values);
+			vanishing.sockets.push(this);
+		}
+
+		send(text) {
+			const { type, topic, documentId, id } = JSON.parse(text),
+				answer = message => this.dispatchEvent(new MessageEvent('message', { data: JSON.stringify({ id, ...message }) }));
+			if (!vanishing.isGone || !['subscribe', 'sync.history'].includes(type)) super.send(text);
+			else if (type === 'subscribe') setTimeout(answer, 0, { type: 'subscribed', topic, documentId, outcome: 'snapshot', position: '00000000-1', document: null });
+			else vanishing.answers.push(() => answer({ type: 'error', status: 404, code: 'document_not_found', message: 'gone' }));
+		}
+	};
+}
+
 describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	let pair, browser, id, path;
 	let count = 0;
@@ -293,6 +312,22 @@ describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 		await row(page, 'here:true');
 		await page.waitForSelector('.timeline li[data-revision="1"]');
 		pages.push(page);
+		await close();
+	});
+
+	test('a document that goes while one looks offers nothing, also when its history is answered behind that', async () => {
+		const page = await open({ before: vanishOnDemand });
+		await page.evaluate(() => (vanishing.isGone = true));
+		await pair.rest.put(path, { data: { last: true } });
+		await page.waitForFunction(() => vanishing.answers.length === 1); // its history is asked for
+		await page.evaluate(() => vanishing.sockets.at(-1).close());
+		await page.waitForSelector('.empty >> text=There is no such document');
+		// Once more over the new connection; and as a whole, for the newest entries are none.
+		for (const count of [2, 3]) {
+			await page.waitForFunction(wanted => vanishing.answers.length === wanted, count);
+			await page.evaluate(() => vanishing.answers.at(-1)());
+		}
+		assert.deepEqual([await page.isVisible('#edit'), await page.isVisible('#delete'), await page.isVisible('#revision')], [false, false, false]);
 		await close();
 	});
 

@@ -127,6 +127,8 @@ function showState() {
 	for (const link of serviceList.querySelectorAll('a')) {
 		if (link.dataset.service === service) {
 			link.setAttribute('aria-current', 'true');
+			if (showState.inSight === service) continue;
+			showState.inSight = service; // once: who has scrolled elsewhere since then stays there
 			link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
 		} else {
 			link.removeAttribute('aria-current');

@@ -201,6 +201,8 @@ function makeParts() {
 		onchange: () => {
 			compareButton.disabled = timeline.entries.length < 2;
 			if (timeline.entries[0]?.op?.startsWith('expire')) goneWord = 'expired';
+			// Its answer may come behind the document's end.
+			if (!parts.isConnected) return;
 			showHead();
 			showGone();
 		},

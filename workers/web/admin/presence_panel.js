@@ -1,6 +1,6 @@
 // presence_panel.js: who views and who edits a document; this page is one of them.
 import { h } from './dom.js';
-import { agoElement, plural } from './format.js';
+import { agoElement, plural, withoutTurns } from './format.js';
 
 const SHOWN_MAX = 50;
 
@@ -74,9 +74,10 @@ export class PresencePanel {
 	}
 
 	#person(member, isOwn) {
-		const name = nameOf(member),
+		const name = withoutTurns(nameOf(member)),
+			userId = withoutTurns(member.userId),
 			// Without authentication the user is the connection.
-			user = member.userId !== member.connectionId && member.userId !== name ? member.userId : '',
+			user = userId !== member.connectionId && userId !== name ? userId : '',
 			isEditing = member.mode === 'editing';
 		return h(
 			'li',
@@ -87,7 +88,7 @@ export class PresencePanel {
 				{ class: 'person' },
 				h(
 					'span',
-					{ class: 'person-name', title: `${member.userId} (connection ${member.connectionId})` },
+					{ class: 'person-name', title: `${userId} (connection ${member.connectionId})` },
 					name,
 					user && h('span', { class: 'muted' }, ` ${user}`),
 					isOwn && h('span', { class: 'muted' }, ' (you)'),

@@ -1,7 +1,7 @@
 // timeline.js: the revisions of a document that are kept, newest first: what was done, when, by whom, and what it changed.
 import { button, h, skeleton, soon } from './dom.js';
 import { differencesElement, differencesOfDiff, summaryOf } from './differences.js';
-import { agoElement } from './format.js';
+import { agoElement, withoutTurns } from './format.js';
 import { errorState } from './shell.js';
 
 const PAGE = 50;
@@ -122,7 +122,8 @@ export class Timeline {
 	}
 
 	#make({ revision, op, at, by, diff }) {
-		const changes = diff ? differencesOfDiff(diff) : undefined;
+		const changes = diff ? differencesOfDiff(diff) : undefined,
+			writer = by && withoutTurns(by);
 		const box = h('div', { class: 'timeline-diff' });
 		const details =
 			changes &&
@@ -148,7 +149,7 @@ export class Timeline {
 					'span',
 					{ class: 'muted small timeline-when' },
 					agoElement(at),
-					by && [' by ', h('span', { class: 'timeline-by', title: by }, by)],
+					writer && [' by ', h('span', { class: 'timeline-by', title: writer }, writer)],
 				),
 				h(
 					'span',
