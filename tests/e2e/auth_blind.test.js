@@ -91,6 +91,8 @@ describe('REST, who may not read', () => {
 				const ask = () => pair.rest.request(method, documentPath(service, id) + rest, { ...options, body, headers });
 				const answers = [await ask()];
 				assert.equal(answers[0].status, status, answers[0].text);
+				// Who writes is told what it became: the next write's condition.
+				if (status === 200) assert.match(answers[0].headers.etag, /^"3-\d+"$/);
 				if (options.headers?.['Idempotency-Key']) {
 					answers.push(await ask());
 					assert.equal(answers[1].headers['idempotent-replay'], 'true');
@@ -148,6 +150,7 @@ describe('WebSocket, who may not read', () => {
 			for (const service of Object.keys(SERVICES)) {
 				const { text, ...answer } = await socket.request({ ...message, service, documentId });
 				assert.equal(answer.code, code, text);
+				if (code === undefined) assert.equal(answer.document.revision, 3, text);
 				texts.push(text);
 			}
 			assertTellsNothing(texts, documentId);

@@ -81,7 +81,7 @@ describe('losing the connection', () => {
 		assert.deepEqual([(await first).revision, (await second).revision], [2, 3]);
 		assert.deepEqual([mock.peers[1].of('sync.merge').length, (await mock.peers[0].closed).code], [1, 1000]);
 		assert.deepEqual(statesOf(realtime), ['connecting', 'open', 'reconnecting', 'open']);
-	}, 1));
+	}, { factor: 1, repeats: 2 }));
 
 	test('a write whose answer is lost is not sent again: nobody knows its outcome', async () => {
 		const mock = await mocks.start({ answer: (message, peer) => (message.type === 'sync.merge' ? void peer.drop() : undefined) }), realtime = make(mock);

@@ -60,7 +60,7 @@ describe('what was missed', () => {
 			await first;
 			assert.deepEqual([document.data, diffs], [{ n: 4 }, [diff]]);
 			return [document, diffs];
-		}, 1);
+		}, { factor: 1, repeats: 2 });
 		await document.merge({ n: 5 }); // without an event
 		assert.deepEqual([document.data, document.revision, diffs], [{ n: 5 }, 5, [diff, undefined]]);
 	});

@@ -28,6 +28,7 @@ import { ControlClient, askControl, controlPath } from './lib/control.js';
 import { presencePath } from './lib/presence.js';
 
 const BINARY = 2;
+const WRITES = 100;
 const STREAMS_MAX = 2;
 const HISTORY_MAX = 2;
 const PRESENCE_MAX = 100; // of a connection: workers/presence.h
@@ -77,12 +78,28 @@ const moves = (...figures) => ({
 });
 
 describe('requests and documents', () => {
-	moves('requests_2xx_total', 'requests_3xx_total').when('an answer, and one that nothing has changed', async () => {
+	test('"requests_2xx_total", "ring_records_published_total": one a write, beside the scrapes and the marks', async () => {
+		const read = async () => {
+			const seen = await scrape(rest), value = name => seen.value(`syncdoc_${name}_total`);
+			return { answers: value('requests_2xx'), events: value('ring_records_published') - value('marks') };
+		};
+		const former = await read();
+		for (let n = 1; n <= WRITES; n++) await write('counted', { n });
+		let scrapes = 0, now;
+		await until(async () => {
+			scrapes++;
+			now = await read();
+			return now.events - former.events >= WRITES;
+		}, undefined, () => `${WRITES} writes: ${JSON.stringify({ former, now })}`);
+		assert.ok(now.answers - former.answers - scrapes >= WRITES, JSON.stringify({ former, now, scrapes }));
+	});
+
+	moves('requests_3xx_total').when('an answer that nothing has changed', async () => {
 		const { headers } = await write('etag');
 		assertStatus(await rest.get(documentPath('moves', 'etag'), { 'If-None-Match': headers.etag }), 304);
 	});
 
-	moves('document_cache_misses_total', 'ring_records_published_total').when('a first write', () => write('first'));
+	moves('document_cache_misses_total').when('a first write', () => write('first'));
 
 	moves('revisions_rebuilt_total', 'revisions_not_kept_total').when('old revisions', async () => {
 		for (let n = 1; n <= HISTORY_MAX + 2; n++) await write('old', { n });

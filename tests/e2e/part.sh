@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # root, logs and step_log are run.sh's
+# shellcheck disable=SC2154 # root and logs are run.sh's, step_log is that of steps.sh
 # part.sh — part e2e of tests/run.sh: which end-to-end tests run against which build, and over what.
 # Sourced by it; does nothing by itself.
 

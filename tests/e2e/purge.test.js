@@ -58,7 +58,7 @@ test('what was made alive again stays, and what lives keeps its service', async 
 		}
 		await redis.command('ZADD', keys.deleted('kept'), score, name); // as if the purge had read before the write
 		return name;
-	}, 1);
+	}, { factor: 1 });
 	const again = documentPath('kept', id);
 	assertStatus(await rest.delete(ends), 200);
 	await until(async () => (await redis.command('EXISTS', keys.data('kept', 'ends'))) === 0, undefined, 'one is gone');

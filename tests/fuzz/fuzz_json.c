@@ -1,9 +1,5 @@
 /* fuzz_json.c — any bytes: the scanner refuses them with a place, or gives tokens that hold
- * together.
- *
- * clang -g -O1 -fsanitize=fuzzer,address,undefined -Icommon tests/fuzz/fuzz_json.c common/json*.c
- * common/buffer.c common/hash.c (json_tree.c and json_place.c are not needed) and run with
- * tests/fuzz/corpus/json. */
+ * together. */
 #include "json.h"
 #include "utf8.h"
 

@@ -30,9 +30,10 @@ export async function until(condition, deadlineMs = DEADLINE_MS, what = () => St
 }
 
 // What must be done within `ms` to show anything: `attempt(ms)`, and again with twice the time where this machine took longer, as its
-// own clock shows; `factor` 1 where the time is not ours to choose. What goes wrong within the time has gone wrong.
-export async function inTime(ms, attempt, factor = 2) {
-	for (let patienceMs = ms, left = 10; ; patienceMs *= factor, left--) {
+// own clock shows; `factor` 1 where the time is not ours to choose. What goes wrong within the time has gone wrong. Few `repeats` where
+// a fault of what is tested may take as long: one that shows now and then must not be repeated away.
+export async function inTime(ms, attempt, { factor = 2, repeats = 10 } = {}) {
+	for (let patienceMs = ms, left = repeats; ; patienceMs *= factor, left--) {
 		const start = Date.now();
 		try {
 			return await attempt(patienceMs);
