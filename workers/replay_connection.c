@@ -100,12 +100,6 @@ static void resync(struct connection *connection, struct subscription_spec spec,
 	stat_add(connection->websockets->worker->slot, STAT_resyncs_sent, 1);
 }
 
-static void send_resync(struct replay *replay, const struct replay_document *document,
-			const char *reason)
-{
-	resync(replay->replays->owner, replay->subscribe.spec, replay, document, reason);
-}
-
 struct loss {
 	struct connection *connection;
 	const char *reason;
@@ -136,6 +130,20 @@ static void lose_left_events(struct replay *replay)
 		replay->replays->loss = "gap";
 }
 
+/* That of the whole subscription ends its replay, and with it the rounds that were to tell what
+ * other subscriptions get, too. */
+static void send_resync(struct replay *replay, const struct replay_document *document,
+			const char *reason)
+{
+	struct replays *replays = replay->replays;
+
+	resync(replays->owner, replay->subscribe.spec, replay, document, reason);
+	if (document || audience_subscription_count(replays->member.audience) < 2)
+		return;
+	lose_left_events(replay);
+	replay->again = false;
+}
+
 static void fail(struct replay *replay, int error)
 {
 	struct replays *replays = replay->replays;
@@ -144,8 +152,6 @@ static void fail(struct replay *replay, int error)
 	if (replay->answered) {
 		/* The rest of what was missed cannot be told. */
 		send_resync(replay, NULL, "gap");
-		if (audience_subscription_count(replays->member.audience) > 1)
-			lose_left_events(replay);
 		replay->next = replay->count;
 		replay->listed = true; /* in a later round it may be that which failed */
 		replay->again = false;
