@@ -354,7 +354,8 @@ static bool step_running(struct replay *replay)
 	}
 	if (replay->again) {
 		if (position_parse(fanout_position(replays->set->worker->fanout), &mark) ||
-		    (is_of_its_run(replay, &mark) && !is_drained(replay, &mark)))
+		    (is_of_its_run(replay, &mark) && !is_drained(replay, &mark)) ||
+		    !replay_flush_read(replay))
 			return false;
 		begin_next_round(replay, &mark);
 		return true;

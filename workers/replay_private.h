@@ -209,6 +209,9 @@ bool replay_holds_nothing(const struct replays *replays);
 /* Sends what was held and is newer, or tells that it is lost. False: there is no room for it yet.
  */
 bool replay_flush_held(struct replays *replays);
+/* Sends what was held and is still news of the revisions that a replay has read, for its next round
+ * tells newer ones. False: there is no room for it yet. */
+bool replay_flush_read(struct replay *replay);
 void replay_drop_held(struct replays *replays);
 
 /* replay_frames.c */

@@ -191,7 +191,8 @@ static void take_history(struct replay *replay, const struct store_history *hist
 {
 	struct replay_document *document = &replay->documents[replay->next++];
 
-	/* What the round before told in less has come by now, and what is told here is newer. */
+	/* What the round before told in less was sent before this one began; this one tells what
+	 * is newer. */
 	if (history->document.revision != document->revision ||
 	    history->document.updated_at_ms != document->at_ms)
 		document->untold = 0;
