@@ -254,6 +254,23 @@ bool replay_is_before(const struct connection *connection, const struct subscrip
 			    subscription_is_same(&replays->running->subscribe.spec, spec)));
 }
 
+/* An answered one tells nothing more, now or in another round. What it has told stays told: it does
+ * not come again by another subscription. */
+static void cut_short(struct replay *replay)
+{
+	if (replay->state != REPLAY_RUNNING)
+		return;
+	replay->state = REPLAY_SETTLING;
+	replay->replays->running = NULL;
+	if (replay->read)
+		replay->read->replay = NULL;
+	replay->read = NULL;
+	if (replay->frames.left) /* the newest, without a hole: not sent */
+		replay->documents[replay->next - 1].revision -= replay->frames.left;
+	replay_frames_fini(&replay->frames);
+	replay->again = replay->relies = false;
+}
+
 bool replay_drop(struct connection *connection, const struct subscription_spec *spec)
 {
 	struct replays *replays = connection->replays;
@@ -268,7 +285,7 @@ bool replay_drop(struct connection *connection, const struct subscription_spec *
 			continue;
 		lose_left_events(replay);
 		if (replay->answered) {
-			replay_cut_short(replay);
+			cut_short(replay);
 			continue;
 		}
 		struct outcome refusal =

@@ -177,9 +177,6 @@ struct replay *replay_create(struct replays *replays);
 void replays_step(struct replays *replays);
 /* It ends, whatever it is at; what was held for it goes with the next step. */
 void replay_destroy(struct replay *replay);
-/* An answered one tells nothing more. What it has told stays told: it does not come again by
- * another subscription. */
-void replay_cut_short(struct replay *replay);
 /* Moves all subscriptions of a member. */
 void replay_move_subscriptions(struct subscription_index *from, struct audience_member *old,
 			       struct subscription_index *to, struct audience_member *new);

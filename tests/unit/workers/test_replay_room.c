@@ -225,3 +225,29 @@ Test(replay_room, who_leaves_while_frames_wait_gets_what_is_live_by_another_subs
 	peer_expect_nothing(&peer);
 	peer_fini(&peer);
 }
+
+Test(replay_room, who_leaves_when_some_frames_were_sent_gets_only_the_others_live)
+{
+	uint64_t last, d = 1;
+	struct peer peer = start_stuck(&last);
+	struct frame frame = {0};
+
+	subscribe(&peer, UPDATED(",\"documentId\":\"d\",\"returnMode\":\"diff\""));
+	peer_expect_part(&peer, "\"subscribed\"");
+	subscribe(&peer, SINCE("1", ""));
+	stop_reading(&peer, &last);
+	answer_revision(4, 12); /* there is room for one or two of the three */
+	for (uint64_t revision = 2; revision <= 4; revision++)
+		fixture_publish("d", revision, SPAN("{}"));
+	fixture_turn();
+	subscribe(&peer, UNSUBSCRIBE(",\"documentId\":\"d\""));
+	while (peer_next(&peer, &frame)) {
+		const char *at = strstr(frame.payload.at, "\"documentId\":\"d\",\"revision\":");
+
+		if (at)
+			cr_assert_eq(strtoull(strchr(at, ',') + 12, NULL, 10), ++d, "%.300s", at);
+	}
+	cr_assert_eq(d, 4);
+	buffer_fini(&frame.payload);
+	peer_fini(&peer);
+}

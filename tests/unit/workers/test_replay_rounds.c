@@ -77,6 +77,21 @@ Test(replay_rounds, who_leaves_the_second_round_is_told_what_was_left_to_it)
 	peer_fini(&peer);
 }
 
+Test(replay_rounds, who_leaves_twice_is_told_once_what_may_be_lost)
+{
+	struct peer peer = start_beside_another();
+
+	answer_changed(12, NULL, 0); /* until this mark comes it settles */
+	peer_expect_part(&peer, "\"outcome\":\"live\"");
+	subscribe(&peer, UNSUBSCRIBE(""));
+	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.updated\",\"reason\":\"gap\"}");
+	peer_expect_part(&peer, "\"unsubscribed\"");
+	subscribe(&peer, UNSUBSCRIBE(""));
+	peer_expect_part(&peer, "\"status\":404");
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}
+
 Test(replay_rounds, what_was_left_to_a_replay_that_is_refused_is_told_as_lost)
 {
 	struct peer peer = start_beside_another();
