@@ -2,26 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { assertStatus, documentPath, startPair, until } from './harness.js';
-import { Browser, skipWithoutChromium } from './lib/browser.js';
-
-// In the page: from the time that a test chooses the server says that there is no such document, and of its history when it is told to.
-function vanishOnDemand() {
-	const vanishing = (window.vanishing = { isGone: false, answers: [], sockets: [] });
-	window.WebSocket = class extends WebSocket {
-		constructor(...values) {
-			super(...values);
-			vanishing.sockets.push(this);
-		}
-
-		send(text) {
-			const { type, topic, documentId, id } = JSON.parse(text),
-				answer = message => this.dispatchEvent(new MessageEvent('message', { data: JSON.stringify({ id, ...message }) }));
-			if (!vanishing.isGone || !['subscribe', 'sync.history'].includes(type)) super.send(text);
-			else if (type === 'subscribe') setTimeout(answer, 0, { type: 'subscribed', topic, documentId, outcome: 'snapshot', position: '00000000-1', document: null });
-			else vanishing.answers.push(() => answer({ type: 'error', status: 404, code: 'document_not_found', message: 'gone' }));
-		}
-	};
-}
+import { Browser, skipWithoutChromium, vanishOnDemand } from './lib/browser.js';
 
 describe('/documents/inspect', { skip: skipWithoutChromium }, () => {
 	let pair, browser, id, path;

@@ -79,3 +79,23 @@ export class Browser {
 		await this.browser.close();
 	}
 }
+
+// `before` of a page, and run in it: once a test sets `vanishing.isGone` the server says that there is no such document; of its history
+// when one of `answers` is called.
+export function vanishOnDemand() {
+	const vanishing = (window.vanishing = { isGone: false, answers: [], sockets: [] });
+	window.WebSocket = class extends WebSocket {
+		constructor(...values) {
+			super(...values);
+			vanishing.sockets.push(this);
+		}
+
+		send(text) {
+			const { type, topic, documentId, id } = JSON.parse(text),
+				answer = message => this.dispatchEvent(new MessageEvent('message', { data: JSON.stringify({ id, ...message }) }));
+			if (!vanishing.isGone || !['subscribe', 'sync.history'].includes(type)) super.send(text);
+			else if (type === 'subscribe') setTimeout(answer, 0, { type: 'subscribed', topic, documentId, outcome: 'snapshot', position: '00000000-1', document: null });
+			else vanishing.answers.push(() => answer({ type: 'error', status: 404, code: 'document_not_found', message: 'gone' }));
+		}
+	};
+}
