@@ -24,8 +24,7 @@ void operations_pending_finish(struct pending *pending, const struct outcome *ou
 	free(pending);
 }
 
-/* --- read
- * -------------------------------------------------------------------------------------------- */
+/* --- read ----------------------------------------------------------------- */
 
 bool operations_tag_matches(const struct tag_condition *condition, const struct document *document)
 {
@@ -155,8 +154,7 @@ void operations_services(struct operations *operations, const struct rights *fil
 		       operations_pending_create(operations, done, arg));
 }
 
-/* --- write
- * ------------------------------------------------------------------------------------------- */
+/* --- write ---------------------------------------------------------------- */
 
 /* The key of a write is remembered with its document: who sends a create again must meet the same
  * one. Its id is as hard to guess as the key is, and of each user another. */
@@ -238,8 +236,7 @@ int operations_check_data(struct operations *operations, const struct write_requ
 	return 0;
 }
 
-/* --- life
- * -------------------------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 struct operations *operations_create(struct worker *worker)
 {

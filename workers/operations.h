@@ -72,6 +72,8 @@ struct write_request {
  * Operations check their names themselves; a caller does it before it judges anything else of what
  * was asked. */
 int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal);
+/* The same of a presence member that REST names: invalid_member. */
+int operations_check_member(struct span member, struct outcome *ret_refusal);
 
 void operations_write(struct operations *operations, const struct write_request *request,
 		      operation_done_fn done, void *arg);

@@ -14,8 +14,7 @@
 /* The same on all hosts: a token may come back to another one. */
 #define TOKEN_SEED UINT64_C(0x73796e63646f6332)
 
-/* --- page tokens: the last revision shown, and a check that keeps out what was typed by hand
- * ------------------------------------------------------------------------------------------ */
+/* --- page tokens: the last revision shown, and a check that keeps out what was typed by hand  */
 
 static size_t token_format(struct span service, struct span id, uint64_t revision,
 			   char ret[TOKEN_MAX])
@@ -44,8 +43,7 @@ static int token_parse(struct span service, struct span id, struct span token, u
 	return 0;
 }
 
-/* --- list
- * ------------------------------------------------------------------------------------------ */
+/* --- list ----------------------------------------------------------------- */
 
 struct listing {
 	struct pending *pending;
@@ -171,8 +169,7 @@ void operations_history(struct operations *operations, const struct history_quer
 	store_history(operations->worker->store, &wanted, on_list, listing);
 }
 
-/* --- one revision
- * ------------------------------------------------------------------------------------------ */
+/* --- one revision --------------------------------------------------------- */
 
 static void on_revision(int error, const struct history_answer *answer, void *arg)
 {
@@ -206,8 +203,7 @@ void operations_read_revision(struct operations *operations, const struct read_r
 			on_revision, pending);
 }
 
-/* --- restore
- * ------------------------------------------------------------------------------------------ */
+/* --- restore -------------------------------------------------------------- */
 
 /* A restore whose data is being rebuilt. */
 struct restore {

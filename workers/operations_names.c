@@ -19,6 +19,15 @@ int operations_check_id(struct span id, struct outcome *ret)
 	return -EINVAL;
 }
 
+int operations_check_member(struct span member, struct outcome *ret)
+{
+	if (document_id_is_valid(member))
+		return 0;
+	*ret = outcome_refusal(400, "invalid_member", "a member is 1 to %d of [A-Za-z0-9_.:@-]",
+			       DOCUMENT_ID_MAX);
+	return -EINVAL;
+}
+
 int operations_check_names(struct span service, struct span id, struct outcome *ret_refusal)
 {
 	if (operations_check_service(service, ret_refusal))

@@ -111,17 +111,11 @@ static void on_left(int error, const struct store_presence_result *result, void 
 	}
 }
 
-static int check(const struct request *request, bool has_member, struct outcome *fault)
+static int check_query(const struct request *request, struct outcome *fault)
 {
 	static const char *const none[] = {NULL};
 
-	if (request_check_query(request, none, fault))
-		return -EINVAL;
-	if (!has_member || document_id_is_valid(request_path_member(request)))
-		return 0;
-	*fault = outcome_refusal(400, "invalid_member", "a member is 1 to %d of [A-Za-z0-9_.:@-]",
-				 DOCUMENT_ID_MAX);
-	return -EINVAL;
+	return request_check_query(request, none, fault);
 }
 
 /* One process, one thread, and no handler runs inside another. */
@@ -188,7 +182,7 @@ static int put_member(struct request *request, struct outcome *fault)
 {
 	struct store_presence command = command_of(request);
 
-	if (check(request, true, fault) || read_body(request, &command, fault))
+	if (check_query(request, fault) || read_body(request, &command, fault))
 		return -EINVAL;
 	store_presence_put(request_worker(request)->store, &command, on_put,
 			   pending_create(request));
@@ -199,7 +193,7 @@ static int delete_member(struct request *request, struct outcome *fault)
 {
 	struct store_presence command = command_of(request);
 
-	if (check(request, true, fault))
+	if (check_query(request, fault))
 		return -EINVAL;
 	store_presence_leave(request_worker(request)->store, &command, true, on_left,
 			     pending_create(request));
@@ -208,7 +202,7 @@ static int delete_member(struct request *request, struct outcome *fault)
 
 static int read_member(struct request *request, struct outcome *fault)
 {
-	if (check(request, true, fault))
+	if (check_query(request, fault))
 		return -EINVAL;
 	store_presence_read(request_worker(request)->store, request_path_service(request),
 			    request_path_id(request), request_path_member(request), on_read,
@@ -232,7 +226,7 @@ void presence_handle_list(struct request *request)
 {
 	struct outcome fault;
 
-	if (check(request, false, &fault))
+	if (check_query(request, &fault))
 		request_answer_problem(request, &fault);
 	else
 		store_presence_list(request_worker(request)->store, request_path_service(request),

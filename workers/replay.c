@@ -114,20 +114,6 @@ void replay_destroy(struct replay *replay)
 	free(replay);
 }
 
-void replay_cut_short(struct replay *replay)
-{
-	if (replay->state != REPLAY_RUNNING)
-		return;
-	replay->state = REPLAY_SETTLING;
-	replay->replays->running = NULL;
-	if (replay->read)
-		replay->read->replay = NULL;
-	replay->read = NULL;
-	if (replay->frames.left) /* some were not sent */
-		replay->documents[replay->next - 1].revision = 0;
-	replay_frames_fini(&replay->frames);
-}
-
 void replays_destroy(struct replays *replays)
 {
 	struct replay_set *set = replays->set;
@@ -354,7 +340,8 @@ static bool step_running(struct replay *replay)
 	}
 	if (replay->again) {
 		if (position_parse(fanout_position(replays->set->worker->fanout), &mark) ||
-		    (is_of_its_run(replay, &mark) && !is_drained(replay, &mark)))
+		    (is_of_its_run(replay, &mark) && !is_drained(replay, &mark)) ||
+		    !replay_flush_read(replay))
 			return false;
 		begin_next_round(replay, &mark);
 		return true;

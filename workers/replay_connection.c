@@ -100,12 +100,6 @@ static void resync(struct connection *connection, struct subscription_spec spec,
 	stat_add(connection->websockets->worker->slot, STAT_resyncs_sent, 1);
 }
 
-static void send_resync(struct replay *replay, const struct replay_document *document,
-			const char *reason)
-{
-	resync(replay->replays->owner, replay->subscribe.spec, replay, document, reason);
-}
-
 struct loss {
 	struct connection *connection;
 	const char *reason;
@@ -136,6 +130,20 @@ static void lose_left_events(struct replay *replay)
 		replay->replays->loss = "gap";
 }
 
+/* That of the whole subscription ends its replay, and with it the rounds that were to tell what
+ * other subscriptions get, too. */
+static void send_resync(struct replay *replay, const struct replay_document *document,
+			const char *reason)
+{
+	struct replays *replays = replay->replays;
+
+	resync(replays->owner, replay->subscribe.spec, replay, document, reason);
+	if (document || audience_subscription_count(replays->member.audience) < 2)
+		return;
+	lose_left_events(replay);
+	replay->again = false;
+}
+
 static void fail(struct replay *replay, int error)
 {
 	struct replays *replays = replay->replays;
@@ -144,8 +152,6 @@ static void fail(struct replay *replay, int error)
 	if (replay->answered) {
 		/* The rest of what was missed cannot be told. */
 		send_resync(replay, NULL, "gap");
-		if (audience_subscription_count(replays->member.audience) > 1)
-			lose_left_events(replay);
 		replay->next = replay->count;
 		replay->listed = true; /* in a later round it may be that which failed */
 		replay->again = false;
@@ -248,6 +254,23 @@ bool replay_is_before(const struct connection *connection, const struct subscrip
 			    subscription_is_same(&replays->running->subscribe.spec, spec)));
 }
 
+/* An answered one tells nothing more, now or in another round. What it has told stays told: it does
+ * not come again by another subscription. */
+static void cut_short(struct replay *replay)
+{
+	if (replay->state != REPLAY_RUNNING)
+		return;
+	replay->state = REPLAY_SETTLING;
+	replay->replays->running = NULL;
+	if (replay->read)
+		replay->read->replay = NULL;
+	replay->read = NULL;
+	if (replay->frames.left) /* the newest, without a hole: not sent */
+		replay->documents[replay->next - 1].revision -= replay->frames.left;
+	replay_frames_fini(&replay->frames);
+	replay->again = replay->relies = false;
+}
+
 bool replay_drop(struct connection *connection, const struct subscription_spec *spec)
 {
 	struct replays *replays = connection->replays;
@@ -262,7 +285,7 @@ bool replay_drop(struct connection *connection, const struct subscription_spec *
 			continue;
 		lose_left_events(replay);
 		if (replay->answered) {
-			replay_cut_short(replay);
+			cut_short(replay);
 			continue;
 		}
 		struct outcome refusal =

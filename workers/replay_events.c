@@ -9,6 +9,12 @@ static bool is_under_way(const struct replay *replay, const struct replay_docume
 	return replay->frames.left && document == &replay->documents[replay->next - 1];
 }
 
+/* Presence has none, and a resync tells of no write. */
+static bool has_revision(const struct event_record *record)
+{
+	return record->kind == EVENT_RECORD_EVENT && record->name < TOPIC_PRESENCE;
+}
+
 /* updatedAt too: a document that was purged and made anew begins at revision 1 again. */
 static bool was_read(const struct replay_document *document, const struct event_record *record)
 {
@@ -16,13 +22,18 @@ static bool was_read(const struct replay_document *document, const struct event_
 	       record->timestamp_ms <= document->at_ms;
 }
 
+static bool has_read(const struct replay *replay, const struct event_record *record)
+{
+	return has_revision(record) && was_read(replay_find(replay, record->document_hash), record);
+}
+
 static bool is_replayed_by(const struct replay *replay, const struct event_record *record,
 			   unsigned mode)
 {
 	const struct replay_document *document = replay_find(replay, record->document_hash);
 
-	return record->name < TOPIC_PRESENCE && was_read(document, record) &&
-	       !(mode & replay_untold(document, record->name)) && !is_under_way(replay, document) &&
+	return was_read(document, record) && !(mode & replay_untold(document, record->name)) &&
+	       !is_under_way(replay, document) &&
 	       replay_matches(replay, record->service, record->name);
 }
 
@@ -33,7 +44,7 @@ static bool is_replayed(const struct replays *replays, const struct event_record
 {
 	const struct replay *replay;
 
-	if (record->kind != EVENT_RECORD_EVENT)
+	if (!has_revision(record))
 		return false;
 	TAILQ_FOREACH(replay, &replays->list, link)
 	if (replay->state != REPLAY_WAITING && is_replayed_by(replay, record, mode))
@@ -54,15 +65,19 @@ static bool will_be_read(const struct replay *replay, const struct event_record 
 
 /* --- holding ----------------------------------------------------------------- */
 
+static void held_destroy(struct replays *replays, struct held_event *event)
+{
+	replays->held_bytes -= event->frame_len;
+	TAILQ_REMOVE(&replays->held, event, link);
+	free(event);
+}
+
 void replay_drop_held(struct replays *replays)
 {
 	struct held_event *event;
 
-	while ((event = TAILQ_FIRST(&replays->held))) {
-		TAILQ_REMOVE(&replays->held, event, link);
-		free(event);
-	}
-	replays->held_bytes = 0;
+	while ((event = TAILQ_FIRST(&replays->held)))
+		held_destroy(replays, event);
 }
 
 static struct held_event *held_create(const struct event_record *record, enum event_mode mode,
@@ -112,8 +127,7 @@ static bool is_for_next_round(const struct replays *replays, const struct event_
 {
 	const struct replay *replay = replays->running;
 
-	if (!replay || !replay->again || record->kind != EVENT_RECORD_EVENT ||
-	    record->name >= TOPIC_PRESENCE ||
+	if (!replay || !replay->again || !has_revision(record) ||
 	    !replay_matches(replay, record->service, record->name))
 		return false;
 	const struct replay_document *document = replay_find(replay, record->document_hash);
@@ -130,11 +144,8 @@ static void leave_to_next_round(struct replays *replays)
 	{
 		struct event_record record = held_record(event);
 
-		if (!is_for_next_round(replays, &record, event->mode))
-			continue;
-		replays->held_bytes -= event->frame_len;
-		TAILQ_REMOVE(&replays->held, event, link);
-		free(event);
+		if (is_for_next_round(replays, &record, event->mode))
+			held_destroy(replays, event);
 	}
 }
 
@@ -193,37 +204,59 @@ static void batch_add(struct batch *batch, struct span bytes)
 	text_put(arena);
 }
 
-static struct batch *batch_of_held(const struct replays *replays)
+static void batch_add_held(struct batch *batch, const struct replays *replays,
+			   const struct held_event *event)
+{
+	CLEANUP(buffer_fini) struct buffer bytes = {0};
+	struct iovec part = {(void *)event->bytes, event->frame_len};
+
+	replays->client->append_event(replays, &bytes, SPAN_NONE, &part, 1);
+	batch_add(batch, buffer_span(&bytes));
+}
+
+/* Sends what is still news of what was held, which is held no more; `reader` not NULL: only of what
+ * that replay has read. An event is still held while it gets its id: append_event() looks. */
+static void send_held(struct replays *replays, const struct replay *reader)
 {
 	struct batch *batch = batch_create();
-	struct held_event *event;
+	struct held_event *event, *next;
 
-	TAILQ_FOREACH(event, &replays->held, link)
+	TAILQ_FOREACH_SAFE(event, &replays->held, link, next)
 	{
-		CLEANUP(buffer_fini) struct buffer bytes = {0};
-		struct iovec part = {event->bytes, event->frame_len};
 		struct event_record record = held_record(event);
 
-		if (is_replayed(replays, &record, event->mode) || !is_wanted(replays, &record))
+		if (reader && !has_read(reader, &record))
 			continue;
-		replays->client->append_event(replays, &bytes, SPAN_NONE, &part, 1);
-		batch_add(batch, buffer_span(&bytes));
+		if (!is_replayed(replays, &record, event->mode) && is_wanted(replays, &record))
+			batch_add_held(batch, replays, event);
+		held_destroy(replays, event);
 	}
-	return batch;
+	if (batch_len(batch) && replays->client->send(replays, batch))
+		stat_add(replays->set->worker->slot, STAT_deliveries_total, batch_events(batch));
+	batch_put(batch);
+}
+
+/* Behind what it would not fit, it would be joined with what it cannot be joined with. */
+static bool has_room_for_held(const struct replays *replays)
+{
+	return replays->client->has_room(replays, replays->held_bytes);
+}
+
+bool replay_flush_read(struct replay *replay)
+{
+	if (!has_room_for_held(replay->replays))
+		return false;
+	send_held(replay->replays, replay);
+	return true;
 }
 
 bool replay_flush_held(struct replays *replays)
 {
 	const char *loss = replays->loss;
 
-	/* Behind what it would not fit, it would be joined with what it cannot be joined with. */
-	if (!replays->client->has_room(replays, replays->held_bytes))
+	if (!has_room_for_held(replays))
 		return false;
-	struct batch *batch = batch_of_held(replays);
-	if (batch_len(batch) && replays->client->send(replays, batch))
-		stat_add(replays->set->worker->slot, STAT_deliveries_total, batch_events(batch));
-	batch_put(batch);
-	replay_drop_held(replays);
+	send_held(replays, NULL);
 	replays->loss = NULL;
 	if (loss)
 		replays->client->send_loss(replays, loss);

@@ -177,9 +177,6 @@ struct replay *replay_create(struct replays *replays);
 void replays_step(struct replays *replays);
 /* It ends, whatever it is at; what was held for it goes with the next step. */
 void replay_destroy(struct replay *replay);
-/* An answered one tells nothing more. What it has told stays told: it does not come again by
- * another subscription. */
-void replay_cut_short(struct replay *replay);
 /* Moves all subscriptions of a member. */
 void replay_move_subscriptions(struct subscription_index *from, struct audience_member *old,
 			       struct subscription_index *to, struct audience_member *new);
@@ -209,6 +206,9 @@ bool replay_holds_nothing(const struct replays *replays);
 /* Sends what was held and is newer, or tells that it is lost. False: there is no room for it yet.
  */
 bool replay_flush_held(struct replays *replays);
+/* Sends what was held and is still news of the revisions that a replay has read, for its next round
+ * tells newer ones. False: there is no room for it yet. */
+bool replay_flush_read(struct replay *replay);
 void replay_drop_held(struct replays *replays);
 
 /* replay_frames.c */

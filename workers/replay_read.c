@@ -135,13 +135,14 @@ static void answer_after(struct replay *replay, const struct store_since *change
 
 	replay->sequence = replay->listed_at = changed->sequence;
 	if (reason) {
-		/* From the present on: what the client reads anew now is not older. */
-		replay->listed = true;
 		stat_add(replay_worker(replay)->slot, STAT_replay_refusals, 1);
 		if (!replay->answered)
 			client->answer(replay, "live",
 				       fanout_position(replay_worker(replay)->fanout), NULL);
+		/* From the present on: what the client reads anew now is not older. It counts as
+		 * listed only behind that, for what was left to this list is lost. */
 		client->send_resync(replay, NULL, reason);
+		replay->listed = true;
 		return;
 	}
 	set_allowed_documents(replay, changed);
@@ -190,7 +191,8 @@ static void take_history(struct replay *replay, const struct store_history *hist
 {
 	struct replay_document *document = &replay->documents[replay->next++];
 
-	/* What the round before told in less has come by now, and what is told here is newer. */
+	/* What the round before told in less was sent before this one began; this one tells what
+	 * is newer. */
 	if (history->document.revision != document->revision ||
 	    history->document.updated_at_ms != document->at_ms)
 		document->untold = 0;

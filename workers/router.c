@@ -289,9 +289,11 @@ static int check_method(struct request *request, const struct route *route, stru
 /* Only the routes of documents have a service. */
 static int check_names(const struct request *request, struct outcome *ret)
 {
-	return request->path_service.len
-		       ? operations_check_names(request->path_service, request->path_id, ret)
-		       : 0;
+	if (!request->path_service.len)
+		return 0;
+	if (operations_check_names(request->path_service, request->path_id, ret))
+		return -EINVAL;
+	return request->path_member.len ? operations_check_member(request->path_member, ret) : 0;
 }
 
 static int check_representation(struct request *request, const struct route *route,

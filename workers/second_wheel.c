@@ -7,11 +7,15 @@ void second_wheel_init(struct second_wheel *wheel, int64_t now_ms,
 	*wheel = (struct second_wheel){.looked_at_s = now_ms / 1000, .look = look};
 }
 
-void second_wheel_watch(struct second_wheel *wheel, struct second_watch *watch, int64_t at_ms)
+void second_wheel_watch(struct second_wheel *wheel, struct second_watch *watch, int64_t at_ms,
+			int64_t now_ms)
 {
-	int64_t second = at_ms / 1000;
+	int64_t second = at_ms / 1000, now_s = now_ms / 1000;
 
 	second_wheel_stop(watch);
+	/* The clock has been set back since the last turn: seconds up to that one come again. */
+	if (wheel->looked_at_s > now_s)
+		wheel->looked_at_s = now_s;
 	if (second < wheel->looked_at_s)
 		second = wheel->looked_at_s;
 	LIST_INSERT_HEAD(&wheel->slots[second % SECOND_WHEEL_SLOTS], watch, link);

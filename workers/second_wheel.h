@@ -30,7 +30,8 @@ void second_wheel_init(struct second_wheel *wheel, int64_t now_ms,
 		       void (*look)(struct second_watch *watch));
 /* From the second of `at_ms` on; one that is past already is looked at by the next turn. In a wheel
  * already, this one or another, it leaves that. */
-void second_wheel_watch(struct second_wheel *wheel, struct second_watch *watch, int64_t at_ms);
+void second_wheel_watch(struct second_wheel *wheel, struct second_watch *watch, int64_t at_ms,
+			int64_t now_ms);
 /* Fine if it is in none. */
 void second_wheel_stop(struct second_watch *watch);
 /* Once a second, or when it suits: looks at all whose seconds have begun since the last turn, and

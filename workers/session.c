@@ -159,7 +159,6 @@ static const char *const list_members[] = {"type",   "id",    "service", "page_s
 static const char *const history_members[] = {"type",      "id",         "service", "documentId",
 					      "page_size", "page_token", NULL};
 static const char *const presence_list_members[] = {"type", "id", "service", "documentId", NULL};
-static const char *const auth_members[] = {"type", "id", "token", NULL};
 
 static const struct {
 	const char *type;
@@ -181,7 +180,7 @@ static const struct {
 	{"presence.update", session_presence, NULL},
 	{"presence.leave", session_presence, NULL},
 	{"presence.list", session_presence, presence_list_members},
-	{"auth", session_auth, auth_members},
+	{"auth", session_auth, NULL},
 	{"ping", answer_pong, NULL},
 };
 

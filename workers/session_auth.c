@@ -20,7 +20,7 @@ static void watch_end(struct connection *connection)
 		second_wheel_stop(&connection->end);
 	else
 		second_wheel_watch(&connection->websockets->token_ends, &connection->end,
-				   principal->ends_at_ms);
+				   principal->ends_at_ms, worker_now_ms());
 }
 
 static void look_at_token(struct second_watch *watch)
@@ -66,9 +66,9 @@ void session_auth_start(struct connection *connection, struct principal *princip
 		watch_end(connection);
 		return;
 	}
-	int64_t by_ms = worker_monotonic_ms() + SESSION_AUTH_TIMEOUT_MS;
+	int64_t now_ms = worker_monotonic_ms(), by_ms = now_ms + SESSION_AUTH_TIMEOUT_MS;
 	connection->token_by_ms = (uint32_t)by_ms;
-	second_wheel_watch(&connection->websockets->strangers, &connection->end, by_ms);
+	second_wheel_watch(&connection->websockets->strangers, &connection->end, by_ms, now_ms);
 }
 
 void session_auth_stop(struct connection *connection)

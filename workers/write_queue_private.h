@@ -62,12 +62,12 @@ struct document_queue {
 	struct write_queues *queues;
 	uint64_t hash;
 	struct write_list waiting;
-	struct write_list batch; /* in the script that is under way */
+	struct write_list batch; /* in the script under way, or written and not all answered */
 	size_t waiting_count;
 	bool busy;       /* a read, a script or a pause is under way, or answers are being given */
 	bool is_written; /* the batch is, and answers to it are being given */
 	struct revision base;  /* what the next batch stands on */
-	struct text *envelope; /* owned reference: as the script under way stores it; or NULL */
+	struct text *envelope; /* owned reference: as the script of the batch stores it; or NULL */
 	struct batch_build build;
 	STAILQ_ENTRY(document_queue) large; /* in queues->large */
 	bool waits_for_large;

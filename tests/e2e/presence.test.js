@@ -255,6 +255,7 @@ describe('over REST', () => {
 			[[], 422, 'body_not_object'], ['{', 400, 'json_malformed'], ['{"mode":"viewing","mode":"editing"}', 422, 'json_not_representable']])
 			assertProblem(await rest.put(path, body), status, code, JSON.stringify(body));
 		assertProblem(await rest.put(presencePath(SERVICE, id, 'a%20b'), {}), 400, 'invalid_member');
+		assertProblem(await rest.put(presencePath(SERVICE, id, 'a%20b'), {}, { 'content-type': 'text/plain' }), 400, 'invalid_member'); // names come first
 		assertProblem(await rest.put(presencePath(SERVICE, id, '%23'), {}), 400, 'invalid_member');
 		assertProblem(await rest.get(presencePath('a.b', id)), 400, 'invalid_service');
 		assertProblem(await rest.get(`${presencePath(SERVICE, id)}?page_size=1`), 400, 'invalid_query');

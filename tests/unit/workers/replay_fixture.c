@@ -107,3 +107,17 @@ void publish_padded(const char *id, uint64_t revision, int pad)
 	buffer_fini(&data);
 	fixture_turn();
 }
+
+uint64_t next_revision(struct peer *peer, const char *id)
+{
+	struct frame frame = {0};
+	char wanted[64];
+
+	cr_assert(peer_next(peer, &frame), "an event of %s", id);
+	snprintf(wanted, sizeof(wanted), "\"documentId\":\"%s\",\"revision\":", id);
+	const char *at = strstr(frame.payload.at, wanted);
+	cr_assert(at, "an event of %s, not %.300s", id, frame.payload.at);
+	uint64_t revision = strtoull(at + strlen(wanted), NULL, 10);
+	buffer_fini(&frame.payload);
+	return revision;
+}

@@ -15,6 +15,8 @@
 	SUBSCRIBE(",\"documentId\":\"d\",\"since\":{\"createdAt\":101,\"revision\":" revision more \
 		  "},\"returnMode\":\"both\"")
 #define AFTER(position) SUBSCRIBE(",\"after\":\"" position "\"")
+#define UNSUBSCRIBE(more) "{\"type\":\"unsubscribe\",\"topic\":\"sync.s.*\"" more "}"
+#define UPDATED(more) "{\"type\":\"subscribe\",\"topic\":\"sync.s.updated\"" more "}"
 
 /* What was asked for, in that order. */
 struct replay_store {
@@ -41,5 +43,7 @@ struct peer replay_start(int sndbuf);
 void subscribe(struct peer *peer, const char *text);
 /* An event with `pad` bytes more in its data, and a turn of the loop. */
 void publish_padded(const char *id, uint64_t revision, int pad);
+/* The next frame is an event of this document; returns its revision. */
+uint64_t next_revision(struct peer *peer, const char *id);
 
 #endif

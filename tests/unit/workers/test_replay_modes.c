@@ -185,3 +185,21 @@ Test(replay_modes, who_comes_between_two_rounds_loses_nothing_that_the_first_one
 	peer_expect_nothing(&peer);
 	peer_fini(&peer);
 }
+
+Test(replay_modes, what_the_first_round_told_in_less_comes_before_what_the_second_one_tells)
+{
+	struct store_since_document again = {SPAN("s"), SPAN("d"), 13};
+	struct peer peer = start_between_rounds();
+
+	subscribe(&peer, SUBSCRIBE(""));
+	peer_expect_part(&peer, "\"live\"");
+	fixture_publish("d", 2, SPAN("{\"n\":2}")); /* read, and only now out of the pipe */
+	fixture_mark(RUN "-12");
+	fixture_turn();
+	answer_changed(13, &again, 1);
+	answer_revision(3, 13);
+	peer_expect_part(&peer, "\"revision\":2," DATA("2"));
+	peer_expect_part(&peer, "\"revision\":3," DATA("3"));
+	peer_expect_nothing(&peer);
+	peer_fini(&peer);
+}

@@ -30,21 +30,6 @@ static void stop_reading(struct peer *peer, uint64_t *revision)
 		publish_padded("f", ++*revision, PAD);
 }
 
-/* The next frame is an event of this document; returns its revision. */
-static uint64_t next_revision(struct peer *peer, const char *id)
-{
-	struct frame frame = {0};
-	char wanted[64];
-
-	cr_assert(peer_next(peer, &frame), "an event of %s", id);
-	snprintf(wanted, sizeof(wanted), "\"documentId\":\"%s\",\"revision\":", id);
-	const char *at = strstr(frame.payload.at, wanted);
-	cr_assert(at, "an event of %s, not %.300s", id, frame.payload.at);
-	uint64_t revision = strtoull(at + strlen(wanted), NULL, 10);
-	buffer_fini(&frame.payload);
-	return revision;
-}
-
 Test(replay_room, what_was_missed_waits_for_the_socket_and_comes_whole)
 {
 	uint64_t last;
@@ -148,9 +133,6 @@ Test(replay_room, a_plain_subscribe_of_the_same_name_comes_into_force_behind_the
 	peer_fini(&peer);
 }
 
-#define UNSUBSCRIBE(more) "{\"type\":\"unsubscribe\",\"topic\":\"sync.s.*\"" more "}"
-#define UPDATED(more) "{\"type\":\"subscribe\",\"topic\":\"sync.s.updated\"" more "}"
-
 Test(replay_room, presence_that_was_held_does_not_follow_unsubscribed)
 {
 	struct peer peer = replay_start(0);
@@ -244,139 +226,28 @@ Test(replay_room, who_leaves_while_frames_wait_gets_what_is_live_by_another_subs
 	peer_fini(&peer);
 }
 
-Test(replay_room, more_live_events_than_may_be_held_are_replayed_in_another_round)
+Test(replay_room, who_leaves_when_some_frames_were_sent_gets_only_the_others_live)
 {
-	struct peer peer = replay_start(0);
-	struct store_since_document documents[] = {{SPAN("s"), SPAN("d"), 14}};
+	uint64_t last, d = 1;
+	struct peer peer = start_stuck(&last);
+	struct frame frame = {0};
 
-	store.pad = 0;
-	subscribe(&peer, AFTER(RUN "-8"));
-	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_padded("other", revision, PAD);
-	fixture_publish_presence("other");
-	answer_changed(12, NULL, 0);
-	peer_expect_part(&peer, "\"outcome\":\"live\"");
-	fixture_mark(RUN "-11");
-	fixture_turn();
-	cr_assert_eq(store.asked, 1, "what has been listed may still be in the pipe");
-	fixture_mark(RUN "-12");
-	fixture_turn();
-	cr_assert_eq(store.asked, 2);
-	cr_assert_eq(store.reads[1].after, 12, "from where the first round has listed");
-	fixture_publish("d", 3, SPAN("{}"));
-	fixture_publish("d", 4, SPAN("{}"));
-	answer_changed(14, documents, 1);
-	cr_assert_eq(store.reads[2].after, 12);
-	answer_revision(3, 14); /* sequences 14, 13, 12 */
-	cr_assert_eq(next_revision(&peer, "d"), 2);
-	cr_assert_eq(next_revision(&peer, "d"), 3);
-	peer_expect_part(&peer, "\"topic\":\"sync.s.presence\"");
-	cr_assert_eq(next_revision(&peer, "d"), 4);
-	peer_expect_nothing(&peer);
-	cr_assert_eq(stat_read(fixture.worker.slot, STAT_resyncs_sent), 0);
-	cr_assert_geq(stat_read(fixture.worker.slot, STAT_replay_overflows), 1);
-	peer_fini(&peer);
-}
-
-Test(replay_room, who_leaves_the_second_round_is_told_what_was_left_to_it)
-{
-	struct peer peer = replay_start(0);
-
-	subscribe(&peer, UPDATED(""));
+	subscribe(&peer, UPDATED(",\"documentId\":\"d\",\"returnMode\":\"diff\""));
 	peer_expect_part(&peer, "\"subscribed\"");
-	subscribe(&peer, AFTER(RUN "-8"));
-	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_padded("other", revision, PAD);
-	answer_changed(10, NULL, 0);
-	peer_expect_part(&peer, "\"outcome\":\"live\"");
-	cr_assert_eq(store.asked, 2, "the second one has begun to read");
-	subscribe(&peer, UNSUBSCRIBE(""));
-	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.updated\",\"reason\":\"gap\"}");
-	peer_expect_part(&peer, "\"unsubscribed\"");
-	peer_expect_nothing(&peer);
-	peer_fini(&peer);
-}
-
-Test(replay_room, what_was_left_to_a_replay_that_is_refused_is_told_as_lost)
-{
-	struct peer peer = replay_start(0);
-
-	subscribe(&peer, UPDATED(""));
-	peer_expect_part(&peer, "\"subscribed\"");
-	subscribe(&peer, AFTER(RUN "-8"));
-	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_padded("other", revision, PAD);
-	answer_error(-EAGAIN);
-	peer_expect_part(&peer, "\"redis_unavailable\"");
-	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.updated\",\"reason\":\"gap\"}");
-	peer_expect_nothing(&peer);
-	peer_fini(&peer);
-}
-
-Test(replay_room, a_failover_between_two_rounds_is_said)
-{
-	struct peer peer = replay_start(0);
-
-	subscribe(&peer, AFTER(RUN "-8"));
-	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_padded("other", revision, PAD);
-	answer_changed(12, NULL, 0);
-	peer_expect_part(&peer, "\"outcome\":\"live\"");
-	fixture_mark("fedc4321-3");
+	subscribe(&peer, SINCE("1", ""));
+	stop_reading(&peer, &last);
+	answer_revision(4, 12); /* there is room for one or two of the three */
+	for (uint64_t revision = 2; revision <= 4; revision++)
+		fixture_publish("d", revision, SPAN("{}"));
 	fixture_turn();
-	peer_expect(&peer, "{\"type\":\"resync\",\"topic\":\"sync.s.*\",\"reason\":\"failover\"}");
-	peer_expect_nothing(&peer);
-	cr_assert_eq(store.asked, 1);
-	peer_fini(&peer);
-}
+	subscribe(&peer, UNSUBSCRIBE(",\"documentId\":\"d\""));
+	while (peer_next(&peer, &frame)) {
+		const char *at = strstr(frame.payload.at, "\"documentId\":\"d\",\"revision\":");
 
-/* Document d was listed, and while its three revisions were read came more live events than may be
- * held: it was told of all three, and another round is asked for. */
-static struct peer start_second_round(struct store_since_document *listed)
-{
-	struct peer peer = replay_start(0);
-
-	store.pad = 0;
-	subscribe(&peer, AFTER(RUN "-8"));
-	answer_changed(12, listed, 1);
-	peer_expect_part(&peer, "\"outcome\":\"replayed\"");
-	for (uint64_t revision = 1; revision <= 10; revision++)
-		publish_padded("other", revision, PAD);
-	answer_revision(3, 14); /* sequences 14, 13, 12: two are newer than the list */
-	for (uint64_t revision = 1; revision <= 3; revision++)
-		cr_assert_eq(next_revision(&peer, "d"), revision);
-	fixture_mark(RUN "-14");
-	fixture_turn();
-	return peer;
-}
-
-Test(replay_room, what_one_round_has_told_does_not_come_again_in_the_next)
-{
-	struct store_since_document listed[] = {{SPAN("s"), SPAN("d"), 12}};
-	struct peer peer = start_second_round(listed);
-
-	cr_assert_eq(store.reads[2].after, 12, "another round");
-	fixture_publish("d", 3, SPAN("{}")); /* late */
-	listed[0].sequence = 15;
-	answer_changed(15, listed, 1);
-	answer_revision(4, 15); /* 15, 14, 13, 12 */
-	cr_assert_eq(next_revision(&peer, "d"), 4);
-	peer_expect_nothing(&peer);
-	cr_assert_eq(stat_read(fixture.worker.slot, STAT_resyncs_sent), 0);
-	peer_fini(&peer);
-}
-
-Test(replay_room, a_document_that_one_round_has_told_whole_is_silent_in_the_next)
-{
-	struct store_since_document listed[] = {{SPAN("s"), SPAN("d"), 12}};
-	struct peer peer = start_second_round(listed);
-
-	listed[0].sequence = 14;
-	answer_changed(14, listed, 1);
-	answer_revision(3, 14);
-	fixture_publish("d", 4, SPAN("{}"));
-	cr_assert_eq(next_revision(&peer, "d"), 4);
-	peer_expect_nothing(&peer);
-	cr_assert_eq(stat_read(fixture.worker.slot, STAT_resyncs_sent), 0);
+		if (at)
+			cr_assert_eq(strtoull(strchr(at, ',') + 12, NULL, 10), ++d, "%.300s", at);
+	}
+	cr_assert_eq(d, 4);
+	buffer_fini(&frame.payload);
 	peer_fini(&peer);
 }

@@ -27,7 +27,7 @@ static void look(struct second_watch *watch)
 	if (watched->stops)
 		second_wheel_stop(&watched->stops->watch);
 	if (watched->again_s) {
-		second_wheel_watch(&wheel, watch, watched->again_s * 1000);
+		second_wheel_watch(&wheel, watch, watched->again_s * 1000, now_s * 1000);
 	} else if (now_s >= watched->at_s) {
 		watched->in_time++;
 		second_wheel_stop(watch);
@@ -43,7 +43,7 @@ static void turn_at(int64_t second)
 static void watch_from(struct watched *watched, int64_t second)
 {
 	watched->at_s = second;
-	second_wheel_watch(&wheel, &watched->watch, second * 1000);
+	second_wheel_watch(&wheel, &watched->watch, second * 1000, now_s * 1000);
 }
 
 static void start(void)
@@ -156,6 +156,19 @@ Test(second_wheel, watching_again_moves_it, .init = start)
 	cr_expect_eq(one.in_time, 1);
 }
 
+Test(second_wheel, who_comes_just_after_the_clock_was_set_back_is_looked_at_in_time, .init = start)
+{
+	struct watched one = {0};
+
+	turn_at(START_S + 100);
+	now_s = START_S; /* before the next turn */
+	watch_from(&one, START_S + 5);
+	turn_at(START_S + 4);
+	cr_expect_eq(one.looks, 0);
+	turn_at(START_S + 5);
+	cr_expect_eq(one.in_time, 1);
+}
+
 Test(second_wheel, look_may_stop_and_move_what_is_beside_it, .init = start)
 {
 	struct watched all[3] = {0};
@@ -167,7 +180,7 @@ Test(second_wheel, look_may_stop_and_move_what_is_beside_it, .init = start)
 	turn_at(START_S + 1);
 	cr_expect_eq(all[0].looks + all[1].looks + all[2].looks, 2, "each stops the next one");
 	struct watched moves = {.again_s = START_S + 1 + SECOND_WHEEL_SLOTS}; /* the same list */
-	second_wheel_watch(&wheel, &moves.watch, (START_S + 2) * 1000);
+	second_wheel_watch(&wheel, &moves.watch, (START_S + 2) * 1000, now_s * 1000);
 	turn_at(START_S + 2);
 	cr_expect_eq(moves.looks, 1);
 	for (int i = 0; i < 3; i++)
