@@ -140,8 +140,8 @@ if has_history then
         'sum', string.format('%.0f', sum), 'diff', diff)
     end
   end
-  -- Bytes: looked at only when the sum steps over a 16th of the budget (or behind a large entry, whose sum callers do not remember), and then cut to 15 of
-  -- them; so the oldest entries are not read on every write and the budget is never exceeded.
+  -- Bytes: looked at only when the sum steps over a 16th of the budget (or behind a large entry, whose sum callers do not
+  -- remember), and then cut to 15 of them; so the oldest entries are not read on every write and the budget is never exceeded.
   if sum > budget - step and (was_large or math.floor(sum / step) ~= math.floor(sum_before / step)) then
     local cut, from, minimum = sum - (budget - step), '-', nil
     local newest_id = ARGV[10 + count * 8]
