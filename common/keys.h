@@ -6,8 +6,8 @@
 
 #define KEY_SEQUENCE "syncdoc:sequence"
 #define KEY_PURGED "syncdoc:purged" /* string: highest sequence of a tombstone that was purged */
-#define KEY_RAISED                                                                                 \
-	"syncdoc:raised" /* zset: sequence after a loss of writes → what it was raised to */
+/* zset: sequence after a loss of writes → what it was raised to */
+#define KEY_RAISED "syncdoc:raised"
 #define KEY_SERVICES "syncdoc:services"
 #define KEY_EXPIRY "syncdoc:expiry"
 #define KEY_RUNS "syncdoc:runs"

@@ -19,7 +19,7 @@ struct list_turn {
 	/* It will not be asked: answers it, not before the next turn of the loop. */
 	void (*refuse)(struct list_turn *turn, int error);
 	struct list_turn *next;
-	size_t bytes; /* its answer may have */
+	size_t bytes; /* its answer may have, or is expected to */
 	int64_t until_ms;
 };
 

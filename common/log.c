@@ -148,15 +148,6 @@ int log_fd(void)
 	return state.fd;
 }
 
-/* Bytes of the UTF-8 character that `text` begins with; 0: none that is valid. */
-static size_t utf8_char_len(struct span text)
-{
-	unsigned char lead = (unsigned char)text.at[0];
-	size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-	return len <= text.len && utf8_is_valid(span_of(text.at, len)) ? len : 0;
-}
-
 /* One character of a message as it will stand in the line. */
 struct piece {
 	char bytes[12];

@@ -102,6 +102,7 @@ struct store *store_create(struct ev_loop *loop, const struct config *config, co
 	ev_timer_init(&store->defer_timer, on_defer_timer, 0., 0.);
 	store->defer_timer.data = store;
 	list_gate_init(&store->lists, loop, store->timeout_ms);
+	store->read_many_mean = STORE_READ_MANY_MEAN;
 	store->lane_count = 1 + (store->wait_replicas ? DOCUMENT_LANES_WAITING : DOCUMENT_LANES);
 	for (size_t i = 0; i < store->lane_count; i++) {
 		struct store_lane *lane = &store->lanes[i];

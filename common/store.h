@@ -52,8 +52,9 @@ void store_read_unless(struct store *store, struct span service, struct span id,
 		       void *arg);
 
 /* Read up to 100; envelopes[i].len 0: none. `count` may be less than was asked for, but for one at
- * least: behind some 2 MiB the rest is to be asked for again. Takes turns with lists, so that many
- * at once starve nobody: -EAGAIN also when too many wait. */
+ * least: behind some 2 MiB the rest is to be asked for again. Takes turns with lists, by the
+ * bytes that the last answers had, so that many large ones at once starve nobody: -EAGAIN also when
+ * too many wait. */
 typedef void (*store_read_many_fn)(int error, const struct span *envelopes, size_t count,
 				   void *arg);
 void store_read_many(struct store *store, struct span service, const struct span *ids, size_t count,

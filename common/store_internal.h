@@ -10,7 +10,8 @@
 #include <hiredis/hiredis.h>
 
 #define STORE_LANES_MAX 9
-#define STORE_SCRATCH_MAX (1024 * 1024) /* kept between commands */
+#define STORE_SCRATCH_MAX (1024 * 1024)  /* kept between commands */
+#define STORE_READ_MANY_MEAN (20 * 1024) /* bytes of an envelope, before any has been seen */
 
 /* One connection. Documents go by hash over all but the last, which is for lists: a page of 4 MiB
  * delays no write. */
@@ -72,6 +73,7 @@ struct store {
 	ev_timer defer_timer;
 
 	struct list_gate lists;
+	size_t read_many_mean; /* bytes of an envelope, as answers to store_read_many() had it */
 
 	struct store_sum *sums;       /* owned; STORE_SUMS, by hash */
 	struct store_length *lengths; /* owned; STORE_LENGTHS, by hash */

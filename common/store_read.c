@@ -4,6 +4,7 @@
 
 #define READ_MANY_MAX 100
 #define READ_MANY_BYTES (2 << 20) /* after which a read of many is answered with what there is */
+#define ENVELOPE_MORE 1024        /* of each envelope, that it may have beyond the mean */
 #define SCORE_MAX (INT64_C(1) << 53)
 
 int store_envelope(const struct redisReply *reply, struct buffer *scratch, struct span *ret)
@@ -191,6 +192,21 @@ static int read_many_collect(struct store *store, const struct redisReply *reply
 	return 0;
 }
 
+/* What comes next is taken to be like what came last. */
+static void read_many_learn(struct store *store, const struct span *envelopes, size_t count)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += envelopes[i].len;
+	store->read_many_mean = (3 * store->read_many_mean + bytes / count) / 4;
+}
+
+static size_t read_many_expect(const struct store *store, size_t count)
+{
+	size_t bytes = count * (store->read_many_mean + ENVELOPE_MORE);
+	return bytes < READ_MANY_BYTES ? bytes : READ_MANY_BYTES;
+}
+
 static void on_read_many(const struct redisReply *reply, int error, void *arg)
 {
 	struct read_many_request *request = arg;
@@ -206,6 +222,7 @@ static void on_read_many(const struct redisReply *reply, int error, void *arg)
 	if (error) {
 		read_many_finish(&request->base, error);
 	} else {
+		read_many_learn(store, envelopes, reply->elements);
 		request->fn(0, envelopes, reply->elements, request->arg);
 		read_many_free(request);
 	}
@@ -253,7 +270,7 @@ void store_read_many(struct store *store, struct span service, const struct span
 		buffer_append(&request->keys, key, request->len[i]);
 	}
 	if (count)
-		list_gate_enter(&store->lists, &request->turn, READ_MANY_BYTES);
+		list_gate_enter(&store->lists, &request->turn, read_many_expect(store, count));
 	else
 		store_defer(&request->base, 0);
 }

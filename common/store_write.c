@@ -64,10 +64,11 @@ static void on_wait(const struct redisReply *reply, int error, void *arg)
 		write_answer_written(request);
 		return;
 	}
+	error = store_error(&request->base, reply, error, true, "WAIT");
 	if (!error && log_allow(&few))
-		log_warning("store: WAIT for %u replicas: %.200s; writes are answered as unknown",
-			    request->base.store->wait_replicas,
-			    reply->type == REDIS_REPLY_ERROR ? reply->str : "too few answered");
+		log_warning("store: WAIT for %u replicas: too few answered; writes are answered as "
+			    "unknown",
+			    request->base.store->wait_replicas);
 	write_finish(&request->base, error == -ECANCELED ? error : -ETIMEDOUT);
 }
 

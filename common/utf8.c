@@ -47,3 +47,11 @@ bool utf8_is_valid(struct span text)
 	struct utf8 utf8 = {0};
 	return utf8_feed(&utf8, text) && utf8.left == 0;
 }
+
+size_t utf8_char_len(struct span text)
+{
+	unsigned char lead = (unsigned char)text.at[0];
+	size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+	return len <= text.len && utf8_is_valid(span_of(text.at, len)) ? len : 0;
+}

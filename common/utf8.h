@@ -17,5 +17,7 @@ struct utf8 {
 bool utf8_feed(struct utf8 *utf8, struct span bytes);
 /* The same for a text that is all there. */
 bool utf8_is_valid(struct span text);
+/* Bytes of the character that `text`, not empty, begins with; 0: none that is valid. */
+size_t utf8_char_len(struct span text);
 
 #endif

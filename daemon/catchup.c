@@ -7,7 +7,8 @@
 
 #include <inttypes.h>
 
-_Static_assert(MARKS_LEAP < STORE_GAP_RAISE, "what another host has raised is noticed");
+_Static_assert(MARKS_LEAP < STORE_GAP_RAISE,
+	       "what a host with about our mark has raised is noticed");
 
 static void begin(struct catchup *catchup);
 

@@ -8,9 +8,7 @@
 
 static bool has_secrets(const struct config *config)
 {
-	/* Of a name, or of a name and its password; the @ of a unix socket's path costs only a
-	 * dump.
-	 */
+	/* Of a name, with a password perhaps; the @ of a unix socket's path costs only a dump. */
 	const char *at = strrchr(config->redis_url, '@');
 
 	return CONFIG_AUTH_IS_ON(config) || at || *config->redis_password_file ||

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #define CHANNEL_SHOWN_MAX 220 /* of a channel's name in the log */
+#define OLD_MARKS_MS 1000     /* so long after a gap marks from before its end may still arrive */
 
 /* A document whose events wait for its history. */
 struct hole {
@@ -233,11 +234,21 @@ static void pass_mark(struct feed *feed, struct span text, int64_t now_ms)
 	feed->untracked = false;
 }
 
+/* A loss of writes that was just looked at is not told again by a mark that was published before
+ * the sequence was raised and read only now: it is left out, the next one comes within 250 ms. */
+static bool is_old_news(const struct feed *feed, struct span text, int64_t now_ms)
+{
+	return marks_expects_leap(feed->marks) && now_ms - feed->released_ms < OLD_MARKS_MS &&
+	       marks_is_behind(feed->marks, text);
+}
+
 void feed_receive_mark(struct feed *feed, struct span text, int64_t now_ms)
 {
 	marks_hear(feed->marks, now_ms);
 	if (feed->holding)
 		hold_or_overflow(feed, HELD_MARK, SPAN_NONE, text, now_ms);
+	else if (is_old_news(feed, text, now_ms))
+		return;
 	else if (marks_was_told(feed->marks) &&
 		 (marks_is_behind(feed->marks, text) || marks_is_leap(feed->marks, text)))
 		feed->on_behind(feed->arg);
@@ -290,8 +301,8 @@ static void fill(struct feed *feed, struct span service, struct span id, uint64_
 	missed_fini(&missed);
 }
 
-void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from,
-	       const struct store_missed *stored)
+static void fill_or_resync(struct feed *feed, struct span service, struct span id, uint64_t from,
+			   const struct store_missed *stored)
 {
 	if (stored) {
 		fill(feed, service, id, from, stored);
@@ -299,6 +310,13 @@ void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t 
 		feed_resync_document(feed, service, id, "gap");
 		last_revisions_drop(feed->last, service, id);
 	}
+}
+
+void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from,
+	       const struct store_missed *stored)
+{
+	MUST(feed->holding);
+	fill_or_resync(feed, service, id, from, stored);
 }
 
 void feed_fill_hole(struct feed *feed, struct span service, struct span id, uint64_t from,
@@ -311,7 +329,7 @@ void feed_fill_hole(struct feed *feed, struct span service, struct span id, uint
 	/* Without what came before it a hole cannot be measured. */
 	if (!last_revisions_find(feed->last, service, id))
 		stored = NULL;
-	feed_fill(feed, service, id, from, stored);
+	fill_or_resync(feed, service, id, from, stored);
 	struct held held = hole->held;
 	if (STAILQ_EMPTY(&held.items))
 		held_init(&held);
@@ -329,6 +347,7 @@ void feed_release(struct feed *feed, int64_t now_ms)
 {
 	struct held_item *item;
 	feed->holding = false;
+	feed->released_ms = now_ms;
 	marks_expect_leap(feed->marks);
 	feed->record.len = 0;
 	event_record_format_resync_presence(&feed->record, "gap");

@@ -2,10 +2,9 @@
  * of a document once, one after the other, or a resync in its place. Knows no Redis: what was
  * missed is read by others (catchup.h) and given to it.
  *
- *   live     what arrives goes into the ring at once; only a document with a hole waits until its
- * history is there holding  the subscription was away and what was missed is being read: all that
- * arrives waits, marks too
- */
+ * Live, what arrives goes into the ring at once; only a document with a hole waits until its
+ * history is there. Holding, the subscription was away and what was missed is being read: all that
+ * arrives waits, marks too. */
 #ifndef SYNCDOC_FEED_H
 #define SYNCDOC_FEED_H
 
@@ -22,22 +21,22 @@ struct hole;
 struct feed {
 	struct publisher *publisher; /* borrowed */
 	struct marks *marks;         /* borrowed */
-	/* A hole was seen: somebody has to read the document and call feed_fill_hole().
-	 */
+	/* A hole was seen: somebody has to read the document and call feed_fill_hole(). */
 	void (*on_hole)(struct span service, struct span id, void *arg);
 	/* A presence event, which has no revision and so no place in the order. -EBADMSG:
 	 * malformed. */
 	int (*on_presence)(const struct event_segments *segments, void *arg);
 	void (*on_overflow)(void *arg); /* too much is held: the gap must be given up */
-	void (*on_behind)(void *arg);   /* a mark below the last one, or raised far above it: the
-					   primary has   lost writes */
+	/* A mark below the last one, or raised far above it: the primary has lost writes. */
+	void (*on_behind)(void *arg);
 	void *arg;
 
 	struct last_revisions *last; /* owned */
 	bool untracked; /* since the last mark an event went in that the table had no room for */
 	bool holding;
-	size_t held_max;  /* bytes, of `held` and all holes */
-	struct held held; /* while holding */
+	int64_t released_ms; /* when it last ended to hold */
+	size_t held_max;     /* bytes, of `held` and all holes */
+	struct held held;    /* while holding */
 	TAILQ_HEAD(, hole) holes;
 	size_t hole_count, hole_bytes;
 
@@ -71,8 +70,8 @@ void feed_receive_mark(struct feed *feed, struct span text, int64_t now_ms);
 
 /* From here on all waits; what waited before is dropped: it will be in the history. */
 void feed_hold(struct feed *feed);
-/* What was missed of one document while holding, from its history. `stored` NULL: it cannot be
- * read. */
+/* Only while holding: what was missed of one document, from its history. `stored` NULL: it cannot
+ * be read. */
 void feed_fill(struct feed *feed, struct span service, struct span id, uint64_t from,
 	       const struct store_missed *stored);
 /* The same of a document with a hole. Afterwards what waits for this document goes on. */

@@ -194,6 +194,8 @@ static int run(struct start *start)
 	process_title_set("supervisor");
 	int error = privileges_lookup(start->config, &start->privileges, start->error,
 				      sizeof(start->error));
+	if (!error && start->privileges.user)
+		system_reason_name_user(start->privileges.uid);
 	if (!error)
 		error = go_to_background(start);
 	if (!error)
@@ -230,6 +232,7 @@ int main(int argc, char **argv)
 		puts("syncdocd " SYNCDOC_VERSION);
 		return EXIT_SUCCESS;
 	}
+	system_reason_name_user(geteuid());
 	if (load_config(&start)) {
 		fprintf(stderr, "syncdocd: %s\n", start.error);
 		return EXIT_USAGE;

@@ -100,6 +100,11 @@ void marks_expect_leap(struct marks *marks)
 	marks->expects_leap = true;
 }
 
+bool marks_expects_leap(const struct marks *marks)
+{
+	return marks->expects_leap;
+}
+
 static void publish_mark(struct marks *marks, int64_t now_ms)
 {
 	CLEANUP(buffer_fini) struct buffer record = {0};

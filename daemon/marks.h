@@ -17,8 +17,10 @@
 #define MARKS_DEAF_ANSWERS                                                                         \
 	4 /* script answers since the last mark: the subscription, not Redis, is the fault */
 #define MARKS_POSITION_MAX 32
-#define MARKS_LEAP 500000 /* no host writes so much between two marks: the sequence was raised */
-#define MARKS_PAST 240    /* a minute: how far back a gap looks when another primary answers */
+/* More than Redis executes between two marks: the sequence was raised. Should a host have been
+ * stopped for so long, it looks for what it missed once in vain. */
+#define MARKS_LEAP 100000
+#define MARKS_PAST 240 /* a minute: how far back a gap looks when another primary answers */
 
 struct marks {
 	struct publisher *publisher; /* borrowed */
@@ -51,10 +53,13 @@ void marks_hear(struct marks *marks, int64_t now_ms);
 /* It is lower than the last one: the primary has lost writes. False if it is no number. */
 bool marks_is_behind(const struct marks *marks, struct span text);
 /* It is so far above the last one that another host has raised the sequence, having found it
- * behind: the primary may have lost writes. */
+ * behind: the primary may have lost writes. Not seen by a host whose own mark was 900,000 writes
+ * or more (STORE_GAP_RAISE less MARKS_LEAP) above that one's. */
 bool marks_is_leap(const struct marks *marks, struct span text);
 /* It was looked at: the next mark may be as high as it will. */
 void marks_expect_leap(struct marks *marks);
+/* No mark has come since. */
+bool marks_expects_leap(const struct marks *marks);
 /* A message on the mark channel: its text is the sequence. Publishes a mark record when the
  * position changed or the last one is old. */
 void marks_receive(struct marks *marks, struct span text, int64_t now_ms);

@@ -11,17 +11,43 @@
 
 #define PID_FILE_MODE 0644
 
-/* pidfile_open() follows links, and empties what it opens. */
+/* "/a/b" to "/a", "/a" to "/". */
+static void cut_last_name(char *path)
+{
+	char *slash = strrchr(path, '/'); /* config_check_path_or_none(): it begins with one */
+
+	slash[slash == path] = '\0';
+}
+
+/* Nobody else may make anything in it, nor put another in the place of it or of one above it: there
+ * the sticky bit is enough. `directory` is cut. */
+static bool is_roots_to_the_top(char *directory)
+{
+	mode_t enough = 0;
+
+	for (;;) {
+		struct stat status;
+		if (stat(directory, &status) < 0 || status.st_uid != 0)
+			return false;
+		if ((status.st_mode & (S_IWGRP | S_IWOTH)) && !(status.st_mode & enough))
+			return false;
+		if (!directory[1])
+			return true;
+		enough = S_ISVTX;
+		cut_last_name(directory);
+	}
+}
+
+/* pidfile_open() follows links, and empties what it opens. So both the directories that are named
+ * and those that links lead to are looked at. */
 static bool directory_is_roots(const char *path)
 {
-	char directory[PATH_MAX];
-	struct stat stat;
+	char named[PATH_MAX], real[PATH_MAX];
 
-	if ((size_t)snprintf(directory, sizeof(directory), "%s", path) >= sizeof(directory))
+	if ((size_t)snprintf(named, sizeof(named), "%s", path) >= sizeof(named))
 		return false;
-	strrchr(directory, '/')[1] = '\0'; /* config_check_path_or_none(): it begins with one */
-	return lstat(directory, &stat) == 0 && stat.st_uid == 0 &&
-	       !(stat.st_mode & (S_IWGRP | S_IWOTH));
+	cut_last_name(named);
+	return realpath(named, real) && is_roots_to_the_top(real) && is_roots_to_the_top(named);
 }
 
 static void describe(const char *path, int error, pid_t other, char *ret_error, size_t error_len)

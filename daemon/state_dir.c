@@ -20,11 +20,7 @@ static void describe(const char *path, int error, char *ret_error, size_t error_
 {
 	char reason[SYSTEM_REASON_MAX];
 
-	if (error == -ELOOP) /* O_NOFOLLOW */
-		snprintf(reason, sizeof(reason), "the file lock in it is a symbolic link");
-	else
-		system_reason(-error, reason);
-	snprintf(ret_error, error_len, "state_dir %s: %s", path, reason);
+	snprintf(ret_error, error_len, "state_dir %s: %s", path, system_reason(-error, reason));
 }
 
 int state_dir_make(const char *path, const struct privileges *privileges, char *ret_error,
@@ -54,23 +50,28 @@ static void warn_if_open(const char *path, mode_t mode)
 			    path);
 }
 
-static int open_lock_file(const char *path, int *ret_fd)
+static int check_directory(const char *path)
 {
-	struct stat stat;
+	struct stat status;
 	/* Follows a symbolic link on purpose: the directory is the operator's choice. */
-	if (fstatat(AT_FDCWD, path, &stat, 0) < 0)
+	if (stat(path, &status) < 0)
 		return -errno;
-	if (!S_ISDIR(stat.st_mode))
+	if (!S_ISDIR(status.st_mode))
 		return -ENOTDIR;
 	if (faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
 		return -errno;
+	warn_if_open(path, status.st_mode);
+	return 0;
+}
+
+static int open_lock_file(const char *path, int *ret_fd)
+{
 	char file[PATH_MAX];
 	if ((size_t)snprintf(file, sizeof(file), "%s/lock", path) >= sizeof(file))
 		return -ENAMETOOLONG;
 	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
-	warn_if_open(path, stat.st_mode);
 	*ret_fd = fd;
 	return 0;
 }
@@ -154,12 +155,18 @@ static int wait_for_lock(int fd, const char *path, const char *redis_socket, pid
 int state_dir_lock(const char *path, const char *redis_socket, int *ret_fd, char *ret_error,
 		   size_t error_len)
 {
-	int fd;
-	int error = open_lock_file(path, &fd);
-	if (error) {
+	int fd = -1;
+	int error = check_directory(path);
+	bool is_checked = !error;
+	if (!error)
+		error = open_lock_file(path, &fd);
+	if (error == -ELOOP && is_checked) /* O_NOFOLLOW */
+		snprintf(ret_error, error_len,
+			 "state_dir %s: the file lock in it is a symbolic link", path);
+	else if (error)
 		describe(path, error, ret_error, error_len);
+	if (error)
 		return error;
-	}
 	pid_t holder = 0;
 	error = wait_for_lock(fd, path, redis_socket, &holder);
 	if (!error) {

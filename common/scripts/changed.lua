@@ -5,8 +5,8 @@
 --       5 documents, at most   6… services; none: all
 --
 -- Returns  {sequence, is_too_many, purged, then for each document: service, id, sequence of its last write}
--- sequence: what gap.lua found, if it was raised and ARGV[1] is of those that were lost. purged: highest sequence of a tombstone that is gone for good; what was written before it is not known any more. The
--- indexes are not in KEYS: not for Redis Cluster.
+-- sequence: what gap.lua found, if it was raised and ARGV[1] is of those that were lost. purged: highest sequence of a tombstone
+-- that is gone for good; what was written before it is not known any more. The indexes are not in KEYS: not for Redis Cluster.
 
 local after, prefix, only, left = '(' .. ARGV[1], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local services = {unpack(ARGV, 6)}

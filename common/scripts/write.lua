@@ -21,8 +21,9 @@
 --                                           entries, which made `revision`; whatever the base
 -- An envelope is a string as stored, {text} when RedisJSON printed it, nil when there is none, 0 when what is there is none.
 --
--- XADD comes before all other effects but INCRBY, and UNLINK of a history without a document: its ID is a second guard, and a refused one ends the script. What
--- stands behind it is only refused when somebody put another type under one of our zset keys. Numbers are printed with %.0f, documents never touched.
+-- INCRBY is the first effect, for want of memory Redis refuses only that one; then comes XADD (before it only UNLINK of a history
+-- without a document). Its ID is a second guard, and a refused one ends the script. What stands behind it is only refused when
+-- somebody put another type under one of our zset keys. Numbers are printed with %.0f, documents never touched.
 
 local data, history, base = KEYS[1], KEYS[2], ARGV[2]
 local encoding = ARGV[1]
@@ -31,14 +32,13 @@ if encoding == 'auto' then
   encoding = known[1] and 'json' or 'string'
 end
 
--- Compare. `stored_as`: how the base is encoded; nil when there is none.
+-- Compare. `stored_as`: how the base is encoded; nil when there is none. `is_first`: there is no document: what is left of a
+-- history is of one that was evicted, or removed by somebody else.
 local matches, stored_as
+local is_first = false
 if base == '0' then
   matches = redis.call('EXISTS', data) == 0
-  if matches then
-    -- One whose document was evicted, or removed by somebody else: its IDs would refuse ours for ever.
-    redis.call('UNLINK', history)
-  end
+  is_first = matches
 else
   local head = '{"revision":' .. base .. ',"updatedAt":' .. ARGV[3] .. ','
   for try = 1, 2 do
@@ -63,7 +63,7 @@ end
 
 -- The newest entry carries the running sum; the last 20 carry the keys.
 local has_history, newest = ARGV[11] ~= '0', nil
-if has_history and (ARGV[15] == '1' or ARGV[16] == '') then
+if has_history and not is_first and (ARGV[15] == '1' or ARGV[16] == '') then
   newest = redis.call('XREVRANGE', history, '+', '-', 'COUNT', ARGV[15] == '1' and '20' or '1')
 end
 
@@ -101,6 +101,9 @@ end
 
 local count = tonumber(ARGV[17])
 local last = redis.call('INCRBY', KEYS[3], ARGV[17])
+if is_first then
+  redis.call('UNLINK', history) -- its IDs would refuse ours for ever
+end
 local last_text = string.format('%.0f', last)
 
 local sum = 0
@@ -109,7 +112,7 @@ if has_history then
   local step = budget / 16
   if ARGV[16] ~= '' then
     sum = tonumber(ARGV[16])
-  elseif newest[1] then
+  elseif newest and newest[1] then
     local fields = newest[1][2]
     for f = 1, #fields, 2 do
       if fields[f] == 'sum' then
@@ -137,8 +140,8 @@ if has_history then
         'sum', string.format('%.0f', sum), 'diff', diff)
     end
   end
-  -- Bytes: looked at only when the sum steps over a 16th of the budget (or behind a large entry, whose sum callers do not remember), and then cut to 15 of
-  -- them; so the oldest entries are not read on every write and the budget is never exceeded.
+  -- Bytes: looked at only when the sum steps over a 16th of the budget (or behind a large entry, whose sum callers do not
+  -- remember), and then cut to 15 of them; so the oldest entries are not read on every write and the budget is never exceeded.
   if sum > budget - step and (was_large or math.floor(sum / step) ~= math.floor(sum_before / step)) then
     local cut, from, minimum = sum - (budget - step), '-', nil
     local newest_id = ARGV[10 + count * 8]

@@ -21,7 +21,8 @@ struct arguments {
 int arguments_parse(int argc, const char *const *argv, struct arguments *ret,
 		    struct buffer *ret_error);
 
-/* Whether --json stands there: known also when the rest cannot be read. */
+/* Whether --json stands there: for when arguments_parse() fails, and it cannot be told whether it
+ * is the value of another option. */
 bool arguments_want_json(int argc, const char *const *argv);
 
 static inline bool arguments_has(const struct arguments *arguments, enum option_id option)

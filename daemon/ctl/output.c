@@ -91,8 +91,8 @@ void output_colour(const struct output *output, struct buffer *ret, enum colour 
 static size_t decode(struct span text, uint32_t *ret)
 {
 	const unsigned char *at = (const unsigned char *)text.at;
-	size_t len = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-	if (len > text.len || !utf8_is_valid(span_of(text.at, len)))
+	size_t len = utf8_char_len(text);
+	if (!len)
 		return 0;
 	uint32_t number = len == 1 ? at[0] : at[0] & (0x7fu >> len);
 	for (size_t i = 1; i < len; i++)

@@ -110,9 +110,12 @@ int main(int argc, char **argv)
 {
 	static struct context context;
 	CLEANUP(buffer_fini) struct buffer error = {0};
-	if (arguments_want_json(argc, (const char *const *)argv))
+	const char *const *words = (const char *const *)argv;
+	bool is_wrong = arguments_parse(argc, words, &context.arguments, &error) != 0;
+	if (is_wrong ? arguments_want_json(argc, words)
+		     : arguments_has(&context.arguments, OPTION_JSON))
 		output_use_json();
-	if (arguments_parse(argc, (const char *const *)argv, &context.arguments, &error)) {
+	if (is_wrong) {
 		CLEANUP(buffer_fini) struct buffer hint = {0};
 		if (context.arguments.verb != VERB_ID_COUNT)
 			buffer_printf(&hint, " %s", verb_rows[context.arguments.verb].name);

@@ -165,6 +165,18 @@ describe('a pid file', { skip: process.getuid() !== 0 && 'only root becomes some
 		await until(() => !isAlive(pid));
 	};
 
+	test('in a directory of root below one of the user is opened as the user, also by way of a link', async () => {
+		const directory = makeRunDirectory(0), link = path.join(makeRunDirectory(0), 'link');
+		fs.symlinkSync(directory, link);
+		fs.chownSync(path.dirname(directory), NOBODY, NOBODY);
+		for (const place of [directory, link]) {
+			const { code, stderr } = await start(place);
+			if (code === 0) await stop(path.join(place, 'syncdocd.pid'));
+			assert.match(stderr, /^syncdocd: pid_file .*\/syncdocd\.pid: Permission denied \(for user nobody\)$/m);
+			assert.equal(code, 1);
+		}
+	});
+
 	test('that the user has made a link to a file of root leaves that file alone', async () => {
 		const directory = makeRunDirectory(NOBODY), victim = path.join(path.dirname(directory), 'victim');
 		fs.writeFileSync(victim, 'precious', { mode: 0o600 });

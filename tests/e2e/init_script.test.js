@@ -258,6 +258,15 @@ describe('a pid file that says nothing', () => {
 			await host.expect('stop', 0);
 		});
 
+	test('left by a daemon of another user: start works', { skip: !isRoot && 'needs root' }, async () => {
+		const host = await Host.make({ config: 'user = "nobody"\ngroup = "nogroup"\n' });
+		fs.chownSync(host.directory, 65534, 65534);
+		host.writePidFile('4194303999');
+		await host.expect('start', 0);
+		assert.equal(fs.statSync(host.pidFile).uid, 65534);
+		await host.expect('stop', 0);
+	});
+
 	test('a fifo makes nobody wait', async () => {
 		const host = await Host.make();
 		fs.mkdirSync(path.dirname(host.pidFile));

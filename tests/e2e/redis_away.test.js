@@ -188,6 +188,9 @@ test('Redis out of memory or without replicas: writes are 503, reads go on', () 
 			await redis.command('CONFIG', 'SET', name, bad);
 			const since = Date.now();
 			assertUnavailable(await rest.put(place, { data: { n: 2 } }), since);
+			const sinceCreate = Date.now();
+			assertUnavailable(await rest.put(documentPath('full', 'y'), { data: {} }), sinceCreate);
+			assertUnavailable(await rest.post(collectionPath('full'), { data: {} }), sinceCreate);
 			assert.deepEqual(assertStatus(await rest.get(place), 200).data, { n: 1 });
 			await redis.command('CONFIG', 'SET', name, good);
 		}

@@ -216,6 +216,12 @@ describe('a start that cannot succeed', () => {
 		assert.equal(fs.readFileSync(target, 'utf8'), 'mine');
 	});
 
+	test('a state directory that is a link to itself', async () => {
+		const loop = path.join(makeDirectory(), 'loop');
+		fs.symlinkSync('loop', loop);
+		await assertRefused({ state_dir: loop }, 1, /state_dir .*: Too many levels of symbolic links/);
+	});
+
 	test('a state directory whose parent is missing', async () => {
 		await assertRefused({ state_dir: '/nowhere/at/all' }, 1, /state_dir \/nowhere\/at\/all: the directory above it is not there/);
 	});

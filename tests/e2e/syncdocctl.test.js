@@ -99,6 +99,10 @@ describe('one document', () => {
 		}
 	});
 
+	test('--json that is the value of another option asks for none', async () => {
+		await refused(NOT_FOUND, /^syncdocctl: .*404/, 'get', 'doc', 'none', '--token', '--json');
+	});
+
 	test('--json puts the server\'s problem on stderr as it is', async () => {
 		const end = await call('get', 'doc', 'none', '--json');
 		assert.equal(end.code, NOT_FOUND);

@@ -69,14 +69,18 @@ STORE_TEST(store_faults, an_id_whose_document_is_gone_without_its_history_begins
 
 STORE_TEST(store_faults, a_server_without_memory_refuses_writes_as_surely_not_done)
 {
-	struct writer a = {.id = SPAN("a")};
+	struct writer a = {.id = SPAN("a")}, b = {.id = SPAN("b")};
 	store_fixture_write(f, &a, "create", "{}", 1);
 	ASK("CONFIG SET maxmemory 1");
 	store_fixture_write_begin(f, &a, "replace", "{}", 1);
 	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
 	cr_assert_eq(f->error, -EAGAIN);
+	store_fixture_write_begin(f, &b, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -EAGAIN);
 	ASK("CONFIG SET maxmemory 0");
 	cr_assert(strstr(store_fixture_read(f, "a"), "{\"revision\":1,"));
+	cr_assert_str_eq(store_fixture_read(f, "b"), "");
 }
 
 STORE_TEST(store_faults, a_read_only_server_refuses_writes_as_surely_not_done)
@@ -147,7 +151,20 @@ STORE_TEST(store_faults, too_few_replicas_leave_a_write_unknown)
 	store_fixture_write_begin(f, &a, "create", "{}", 1);
 	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
 	cr_assert_eq(f->error, -ETIMEDOUT);
+	cr_assert_eq(store_failures(f->store), 0);
 	cr_assert(store_fixture_find(f, "req-a-1"));
+}
+
+STORE_TEST(store_faults, a_wait_for_replicas_that_is_refused_leaves_a_write_unknown_and_counts)
+{
+	struct writer a = {.id = SPAN("a")};
+	f->config.redis_wait_replicas = 1;
+	store_fixture_open_again(f);
+	ASK("ACL SETUSER default -wait");
+	store_fixture_write_begin(f, &a, "create", "{}", 1);
+	fixture_run_until(&f->redis, &f->calls, f->calls + 1);
+	cr_assert_eq(f->error, -ETIMEDOUT);
+	cr_assert_eq(store_failures(f->store), 1);
 }
 
 static void on_cancelled_write(int error, const struct store_write_result *result, void *arg)

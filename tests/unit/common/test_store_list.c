@@ -359,6 +359,26 @@ static void crowd_read_many(struct crowd *crowd, int count)
 		store_read_many(crowd->f->store, SERVICE, ids, 2, on_crowd_read, crowd);
 }
 
+#define LARGE 1000000
+#define LARGE_MET 8 /* then they are expected to be large */
+
+/* "a" and "b", of which two questions at a time are let through, once they are known. */
+static void crowd_meet_large(struct crowd *crowd)
+{
+	char *data = malloc(LARGE + 1);
+	cr_assert(data);
+	snprintf(data, LARGE + 1, "{\"text\":\"%0*d\"}", LARGE - 11, 0);
+	create(crowd->f, "a", data);
+	create(crowd->f, "b", data);
+	free(data);
+	store_fixture_open_again(crowd->f);
+	for (int i = 0; i < LARGE_MET; i++) {
+		crowd_read_many(crowd, 1);
+		fixture_run_until(&crowd->f->redis, &crowd->calls, i + 1);
+	}
+	cr_assert_eq(crowd->good, LARGE_MET);
+}
+
 static long scripts_called(struct store_fixture *f)
 {
 	const char *at = strstr(ASK("INFO commandstats"), "cmdstat_evalsha:calls=");
@@ -376,36 +396,46 @@ STORE_TEST(store_list, pages_with_data_are_read_one_after_the_other)
 	cr_assert_eq(store_list_refusals(f->store), 0);
 }
 
-STORE_TEST(store_list, many_documents_are_read_in_the_line_of_lists_two_times_at_once)
+STORE_TEST(store_list, many_large_documents_are_read_in_the_line_of_lists)
 {
 	struct crowd crowd = {.f = f};
-	create_all(f, five, 5);
+	crowd_meet_large(&crowd);
 	crowd_read_many(&crowd, 10);
 	cr_assert_eq(store_list_waits(f->store), 8);
 	crowd_ask(&crowd);
 	cr_assert_eq(store_list_waits(f->store), 9);
-	fixture_run_until(&f->redis, &crowd.calls, 11);
-	cr_assert_eq(crowd.good, 11);
+	fixture_run_until(&f->redis, &crowd.calls, LARGE_MET + 11);
 	cr_assert_eq(store_list_refusals(f->store), 0);
+	cr_assert_eq(crowd.refused, 0);
+}
+
+STORE_TEST(store_list, small_documents_are_read_by_all_at_once)
+{
+	struct crowd crowd = {.f = f};
+	create_all(f, five, 5);
+	crowd_read_many(&crowd, 40);
+	cr_assert_eq(store_list_waits(f->store), 0);
+	fixture_run_until(&f->redis, &crowd.calls, 40);
+	crowd_read_many(&crowd, 1100);
+	cr_assert_eq(store_list_waits(f->store), 0);
+	fixture_run_until(&f->redis, &crowd.calls, 1140);
+	cr_assert_eq(crowd.good, 1140);
 }
 
 STORE_TEST(store_list, who_waits_to_read_many_documents_is_refused_with_those_that_get_no_answer)
 {
 	struct crowd crowd = {.f = f};
-	create_all(f, five, 5);
 	f->config.redis_timeout_ms = 1000; /* met once */
-	store_fixture_open_again(f);
-	crowd_read_many(&crowd, 1);
-	fixture_run_until(&f->redis, &crowd.calls, 1);
+	crowd_meet_large(&crowd);
 	fixture_signal(&f->redis, SIGSTOP);
 	crowd_read_many(&crowd, 10);
-	cr_assert_eq(crowd.calls, 1, "not from inside the call");
-	fixture_run_until(&f->redis, &crowd.calls, 11);
+	cr_assert_eq(crowd.calls, LARGE_MET, "not from inside the call");
+	fixture_run_until(&f->redis, &crowd.calls, LARGE_MET + 10);
 	fixture_signal(&f->redis, SIGCONT);
 	/* Of those two that were asked it is not known: their own error says so. */
 	cr_assert_eq(store_list_refusals(f->store), 8);
 	cr_assert_geq(crowd.refused, 8);
-	cr_assert_eq(crowd.good, 1);
+	cr_assert_eq(crowd.good, LARGE_MET);
 }
 
 STORE_TEST(store_list,

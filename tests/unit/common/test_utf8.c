@@ -40,3 +40,14 @@ Test(utf8, is_judged_by_rfc_3629)
 		cr_expect_eq(utf8_is_valid(rows[i].bytes), rows[i].valid, "row %zu", i);
 	cr_expect(utf8_is_valid(SPAN_NONE));
 }
+
+Test(utf8, a_character_has_its_bytes_and_what_is_none_has_no_length)
+{
+	cr_assert_eq(utf8_char_len(SPAN("ab")), 1);
+	cr_assert_eq(utf8_char_len(SPAN("\xc3\xa4x")), 2);
+	cr_assert_eq(utf8_char_len(SPAN("\xe2\x82\xacx")), 3);
+	cr_assert_eq(utf8_char_len(SPAN("\xf0\x9f\x98\x80x")), 4);
+	cr_assert_eq(utf8_char_len(SPAN("\x80x")), 0);
+	cr_assert_eq(utf8_char_len(SPAN("\xe2\x82")), 0);
+	cr_assert_eq(utf8_char_len(SPAN("\xed\xa0\x80")), 0);
+}

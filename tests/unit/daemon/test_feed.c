@@ -384,17 +384,22 @@ Test(feed, a_mark_below_the_last_one_is_no_mark)
 
 Test(feed, a_mark_that_another_host_has_raised_is_looked_at_once)
 {
-	feed_receive_mark(&feed, SPAN("500041"), 0);
+	feed_receive_mark(&feed, SPAN("100041"), 0);
 	cr_assert_eq(host_next_record().kind, EVENT_RECORD_MARK);
 	feed_receive_mark(&feed, SPAN("1000042"), 0);
 	cr_assert_eq(behinds, 1);
 	cr_assert(feed.holding);
 	feed_release(&feed, 0);
 	expect_presence_resync();
+	feed_receive_mark(&feed, SPAN("40"), 0); /* published before it was raised */
+	cr_assert_eq(behinds, 1);
 	host_expect_nothing();
 	feed_receive_mark(&feed, SPAN("1000042"), 0);
 	cr_assert_eq(behinds, 1);
 	cr_assert(span_equals(host_next_record().full, SPAN("0123abcd-1000042")));
 	feed_receive_mark(&feed, SPAN("2000000"), 0);
 	cr_assert_eq(behinds, 2);
+	feed_release(&feed, 0);
+	feed_receive_mark(&feed, SPAN("40"), 1000);
+	cr_assert_eq(behinds, 3, "by now none of those is still on its way");
 }
