@@ -83,7 +83,7 @@ static void on_subscriber(struct ev_loop *loop, ev_io *watcher, int events)
 static int await_subscribed(struct subscriber *subscriber)
 {
 	const struct context *context = subscriber->fanout->bench->context;
-	int64_t deadline_ms = channel_now_ms() + context->timeout_ms;
+	int64_t deadline_ms = clock_monotonic_ms() + context->timeout_ms;
 	for (;;) {
 		struct span text;
 		int error = live_receive(&subscriber->live, deadline_ms, &text);
@@ -119,7 +119,7 @@ static int open_subscriber(struct subscriber *subscriber)
 	buffer_printf(&message, ",\"documentPrefix\":\"%s\",\"returnMode\":\"full\"}",
 		      bench->prefix);
 	int error = live_send(&subscriber->live, buffer_span(&message),
-			      channel_now_ms() + bench->context->timeout_ms);
+			      clock_monotonic_ms() + bench->context->timeout_ms);
 	if (error) {
 		output_complain("subscriber: %s", strerror(-error));
 		return EXIT_UNREACHABLE;

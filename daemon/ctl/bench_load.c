@@ -68,8 +68,9 @@ static int connection_open(struct load_connection *connection)
 {
 	const struct context *context = connection->load->bench->context;
 	char reason[ERROR_MAX];
-	if (channel_open(&context->url, context->ca_file, channel_now_ms() + context->timeout_ms,
-			 &connection->channel, reason, sizeof(reason))) {
+	if (channel_open(&context->url, context->ca_file,
+			 clock_monotonic_ms() + context->timeout_ms, &connection->channel, reason,
+			 sizeof(reason))) {
 		output_complain("cannot reach %s: %s", context->url_text, reason);
 		return EXIT_UNREACHABLE;
 	}

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 struct channel {
@@ -18,18 +17,11 @@ struct channel {
 	gnutls_certificate_credentials_t credentials; /* owned; NULL: no TLS */
 };
 
-int64_t channel_now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* 0, or -ETIMEDOUT. */
 static int wait_for(int fd, short events, int64_t deadline_ms)
 {
 	for (;;) {
-		int64_t left_ms = deadline_ms - channel_now_ms();
+		int64_t left_ms = deadline_ms - clock_monotonic_ms();
 		struct pollfd poll_fd = {.fd = fd, .events = events};
 		int count = poll(&poll_fd, 1,
 				 left_ms < 0       ? 0

@@ -1,15 +1,14 @@
 /* channel.h — a connection to the server or to the control socket: TCP, unix, or TLS over TCP
- * (GnuTLS). Never blocks by itself; who wants to wait says until when. Belongs to one thread. */
+ * (GnuTLS). Never blocks by itself; who wants to wait says until when, by
+ * clock_monotonic_ms(). Belongs to one thread. */
 #ifndef SYNCDOC_CTL_CHANNEL_H
 #define SYNCDOC_CTL_CHANNEL_H
 
+#include "clock.h"
 #include "server_url.h"
 #include <sys/types.h>
 
 struct channel;
-
-/* Milliseconds, CLOCK_MONOTONIC: what deadlines are given in. */
-int64_t channel_now_ms(void);
 
 /* Connects, with the handshake of TLS. `ca_file` NULL: the system's certificates. -ETIMEDOUT or
  * another -errno; one line in ret_error, without a newline. */

@@ -78,7 +78,7 @@ int client_request(const struct context *context, const struct client_call *call
 	CLEANUP(buffer_fini) struct buffer request = {0};
 	char reason[ERROR_MAX];
 	struct channel *channel;
-	int64_t deadline_ms = channel_now_ms() + context->timeout_ms;
+	int64_t deadline_ms = clock_monotonic_ms() + context->timeout_ms;
 	int error = channel_open(&context->url, context->ca_file, deadline_ms, &channel, reason,
 				 sizeof(reason));
 	if (error) {

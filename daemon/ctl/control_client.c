@@ -39,7 +39,7 @@ static int exchange(const struct context *context, const char *request, struct b
 	struct server_url place = {0};
 	char reason[ERROR_MAX];
 	struct channel *channel;
-	int64_t deadline_ms = channel_now_ms() + context->timeout_ms;
+	int64_t deadline_ms = clock_monotonic_ms() + context->timeout_ms;
 	if (strlen(context->socket_path) >= sizeof(place.unix_path))
 		return -ENAMETOOLONG;
 	strcpy(place.unix_path, context->socket_path);

@@ -89,7 +89,7 @@ static int shake_hands(const struct context *context, struct live *live, int64_t
 int live_open(const struct context *context, struct live *live, struct buffer *ret_reason)
 {
 	char reason[ERROR_MAX];
-	int64_t deadline_ms = channel_now_ms() + context->timeout_ms;
+	int64_t deadline_ms = clock_monotonic_ms() + context->timeout_ms;
 	*live = (struct live){0};
 	if (channel_open(&context->url, context->ca_file, deadline_ms, &live->channel, reason,
 			 sizeof(reason))) {
@@ -197,7 +197,7 @@ int live_poll(struct live *live, struct span *ret)
 			*ret = message.payload;
 			return 1;
 		}
-		int error = there ? take(live, &message, channel_now_ms() + POLL_SEND_MS)
+		int error = there ? take(live, &message, clock_monotonic_ms() + POLL_SEND_MS)
 				  : receive_more(live, 0);
 		if (error == -ETIMEDOUT && live->in.len == 0)
 			buffer_fini(&live->in);

@@ -84,7 +84,7 @@ static int subscribe(struct watch *watch)
 	CLEANUP(buffer_fini) struct buffer text = {0};
 	watch_state_append_subscribe(watch->state, &text);
 	return live_send(&watch->live, buffer_span(&text),
-			 channel_now_ms() + watch->context->timeout_ms);
+			 clock_monotonic_ms() + watch->context->timeout_ms);
 }
 
 static int take_subscribed(struct watch *watch)
@@ -112,8 +112,8 @@ static int take_resync(struct watch *watch)
 	bool passed_over = json_string_equals(&watch->message, reason, SPAN("slow")) ||
 			   json_string_equals(&watch->message, reason, SPAN("lapped"));
 	/* This connection was too slow, but the history has it: ask from where we are. */
-	if (passed_over && channel_now_ms() - watch->resumed_ms > AGAIN_MS) {
-		watch->resumed_ms = channel_now_ms();
+	if (passed_over && clock_monotonic_ms() - watch->resumed_ms > AGAIN_MS) {
+		watch->resumed_ms = clock_monotonic_ms();
 		return subscribe(watch) ? CONNECT_AGAIN : GO_ON;
 	}
 	if (as_lines(watch))
@@ -224,7 +224,7 @@ static int watch_connection(struct watch *watch)
 	while (!error) {
 		struct json_fault fault;
 		struct span text;
-		error = live_receive(&watch->live, channel_now_ms() + watch->silence_ms, &text);
+		error = live_receive(&watch->live, clock_monotonic_ms() + watch->silence_ms, &text);
 		if (error == -ESHUTDOWN)
 			return take_close(watch);
 		if (error)

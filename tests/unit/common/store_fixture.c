@@ -1,7 +1,7 @@
 #include "store_fixture.h"
+#include "clock.h"
 
 #include <criterion/criterion.h>
-#include <time.h>
 
 static void keep(struct buffer *buffer, struct span text)
 {
@@ -18,12 +18,10 @@ const char *store_fixture_text(const struct buffer *buffer)
 
 void store_fixture_open(struct store_fixture *fixture, enum config_encoding encoding)
 {
-	struct timespec now;
 	if (encoding == CONFIG_ENCODING_JSON && !fixture_has_json())
 		cr_skip_test("SYNCDOC_TEST_REDIS_ARGS names no server with JSON.SET");
 	*fixture = (struct store_fixture){0};
-	clock_gettime(CLOCK_REALTIME, &now);
-	fixture->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	fixture->now_ms = clock_real_ms();
 	fixture->config = (struct config){
 		.redis_encoding = encoding,
 		.redis_timeout_ms = 30000, /* not to be met */

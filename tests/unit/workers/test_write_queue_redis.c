@@ -2,9 +2,9 @@
 #include <criterion/criterion.h>
 
 #include "../common/store_fixture.h"
+#include "clock.h"
 #include "context.h"
 #include "write_queue.h"
-#include <time.h>
 
 TestSuite(write_queue_redis, .timeout = 100);
 
@@ -20,22 +20,14 @@ static struct worker worker;
 static struct document_cache *cache;
 static struct write_queues *queues;
 
-static int64_t clock_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int64_t worker_now_ms(void)
 {
-	return clock_ms(CLOCK_REALTIME);
+	return clock_real_ms();
 }
 
 int64_t worker_monotonic_ms(void)
 {
-	return clock_ms(CLOCK_MONOTONIC);
+	return clock_monotonic_ms();
 }
 
 void worker_random_name(char *ret, size_t len)
